@@ -1,0 +1,171 @@
+//! Makes one step of a plan happen on its engine.
+
+use std::time::Duration;
+
+use dfab_engine::{Engine, EngineError};
+
+use crate::host::{Host, HostError};
+use crate::plan::{Step, Work};
+
+/// How long a command in a container may take.
+const EXEC_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The host of the step is not one of the run's.
+    #[error("the host {0} is not part of this run")]
+    NoSuchHost(String),
+    /// The host cannot be reached.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The engine did not do it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A command in a container ended with another status than 0.
+    #[error("`{command}` ended with status {status}{output}")]
+    Command {
+        /// The command line.
+        command: String,
+        /// Its exit status.
+        status: i64,
+        /// The end of what it printed, after a colon, or nothing.
+        output: String,
+    },
+    /// An owner of a volume that is not a number.
+    #[error(
+        "the owner {owner} of volume {volume} is not a number: give `user` as UID or UID:GID, names \
+         differ from image to image"
+    )]
+    OwnerName {
+        /// As the map gives it.
+        owner: String,
+        /// The volume.
+        volume: String,
+    },
+}
+
+impl ApplyError {
+    /// Whether the host could not be reached, or the connection broke.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Host(_) => true,
+            Self::Engine(error) => error.is_unreachable(),
+            _ => false,
+        }
+    }
+}
+
+/// Does one step on its host.
+///
+/// # Errors
+/// Where the engine refuses, answers too late, or cannot be reached.
+///
+/// # Cancellation
+/// When dropped, a request that was sent may still be carried out by the engine.
+pub async fn apply(host: &Host, step: &Step) -> Result<(), ApplyError> {
+    let engine = host.engine().await?;
+    let name = step.name.as_str();
+    match &step.work {
+        Work::PullImage { repository, tag } => engine.pull_image(repository, tag, None).await?,
+        Work::CreateNetwork { body } => {
+            engine.create_network(body).await?;
+        }
+        Work::CreateVolume { body } => engine.create_volume(body).await?,
+        Work::CreateContainer { body } => {
+            engine.create_container(name, body).await?;
+        }
+        Work::Start => engine.start_container(name).await?,
+        Work::Stop { signal, timeout_s } => {
+            engine
+                .stop_container(name, signal.as_deref(), *timeout_s)
+                .await?;
+        }
+        Work::Signal { signal } => engine.kill_container(name, signal).await?,
+        Work::RemoveContainer { force, volumes } => {
+            gone_is_fine(engine.remove_container(name, *force, *volumes).await)?;
+        }
+        Work::RemoveNetwork => gone_is_fine(engine.remove_network(name).await)?,
+        Work::RemoveVolume => gone_is_fine(engine.remove_volume(name).await)?,
+        Work::Connect { network, endpoint } => {
+            engine.connect_network(network, name, endpoint).await?;
+        }
+        Work::PrepareVolume {
+            volume,
+            path,
+            user,
+            permissions,
+        } => {
+            let owner = user
+                .as_deref()
+                .map(|user| parse_owner(user, volume))
+                .transpose()?;
+            let (uid, gid) = owner.unzip();
+            engine
+                .set_ownership(name, path, uid, gid, permissions.as_deref())
+                .await?;
+        }
+        Work::Exec { argv, user } => exec(engine, name, argv, user.as_deref()).await?,
+        Work::Delay { milliseconds } => {
+            tokio::time::sleep(Duration::from_millis(u64::from(*milliseconds))).await;
+        }
+    }
+    Ok(())
+}
+
+/// What is to be removed and is gone already is as wanted.
+fn gone_is_fine(result: Result<(), EngineError>) -> Result<(), EngineError> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other,
+    }
+}
+
+async fn exec(
+    engine: &Engine,
+    container: &str,
+    argv: &[String],
+    user: Option<&str>,
+) -> Result<(), ApplyError> {
+    let outcome = engine.exec(container, argv, user, EXEC_TIMEOUT).await?;
+    if outcome.exit_code == 0 {
+        return Ok(());
+    }
+    let printed = if outcome.stderr.is_empty() {
+        outcome.stdout
+    } else {
+        outcome.stderr
+    };
+    let printed = String::from_utf8_lossy(&printed);
+    let last = printed.lines().rev().find(|line| !line.trim().is_empty());
+    Err(ApplyError::Command {
+        command: argv.join(" "),
+        status: outcome.exit_code,
+        output: last.map(|line| format!(": {line}")).unwrap_or_default(),
+    })
+}
+
+/// Reads `UID` or `UID:GID`; a lone UID is the group's number too, as Docker-Map has it.
+fn parse_owner(owner: &str, volume: &str) -> Result<(u32, u32), ApplyError> {
+    let (user, group) = owner.split_once(':').unwrap_or((owner, owner));
+    match (user.parse(), group.parse()) {
+        (Ok(uid), Ok(gid)) => Ok((uid, gid)),
+        _ => Err(ApplyError::OwnerName {
+            owner: owner.to_owned(),
+            volume: volume.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_are_numbers() {
+        assert_eq!(parse_owner("2000", "v").unwrap(), (2000, 2000));
+        assert_eq!(parse_owner("0:33", "v").unwrap(), (0, 33));
+        assert!(parse_owner("www-data", "v").is_err());
+        assert!(parse_owner("1:staff", "v").is_err());
+    }
+}

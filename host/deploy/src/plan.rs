@@ -1,0 +1,397 @@
+//! A plan: what a policy answered, checked, with everything at hand to carry it out.
+
+use dfab_maps::{BodyError, Item};
+use dfab_runtime::planning::{NodeKind, Operation, Request, Step as PolicyStep};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::execute::Order;
+use crate::request::{Subject, Survey};
+
+/// Label of the map that a container, network or volume was made for.
+pub const MAP_LABEL: &str = "dfab.map";
+/// Label of the configuration, network or volume alias in that map.
+pub const CONFIGURATION_LABEL: &str = "dfab.configuration";
+/// Label of the container's instance.
+pub const INSTANCE_LABEL: &str = "dfab.instance";
+/// Label of the digest of the body that was sent, without the labels of dfab.
+pub const SPECIFICATION_LABEL: &str = "dfab.specification";
+
+/// Why a policy's answer is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A step names a node that was not in the request.
+    #[error("step {step} of the policy is about node {node}, and there are only {count} nodes")]
+    NoSuchNode {
+        /// Index of the step.
+        step: usize,
+        /// What it names.
+        node: u32,
+        /// How many there are.
+        count: usize,
+    },
+    /// A step waits for itself or a later one.
+    #[error("step {step} of the policy waits for step {after}, which does not come before it")]
+    NotEarlier {
+        /// Index of the step.
+        step: usize,
+        /// What it waits for.
+        after: u32,
+    },
+    /// An operation that its kind of node does not know.
+    #[error("step {step} of the policy asks to {operation} {kind} {name}, which cannot be done")]
+    Unsuitable {
+        /// Index of the step.
+        step: usize,
+        /// In words.
+        operation: String,
+        /// Kind of the node.
+        kind: &'static str,
+        /// Name of the node.
+        name: String,
+    },
+    /// The map does not give what the creation needs.
+    #[error("cannot create {name} on {host}")]
+    Body {
+        /// Name on the engine.
+        name: String,
+        /// Host.
+        host: String,
+        /// Why.
+        #[source]
+        source: BodyError,
+    },
+}
+
+/// What is to be done, in an order in which it can be done.
+#[derive(Debug)]
+pub struct Plan {
+    /// The action that was planned.
+    pub action: String,
+    /// Names of the hosts it is about, in the order asked for.
+    pub hosts: Vec<String>,
+    /// The steps; what one waits for stands before it.
+    pub steps: Vec<Step>,
+    /// How many nodes were looked at.
+    pub nodes: usize,
+}
+
+/// One thing to be done.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Name of the host.
+    pub host: String,
+    /// Index into [`Plan::hosts`].
+    #[serde(skip)]
+    pub host_index: usize,
+    /// `image`, `network`, `volume` or `container`.
+    pub kind: &'static str,
+    /// Name on the engine.
+    pub name: String,
+    /// What is done.
+    #[serde(flatten)]
+    pub work: Work,
+    /// Indices of earlier steps that must be done before.
+    pub after: Vec<usize>,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
+/// What a step does, with all it needs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "operation", rename_all = "kebab-case")]
+#[expect(
+    missing_docs,
+    reason = "they are named as in the contract, where they are described"
+)]
+pub enum Work {
+    PullImage {
+        repository: String,
+        tag: String,
+    },
+    CreateNetwork {
+        body: Value,
+    },
+    CreateVolume {
+        body: Value,
+    },
+    CreateContainer {
+        body: Value,
+    },
+    Start,
+    Stop {
+        signal: Option<String>,
+        timeout_s: Option<u32>,
+    },
+    Signal {
+        signal: String,
+    },
+    RemoveContainer {
+        force: bool,
+        volumes: bool,
+    },
+    RemoveNetwork,
+    RemoveVolume,
+    Connect {
+        network: String,
+        endpoint: Value,
+    },
+    PrepareVolume {
+        volume: String,
+        path: String,
+        user: Option<String>,
+        permissions: Option<String>,
+    },
+    Exec {
+        argv: Vec<String>,
+        user: Option<String>,
+    },
+    Delay {
+        milliseconds: u32,
+    },
+}
+
+impl Work {
+    /// The verb that a person reads.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::PullImage { .. } => "pull",
+            Self::CreateNetwork { .. }
+            | Self::CreateVolume { .. }
+            | Self::CreateContainer { .. } => "create",
+            Self::Start => "start",
+            Self::Stop { .. } => "stop",
+            Self::Signal { .. } => "signal",
+            Self::RemoveContainer { .. } | Self::RemoveNetwork | Self::RemoveVolume => "remove",
+            Self::Connect { .. } => "connect",
+            Self::PrepareVolume { .. } => "prepare",
+            Self::Exec { .. } => "exec",
+            Self::Delay { .. } => "wait",
+        }
+    }
+
+    /// What a person reads after the name, if anything.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Signal { signal } => Some(signal.clone()),
+            Self::Stop {
+                signal: Some(signal),
+                ..
+            } => Some(format!("with {signal}")),
+            Self::Connect { network, .. } => Some(format!("to network {network}")),
+            Self::PrepareVolume {
+                volume,
+                user,
+                permissions,
+                ..
+            } => {
+                let mut words = vec![format!("volume {volume}:")];
+                words.extend(user.as_ref().map(|user| format!("owner {user}")));
+                words.extend(
+                    permissions
+                        .as_ref()
+                        .map(|mode| format!("permissions {mode}")),
+                );
+                Some(words.join(" "))
+            }
+            Self::Exec { argv, .. } => Some(argv.join(" ")),
+            Self::Delay { milliseconds } => Some(format!("{milliseconds} ms")),
+            _ => None,
+        }
+    }
+}
+
+impl Plan {
+    /// Checks what a policy answered and completes it.
+    ///
+    /// # Errors
+    /// Where the answer makes no sense, or a map lacks what a creation needs.
+    pub fn new(
+        request: &Request,
+        subjects: &[Subject<'_>],
+        surveys: &[Survey<'_>],
+        answer: Vec<PolicyStep>,
+    ) -> Result<Self, PlanError> {
+        let hosts = surveys
+            .iter()
+            .map(|survey| survey.host.name().to_owned())
+            .collect();
+        let steps = answer
+            .into_iter()
+            .enumerate()
+            .map(|(index, step)| complete(index, step, request, subjects, surveys))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            action: request.action.clone(),
+            hosts,
+            steps,
+            nodes: request.nodes.len(),
+        })
+    }
+
+    /// The order of the steps, for [`crate::execute::execute`].
+    pub fn orders(&self) -> Vec<Order> {
+        self.steps
+            .iter()
+            .map(|step| Order {
+                group: step.host_index,
+                after: step.after.clone(),
+            })
+            .collect()
+    }
+}
+
+fn complete(
+    index: usize,
+    step: PolicyStep,
+    request: &Request,
+    subjects: &[Subject<'_>],
+    surveys: &[Survey<'_>],
+) -> Result<Step, PlanError> {
+    let place = step.node as usize;
+    let missing = || PlanError::NoSuchNode {
+        step: index,
+        node: step.node,
+        count: subjects.len(),
+    };
+    let subject = subjects.get(place).ok_or_else(missing)?;
+    let node = request.nodes.get(place).ok_or_else(missing)?;
+    let survey = surveys.get(subject.survey).ok_or_else(missing)?;
+    if let Some(&after) = step.after.iter().find(|&&after| after as usize >= index) {
+        return Err(PlanError::NotEarlier { step: index, after });
+    }
+    let kind = match node.kind {
+        NodeKind::Image => "image",
+        NodeKind::Network => "network",
+        NodeKind::Volume => "volume",
+        NodeKind::Container => "container",
+    };
+    let unsuitable = || PlanError::Unsuitable {
+        step: index,
+        operation: in_words(&step.operation),
+        kind,
+        name: node.name.clone(),
+    };
+    let body_error = |source| PlanError::Body {
+        name: node.name.clone(),
+        host: node.host.clone(),
+        source,
+    };
+    let map = subject.map;
+    let work = match (&step.operation, subject.item) {
+        (Operation::PullImage, Item::Image { repository, tag }) => Work::PullImage {
+            repository: repository.clone(),
+            tag: tag.clone(),
+        },
+        (Operation::Create, Item::Network { name }) => Work::CreateNetwork {
+            body: labelled(dfab_maps::network_body(map, name), map.name(), name, None),
+        },
+        (Operation::Create, Item::Volume { owner, alias }) => Work::CreateVolume {
+            body: labelled(
+                dfab_maps::volume_body(map, owner, alias),
+                map.name(),
+                alias,
+                None,
+            ),
+        },
+        (Operation::Create, Item::Container { config, instance }) => {
+            let instance = instance.as_deref();
+            let client = survey.host.client();
+            let body = dfab_maps::container_body(map, config, instance, client, &survey.features())
+                .map_err(body_error)?;
+            Work::CreateContainer {
+                body: labelled(body, map.name(), config, instance),
+            }
+        }
+        (Operation::Remove(_), Item::Network { .. }) => Work::RemoveNetwork,
+        (Operation::Remove(_), Item::Volume { .. }) => Work::RemoveVolume,
+        (operation, Item::Container { config, instance }) => match operation {
+            Operation::Start => Work::Start,
+            Operation::Stop(stop) => Work::Stop {
+                signal: stop.signal.clone(),
+                timeout_s: stop.timeout_s,
+            },
+            Operation::Signal(signal) => Work::Signal {
+                signal: signal.clone(),
+            },
+            Operation::Remove(options) => Work::RemoveContainer {
+                force: options.force,
+                volumes: options.volumes,
+            },
+            Operation::Connect(network) => Work::Connect {
+                network: network.clone(),
+                endpoint: dfab_maps::endpoint_body(map, config, network).ok_or_else(unsuitable)?,
+            },
+            Operation::PrepareVolume(volume) => {
+                let preparation = dfab_maps::preparations(map, config, instance.as_deref())
+                    .into_iter()
+                    .find(|preparation| preparation.volume == *volume)
+                    .ok_or_else(unsuitable)?;
+                Work::PrepareVolume {
+                    volume: preparation.volume,
+                    path: preparation.path,
+                    user: preparation.user,
+                    permissions: preparation.permissions,
+                }
+            }
+            Operation::Exec(command) => Work::Exec {
+                argv: command.argv.clone(),
+                user: command.user.clone(),
+            },
+            Operation::Delay(milliseconds) => Work::Delay {
+                milliseconds: *milliseconds,
+            },
+            Operation::PullImage | Operation::Create => return Err(unsuitable()),
+        },
+        _ => return Err(unsuitable()),
+    };
+    Ok(Step {
+        host: node.host.clone(),
+        host_index: subject.survey,
+        kind,
+        name: node.name.clone(),
+        work,
+        after: step.after.iter().map(|&after| after as usize).collect(),
+        reason: step.reason,
+    })
+}
+
+fn in_words(operation: &Operation) -> String {
+    match operation {
+        Operation::PullImage => "pull".to_owned(),
+        Operation::Create => "create".to_owned(),
+        Operation::Start => "start".to_owned(),
+        Operation::Stop(_) => "stop".to_owned(),
+        Operation::Signal(signal) => format!("send {signal} to"),
+        Operation::Remove(_) => "remove".to_owned(),
+        Operation::Connect(network) => format!("connect network {network} to"),
+        Operation::PrepareVolume(volume) => format!("prepare volume {volume} of"),
+        Operation::Exec(_) => "run a command in".to_owned(),
+        Operation::Delay(_) => "wait for".to_owned(),
+    }
+}
+
+/// Adds the labels by which dfab knows its own, beside those of the map.
+fn labelled(mut body: Value, map: &str, configuration: &str, instance: Option<&str>) -> Value {
+    let specification = specification_digest(&body);
+    let Some(fields) = body.as_object_mut() else {
+        return body;
+    };
+    let labels = fields.entry("Labels").or_insert_with(|| json!({}));
+    if let Some(labels) = labels.as_object_mut() {
+        labels.insert(MAP_LABEL.to_owned(), json!(map));
+        labels.insert(CONFIGURATION_LABEL.to_owned(), json!(configuration));
+        if let Some(instance) = instance {
+            labels.insert(INSTANCE_LABEL.to_owned(), json!(instance));
+        }
+        labels.insert(SPECIFICATION_LABEL.to_owned(), json!(specification));
+    }
+    body
+}
+
+fn specification_digest(body: &Value) -> String {
+    let digest = Sha256::digest(body.to_string().as_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}

@@ -1,0 +1,357 @@
+//! The command line: what every command takes, and commands made from what plugins export.
+//!
+//! Actions, tasks and recipes become commands with options of their own, so the command line is read
+//! in two steps: [`Outline::read`] finds the words that say which plugins are needed, and then
+//! [`command`] has everything to make the whole command line with its help.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, ValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, ValueEnum};
+use dfab_engine::ChannelKind;
+use dfab_runtime::planning::ActionInfo;
+use dfab_runtime::recipe::RecipeInfo;
+use dfab_runtime::task::TaskInfo;
+use dfab_runtime::{Parameter, ValueKind};
+
+/// Options that go with every command, anywhere on the line.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// The project file, instead of dfab.yaml in this folder or above
+    #[arg(long, value_name = "FILE", env = "DFAB_PROJECT", global = true)]
+    pub(crate) project: Option<PathBuf>,
+    /// A container map, instead of the project's; may be repeated
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) map: Vec<PathBuf>,
+    /// The client file, instead of the project's
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) clients: Option<PathBuf>,
+    /// A setting, over the project's; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting, global = true)]
+    pub(crate) settings: Vec<(String, String)>,
+    /// Hosts, by names of the client file or as SSH destinations
+    #[arg(
+        short = 'H',
+        long = "host",
+        value_name = "HOSTS",
+        value_delimiter = ',',
+        global = true
+    )]
+    pub(crate) hosts: Vec<String>,
+    /// The only way to the engine to try: stream-local, socat, dial-stdio, tcp or local
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) channel: Option<ChannelKind>,
+    /// How results are printed
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Table, global = true)]
+    pub(crate) output: Form,
+    /// Go ahead without asking
+    #[arg(short, long, env = "DFAB_YES", value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue, global = true)]
+    pub(crate) yes: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+    /// Tell more; twice: much more
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    /// The OpenSSH client's configuration file, instead of the user's
+    #[arg(long, value_name = "FILE", env = "DFAB_SSH_CONFIG", global = true)]
+    pub(crate) ssh_config: Option<PathBuf>,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    Table,
+    Json,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a setting is given as NAME=VALUE".to_owned()),
+    }
+}
+
+/// What can be known of a command line before the plugins are.
+#[derive(Debug)]
+pub(crate) struct Outline {
+    /// The arguments with the common options put first, so that each may stand anywhere.
+    pub(crate) arguments: Vec<OsString>,
+    /// How many of them are the program's name and the common options.
+    common: usize,
+    /// The first words that are no options, such as `run`, `docker`, `version`.
+    pub(crate) words: Vec<String>,
+}
+
+impl Outline {
+    /// Sorts the arguments, of which the first is the program's name.
+    pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Self {
+        let known = Common::augment_args(Command::new("dfab"));
+        let mut arguments = arguments.into_iter();
+        let mut first: Vec<OsString> = arguments.next().into_iter().collect();
+        let mut rest = Vec::new();
+        let mut words = Vec::new();
+        while let Some(argument) = arguments.next() {
+            if argument == "--" {
+                rest.push(argument);
+                rest.extend(arguments.by_ref());
+                break;
+            }
+            match common_option(&known, &argument.to_string_lossy()) {
+                Some(takes_next) => {
+                    first.push(argument);
+                    if takes_next {
+                        first.extend(arguments.next());
+                    }
+                }
+                None => {
+                    if let Some(word) = argument.to_str().filter(|word| !word.starts_with('-')) {
+                        words.push(word.to_owned());
+                    }
+                    rest.push(argument);
+                }
+            }
+        }
+        let common = first.len();
+        first.extend(rest);
+        Self {
+            arguments: first,
+            common,
+            words,
+        }
+    }
+
+    /// The program's name and the common options.
+    pub(crate) fn common_arguments(&self) -> &[OsString] {
+        self.arguments.get(..self.common).unwrap_or_default()
+    }
+
+    /// One of the words.
+    pub(crate) fn word(&self, index: usize) -> Option<&str> {
+        self.words.get(index).map(String::as_str)
+    }
+}
+
+/// Whether an option of that name goes with every command, so that no plugin may take it.
+pub(crate) fn is_common(name: &str) -> bool {
+    let common = Common::augment_args(Command::new("dfab"));
+    ["help", "version"].contains(&name)
+        || common
+            .get_arguments()
+            .any(|option| option.get_long() == Some(name))
+}
+
+/// Whether this is one of the common options, and if so whether its value is the next argument.
+fn common_option(common: &Command, argument: &str) -> Option<bool> {
+    if let Some(long) = argument.strip_prefix("--") {
+        let (name, value) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (long, None),
+        };
+        let option = common
+            .get_arguments()
+            .find(|option| option.get_long() == Some(name))?;
+        return Some(value.is_none() && option.get_action().takes_values());
+    }
+    let letters = argument
+        .strip_prefix('-')
+        .filter(|letters| !letters.is_empty())?;
+    for (at, letter) in letters.char_indices() {
+        let option = common
+            .get_arguments()
+            .find(|option| option.get_short() == Some(letter))?;
+        if option.get_action().takes_values() {
+            return Some(at + letter.len_utf8() == letters.len());
+        }
+    }
+    Some(false)
+}
+
+/// What plugins add to the command line.
+#[derive(Debug, Default)]
+pub(crate) struct Exports {
+    pub(crate) actions: Vec<ActionInfo>,
+    pub(crate) recipes: Vec<RecipeInfo>,
+    /// The plugin named on the line, and its tasks.
+    pub(crate) tasks: Option<(String, Vec<TaskInfo>)>,
+}
+
+/// The whole command line.
+pub(crate) fn command(exports: &Exports) -> Command {
+    let mut run = Command::new("run").about("Run a task of a plugin, or list what there is");
+    if let Some((plugin, tasks)) = &exports.tasks {
+        let mut command = Command::new(plugin.clone()).about("Tasks of this plugin");
+        for task in tasks {
+            command = command.subcommand(with_parameters(
+                Command::new(task.name.clone()).about(task.summary.clone()),
+                &task.parameters,
+            ));
+        }
+        run = run.subcommand(command);
+    }
+    let mut setup = Command::new("setup")
+        .about("Set up machines by a recipe, or list the recipes")
+        .subcommand_help_heading("Recipes")
+        .subcommand_value_name("RECIPE");
+    for recipe in &exports.recipes {
+        setup = setup.subcommand(with_parameters(
+            Command::new(recipe.name.clone()).about(recipe.summary.clone()),
+            &recipe.parameters,
+        ));
+    }
+    let mut plan = Command::new("plan")
+        .about("Show what an action would do")
+        .subcommand_required(true)
+        .subcommand_help_heading("Actions")
+        .subcommand_value_name("ACTION");
+    let mut dfab = Common::augment_args(Command::new("dfab"))
+        .about("Deploys containers to Docker hosts over SSH, as sandboxed components decide")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    for action in &exports.actions {
+        plan = plan.subcommand(action_command(action));
+        dfab = dfab.subcommand(action_command(action));
+    }
+    dfab.subcommand(plan).subcommand(run).subcommand(setup)
+}
+
+fn action_command(action: &ActionInfo) -> Command {
+    let configurations = Arg::new(CONFIGURATIONS)
+        .value_name("CONTAINER")
+        .help("Containers: CONFIG, MAP.CONFIG or MAP.CONFIG.INSTANCE; a group; __all__")
+        .required(true)
+        .num_args(1..);
+    let command = Command::new(action.name.clone()).about(action.summary.clone());
+    with_parameters(command.arg(configurations), &action.options)
+}
+
+const CONFIGURATIONS: &str = "container references";
+
+/// The containers that an action's command line names.
+pub(crate) fn configurations(matches: &ArgMatches) -> Vec<String> {
+    matches
+        .get_many::<String>(CONFIGURATIONS)
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect()
+}
+
+fn with_parameters(mut command: Command, parameters: &[Parameter]) -> Command {
+    for parameter in parameters {
+        let mut option = Arg::new(parameter.name.clone())
+            .long(parameter.name.clone())
+            .help(parameter.summary.clone())
+            .required(parameter.required);
+        option = match parameter.kind {
+            ValueKind::Boolean => option.action(ArgAction::SetTrue).required(false),
+            ValueKind::Integer => option.value_name("NUMBER").value_parser(whole_number()),
+            ValueKind::Text => option.value_name("TEXT"),
+            ValueKind::Choice => option
+                .value_name("CHOICE")
+                .value_parser(PossibleValuesParser::new(parameter.choices.clone())),
+        };
+        if parameter.many && parameter.kind != ValueKind::Boolean {
+            option = option.action(ArgAction::Append);
+        }
+        if let Some(default) = &parameter.default_value
+            && parameter.kind != ValueKind::Boolean
+        {
+            option = option.default_value(default.clone());
+        }
+        command = command.arg(option);
+    }
+    command
+}
+
+/// Checks that it is a number, and leaves it text: components take text.
+fn whole_number() -> ValueParser {
+    ValueParser::new(|text: &str| match text.parse::<i64>() {
+        Ok(number) => Ok(number.to_string()),
+        Err(_) => Err("a whole number is wanted"),
+    })
+}
+
+/// The arguments that a component gets, in the order of its parameters.
+pub(crate) fn arguments(matches: &ArgMatches, parameters: &[Parameter]) -> Vec<(String, String)> {
+    let mut arguments = Vec::new();
+    for parameter in parameters {
+        let name = parameter.name.as_str();
+        if parameter.kind == ValueKind::Boolean {
+            arguments.push((name.to_owned(), matches.get_flag(name).to_string()));
+        } else {
+            let values = matches.get_many::<String>(name).into_iter().flatten();
+            arguments.extend(values.map(|value| (name.to_owned(), value.clone())));
+        }
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    fn outline(line: &str) -> Outline {
+        Outline::read(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn common_options_may_stand_anywhere() {
+        let outline = outline("dfab --map a run -vH h1 docker --set x=1 version -Hh2,h3 --map=b");
+        assert_eq!(outline.words, ["run", "docker", "version"]);
+        let matches = Common::augment_args(Command::new("dfab"))
+            .try_get_matches_from(outline.common_arguments())
+            .unwrap();
+        let common = Common::from_arg_matches(&matches).unwrap();
+        assert_eq!(common.hosts, ["h1", "h2", "h3"]);
+        assert_eq!(common.map, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(common.settings, [("x".to_owned(), "1".to_owned())]);
+        assert_eq!(common.verbose, 1);
+    }
+
+    #[test]
+    fn parameters_become_options_and_arguments() {
+        let parameter = |name: &str, kind, many| Parameter {
+            name: name.to_owned(),
+            summary: String::new(),
+            kind,
+            required: false,
+            many,
+            default_value: None,
+            choices: vec!["one".to_owned()],
+        };
+        let parameters = [
+            parameter("all", ValueKind::Boolean, false),
+            parameter("filter", ValueKind::Text, true),
+            parameter("timeout", ValueKind::Integer, false),
+            parameter("pick", ValueKind::Choice, false),
+        ];
+        let command = || with_parameters(Command::new("x"), &parameters);
+        let matches = command()
+            .try_get_matches_from(["x", "--filter", "a=1", "--all", "--filter", "b=2"])
+            .unwrap();
+        let pairs = arguments(&matches, &parameters);
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(
+            pairs,
+            [("all", "true"), ("filter", "a=1"), ("filter", "b=2")]
+        );
+        assert!(
+            command()
+                .try_get_matches_from(["x", "--timeout", "soon"])
+                .is_err()
+        );
+        assert!(
+            command()
+                .try_get_matches_from(["x", "--pick", "two"])
+                .is_err()
+        );
+    }
+}

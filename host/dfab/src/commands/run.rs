@@ -1,0 +1,184 @@
+//! `dfab run`: tasks of plugins.
+
+use std::sync::Arc;
+
+use clap::ArgMatches;
+use dfab_runtime::task::{Output, TaskInfo, View};
+use dfab_runtime::{CallError, PluginError, TaskPlugin};
+use serde_json::{Map, Value, json};
+
+use super::{Context, for_each_host, overall};
+use crate::arguments::{self, Form};
+use crate::failure::{Code, Failure, describe};
+use crate::plugins::tasks_of;
+use crate::task_host::TaskContext;
+use crate::terminal;
+
+/// Runs the task that the command line names, or lists what there is.
+///
+/// # Errors
+/// Where nothing could be run at all.
+pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
+    let Some((plugin, matches)) = matches.subcommand() else {
+        return list(context, &context.plugins.tasks).await;
+    };
+    let plugin = context.plugins.task_plugin(plugin)?;
+    let Some((task, matches)) = matches.subcommand() else {
+        return list(context, std::slice::from_ref(plugin)).await;
+    };
+    let tasks = tasks_of(plugin).await?;
+    let task = tasks
+        .iter()
+        .find(|known| known.name == task)
+        .ok_or_else(|| Failure::usage(format!("{} has no task {task}", plugin.name())))?;
+    let arguments = arguments::arguments(matches, &task.parameters);
+    let hosts = context.hosts()?;
+    if task.changes_things && !allowed(context, plugin, task, &hosts)? {
+        return Ok(Code::Done);
+    }
+    let settings = Arc::new(context.project.settings.clone());
+    let results = for_each_host(&hosts, |host| {
+        let task_host = Arc::new(TaskContext {
+            host,
+            settings: settings.clone(),
+        });
+        plugin.run(&task.name, &arguments, task_host)
+    })
+    .await;
+    let names: Vec<_> = hosts.iter().map(|host| host.name()).collect();
+    print(context, &names, &results)?;
+    let codes: Vec<_> = results.iter().map(code).collect();
+    Ok(overall(&codes))
+}
+
+async fn list(context: &Context, plugins: &[TaskPlugin]) -> Result<Code, Failure> {
+    let mut rows = Vec::new();
+    let mut data = Vec::new();
+    for plugin in plugins {
+        for task in tasks_of(plugin).await? {
+            data.push(json!({
+                "plugin": plugin.name(), "task": task.name, "summary": task.summary,
+                "changes_things": task.changes_things,
+            }));
+            rows.push(vec![plugin.name().to_owned(), task.name, task.summary]);
+        }
+    }
+    match context.common.output {
+        Form::Json => terminal::json(&Value::Array(data))?,
+        Form::Table => {
+            let headings = ["plugin", "task", "summary"].map(str::to_owned);
+            terminal::data(&terminal::columns(&headings, &rows))?;
+        }
+    }
+    Ok(Code::Done)
+}
+
+/// Whether a task that changes things may run: it is shown, and asked for.
+fn allowed(
+    context: &Context,
+    plugin: &TaskPlugin,
+    task: &TaskInfo,
+    hosts: &[Arc<dfab_deploy::host::Host>],
+) -> Result<bool, Failure> {
+    let hosts: Vec<_> = hosts
+        .iter()
+        .map(|host| format!("{} ({})", host.name(), host.address()))
+        .collect();
+    terminal::tell(&format!(
+        "{} {} on {}",
+        plugin.name(),
+        task.name,
+        hosts.join(", ")
+    ));
+    if context.common.dry_run {
+        terminal::tell("This is a dry run: nothing was done.");
+        return Ok(false);
+    }
+    Ok(context.common.yes || terminal::confirm("Run it?")?)
+}
+
+fn print(
+    context: &Context,
+    names: &[&str],
+    results: &[Result<Output, PluginError>],
+) -> Result<(), Failure> {
+    for (name, result) in names.iter().zip(results) {
+        if let Err(error) = result {
+            terminal::tell(&format!("{name}: {}", told(error)));
+        }
+    }
+    let keyed = !context.common.hosts.is_empty();
+    match context.common.output {
+        Form::Json => print_json(names, results, keyed),
+        Form::Table => print_views(names, results, keyed),
+    }
+}
+
+fn print_json(
+    names: &[&str],
+    results: &[Result<Output, PluginError>],
+    keyed: bool,
+) -> Result<(), Failure> {
+    let mut object = Map::new();
+    for (name, result) in names.iter().zip(results) {
+        let value = match result {
+            Ok(output) => serde_json::from_str(&output.data).map_err(|error| {
+                Failure::failed(format!("{name}: the plugin's data is no JSON")).because(error)
+            })?,
+            Err(_) if !keyed => return Ok(()),
+            Err(error) => json!({ "error": told(error) }),
+        };
+        if !keyed {
+            return terminal::json(&value);
+        }
+        object.insert((*name).to_owned(), value);
+    }
+    terminal::json(&Value::Object(object))
+}
+
+fn print_views(
+    names: &[&str],
+    results: &[Result<Output, PluginError>],
+    keyed: bool,
+) -> Result<(), Failure> {
+    let shown = names.iter().zip(results).filter_map(|(name, result)| {
+        let text = match &result.as_ref().ok()?.view {
+            View::Nothing => return None,
+            View::Text(text) => terminal::plain(text),
+            View::Table(table) => terminal::columns(&table.columns, &table.rows),
+        };
+        Some((name, text))
+    });
+    for (index, (name, text)) in shown.enumerate() {
+        if keyed {
+            let gap = if index > 0 { "\n" } else { "" };
+            terminal::data(&format!("{gap}{name}:\n{text}"))?;
+        } else {
+            terminal::data(&text)?;
+        }
+    }
+    Ok(())
+}
+
+/// A plugin's own answer speaks for itself; how it ended badly is said with its name.
+fn told(error: &PluginError) -> String {
+    match error {
+        PluginError::Call { source, .. } => terminal::plain(&source.to_string()),
+        error => terminal::plain(&describe(error)),
+    }
+}
+
+fn code(result: &Result<Output, PluginError>) -> Code {
+    match result {
+        Ok(_) => Code::Done,
+        Err(PluginError::Call {
+            source: CallError::Unreachable(_),
+            ..
+        }) => Code::Unreachable,
+        Err(PluginError::Call {
+            source: CallError::Invalid(_),
+            ..
+        }) => Code::Usage,
+        Err(_) => Code::Failed,
+    }
+}

@@ -1,0 +1,120 @@
+//! The dfab command.
+//!
+//! Reads the command line and the project, lets plugins decide, and does what they say. This crate
+//! is the only one that prints.
+
+mod arguments;
+mod commands;
+mod failure;
+mod hosts;
+mod plugins;
+mod project;
+mod task_host;
+mod terminal;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Command, FromArgMatches};
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::{Common, Outline};
+use crate::commands::Context;
+use crate::failure::{Code, Failure};
+use crate::plugins::Plugins;
+use crate::project::Project;
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal::tell(&format!("error: cannot start: {error}"));
+            return Code::Failed.into();
+        }
+    };
+    let code = runtime
+        .block_on(run(std::env::args_os().collect()))
+        .unwrap_or_else(|failure| {
+            terminal::tell(&format!("error: {}", terminal::plain(&failure.to_string())));
+            failure.code
+        });
+    // Threads of sessions that wait for a host must not hold up the end.
+    runtime.shutdown_background();
+    code.into()
+}
+
+async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
+    let outline = Outline::read(arguments);
+    let Some(common) = common(&outline)? else {
+        return Ok(Code::Usage);
+    };
+    log(common.verbose);
+    let project = Project::open(&common)?;
+    let plugins = Plugins::load(&project, &outline).await?;
+    let exports = plugins.exports(&outline).await?;
+    let matches = match arguments::command(&exports).try_get_matches_from(&outline.arguments) {
+        Ok(matches) => matches,
+        Err(error) => return Ok(print_usage(&error)),
+    };
+    let context = Context {
+        common,
+        project,
+        plugins,
+    };
+    match matches.subcommand() {
+        Some(("run", matches)) => commands::run::run(&context, matches).await,
+        Some(("plan", matches)) => commands::action::plan(&context, matches).await,
+        Some(("setup", matches)) => commands::setup::run(&context, matches).await,
+        Some((action, matches)) => commands::action::run(&context, action, matches).await,
+        None => Err(Failure::usage("a command is wanted").hint("dfab --help")),
+    }
+}
+
+/// The options that go with every command; none where they are wrong, which has been told then.
+fn common(outline: &Outline) -> Result<Option<Common>, Failure> {
+    use clap::Args;
+    let command = Common::augment_args(Command::new("dfab"))
+        .disable_help_flag(true)
+        .disable_version_flag(true);
+    match command.try_get_matches_from(outline.common_arguments()) {
+        Ok(matches) => Common::from_arg_matches(&matches)
+            .map(Some)
+            .map_err(|error| Failure::usage(error.to_string())),
+        Err(error) => {
+            print_usage(&error);
+            Ok(None)
+        }
+    }
+}
+
+/// Prints what clap has to say: help on stdout, mistakes on stderr.
+fn print_usage(error: &clap::Error) -> Code {
+    if error.use_stderr() {
+        terminal::tell(error.render().to_string().trim_end());
+        Code::Usage
+    } else {
+        // A reader of the help that has gone is no failure.
+        let _ = terminal::data(&error.render().to_string());
+        Code::Done
+    }
+}
+
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info,plugin=debug",
+        2 => {
+            "info,plugin=trace,dfab=debug,dfab_ssh=debug,dfab_engine=debug,dfab_runtime=debug,dfab_deploy=debug"
+        }
+        _ => "debug",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_target(verbose > 1)
+        .without_time()
+        .init();
+}

@@ -1,0 +1,106 @@
+//! The only place that prints: text for people on stderr, data on stdout.
+
+use std::io::{IsTerminal, Write};
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Prints a line of data.
+///
+/// # Errors
+/// Where stdout cannot be written; a reader that has gone is no error.
+pub(crate) fn data(text: &str) -> Result<(), Failure> {
+    written(writeln!(
+        std::io::stdout().lock(),
+        "{}",
+        text.trim_end_matches('\n')
+    ))
+}
+
+/// Prints JSON, indented.
+///
+/// # Errors
+/// As [`data`].
+pub(crate) fn json(value: &Value) -> Result<(), Failure> {
+    data(&format!("{value:#}"))
+}
+
+/// Tells a person something.
+pub(crate) fn tell(text: &str) {
+    // There is nobody to tell that nobody can be told.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Asks a person; anything but yes is no.
+///
+/// # Errors
+/// Where there is no terminal to ask at: a change is then refused.
+pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(
+            Failure::usage("this changes something, and there is no terminal to ask at")
+                .hint("give -y (or DFAB_YES=1) to go ahead, or --dry-run to see the plan only"),
+        );
+    }
+    let mut stderr = std::io::stderr().lock();
+    written(write!(stderr, "{question} [y/N] "))?;
+    written(stderr.flush())?;
+    let mut answer = String::new();
+    written(std::io::stdin().read_line(&mut answer))?;
+    Ok(matches!(
+        answer.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
+}
+
+/// Lays out rows in columns, two blanks apart, under headings in capitals.
+pub(crate) fn columns(headings: &[String], rows: &[Vec<String>]) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    if !headings.is_empty() {
+        table.set_header(headings.iter().map(|heading| plain(heading).to_uppercase()));
+    }
+    for row in rows {
+        table.add_row(row.iter().map(|cell| plain(cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let lines = table.lines().map(|line| line.trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Text from outside without what could steer a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let harmless = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.chars().filter(harmless).collect()
+}
+
+fn written<T>(result: std::io::Result<T>) -> Result<T, Failure>
+where
+    T: Default,
+{
+    match result {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(T::default()),
+        other => other.map_err(|error| Failure::failed("cannot write the output").because(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_carry_no_escapes() {
+        let rows = [
+            vec!["a\u{1b}[31m".to_owned(), "1".to_owned()],
+            vec!["bbbb".into(), "2".into()],
+        ];
+        insta::assert_snapshot!(columns(&["name".into(), "n".into()], &rows), @"
+        NAME   N
+        a[31m  1
+        bbbb   2
+        ");
+    }
+}

@@ -1,0 +1,175 @@
+//! What can go wrong with a call of the Engine.
+//!
+//! Every error names the operation that was attempted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::connector::ChannelError;
+use crate::path::PathError;
+
+/// A call of the Docker Engine that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The Engine answered, and said no.
+    #[error("cannot {operation}: the Docker Engine answered {status}: {message}")]
+    Refused {
+        /// What was attempted, such as "start container web".
+        operation: String,
+        /// The HTTP status.
+        status: u16,
+        /// The Engine's own words.
+        message: String,
+    },
+    /// The Engine reported a failure after it had started to answer.
+    #[error("cannot {operation}: {message}")]
+    Failed {
+        /// What was attempted.
+        operation: String,
+        /// The Engine's own words.
+        message: String,
+    },
+    /// The Engine could not be reached, or the channel to it broke.
+    #[error("cannot {operation}: the Docker Engine cannot be reached")]
+    Unreachable {
+        /// What was attempted.
+        operation: String,
+        /// What the channel said.
+        #[source]
+        source: ChannelError,
+    },
+    /// No answer in time. Whether the Engine carried the call out is not known.
+    #[error(
+        "cannot {operation}: no answer within {} s; it is not known whether the Docker Engine \
+         carried it out",
+        .after.as_secs_f64()
+    )]
+    Timeout {
+        /// What was attempted.
+        operation: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The stream said nothing for too long.
+    #[error("cannot {operation}: nothing was received for {} s", .after.as_secs_f64())]
+    Idle {
+        /// What was attempted.
+        operation: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The container did not stop.
+    #[error(
+        "cannot {operation}: the container still runs {} s after the signal; give it more time, or \
+         stop it with SIGKILL",
+        .after.as_secs_f64()
+    )]
+    StillRunning {
+        /// What was attempted.
+        operation: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The answer is not what the Engine API documents.
+    #[error("cannot {operation}: the answer of the Docker Engine cannot be read: {reason}")]
+    Decode {
+        /// What was attempted.
+        operation: String,
+        /// What the reader said.
+        reason: String,
+    },
+    /// The answer is larger than what is read into memory.
+    #[error("cannot {operation}: the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// What was attempted.
+        operation: String,
+        /// Bytes.
+        limit: usize,
+    },
+    /// The call cannot be made: a path, name or method is not one of the Engine API.
+    #[error("cannot {operation}")]
+    Invalid {
+        /// What was attempted.
+        operation: String,
+        /// What is wrong.
+        #[source]
+        source: PathError,
+    },
+    /// The call cannot be made: an argument is not one that the Engine takes.
+    #[error("cannot {operation}: {reason}")]
+    Argument {
+        /// What was attempted.
+        operation: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The Engine took the change, but it is not there afterwards.
+    #[error("cannot {operation}: afterwards it has {found} instead of {wanted}")]
+    NotApplied {
+        /// What was attempted.
+        operation: String,
+        /// What should be there.
+        wanted: String,
+        /// What is there.
+        found: String,
+    },
+}
+
+impl EngineError {
+    /// Whether the Engine does not know the object.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    /// Whether the object is in a state, or has a name, that forbids the call.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { status: 409, .. })
+    }
+
+    /// Whether the channel to the Engine is the cause.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Sorts an error of bollard's, in which ours are wrapped by the transport.
+    pub(crate) fn from_bollard(operation: &str, error: bollard::errors::Error) -> Self {
+        use bollard::errors::Error;
+        let operation = operation.to_owned();
+        match error {
+            Error::DockerResponseServerError {
+                status_code,
+                message,
+            } => Self::Refused {
+                operation,
+                status: status_code,
+                message: one_line(&message),
+            },
+            Error::DockerStreamError { error } => Self::Failed {
+                operation,
+                message: one_line(&error),
+            },
+            Error::IOError { err } => Self::Unreachable {
+                operation,
+                source: ChannelError::from_io(err),
+            },
+            Error::HyperResponseError { err } => Self::Unreachable {
+                operation,
+                source: ChannelError::Response {
+                    source: Arc::new(err),
+                },
+            },
+            other => Self::Decode {
+                operation,
+                reason: other.to_string(),
+            },
+        }
+    }
+}
+
+/// The Engine ends its messages with a line break.
+pub(crate) fn one_line(message: &str) -> String {
+    message.trim().to_owned()
+}

@@ -1,0 +1,426 @@
+//! Channels to the Engine through an SSH session.
+//!
+//! Forwarded channels cost the host nothing. The others are processes there, whose last words are
+//! kept: they tell why a channel broke.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::channel::ChannelKind;
+use crate::connect::{DEFAULT_SOCKET, chain};
+use crate::connector::{ByteStream, ChannelError};
+
+/// One way through a session.
+#[derive(Clone)]
+pub(crate) struct SshWay {
+    session: dfab_ssh::Session,
+    socket: String,
+    route: Route,
+}
+
+#[derive(Clone)]
+enum Route {
+    StreamLocal,
+    Socat,
+    DialStdio { sudo: bool },
+    Tcp { host: String, port: u16 },
+}
+
+impl SshWay {
+    /// All ways, the best first.
+    pub(crate) fn all(
+        session: &dfab_ssh::Session,
+        socket: &str,
+        tcp: Option<&(String, u16)>,
+    ) -> Vec<Self> {
+        let mut routes = vec![
+            Route::StreamLocal,
+            Route::Socat,
+            Route::DialStdio { sudo: false },
+        ];
+        routes.extend(tcp.map(|(host, port)| Route::Tcp {
+            host: host.clone(),
+            port: *port,
+        }));
+        routes
+            .into_iter()
+            .map(|route| Self {
+                session: session.clone(),
+                socket: socket.to_owned(),
+                route,
+            })
+            .collect()
+    }
+
+    pub(crate) fn kind(&self) -> ChannelKind {
+        match self.route {
+            Route::StreamLocal => ChannelKind::StreamLocal,
+            Route::Socat => ChannelKind::Socat,
+            Route::DialStdio { .. } => ChannelKind::DialStdio,
+            Route::Tcp { .. } => ChannelKind::Tcp,
+        }
+    }
+
+    /// The way to try because of how this one failed: the docker client with `sudo`, where only
+    /// the permission is missing.
+    pub(crate) fn after(&self, failure: &ChannelError) -> Option<Self> {
+        match (&self.route, failure) {
+            (Route::DialStdio { sudo: false }, ChannelError::Process { words, .. })
+                if is_denied(words) =>
+            {
+                Some(Self {
+                    route: Route::DialStdio { sudo: true },
+                    ..self.clone()
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn command(&self) -> Option<String> {
+        match self.route {
+            Route::StreamLocal | Route::Tcp { .. } => None,
+            Route::Socat => Some(format!(
+                "socat STDIO {}",
+                quoted(&format!("UNIX-CONNECT:{}", escaped_for_socat(&self.socket)))
+            )),
+            Route::DialStdio { sudo } => {
+                let mut command = String::new();
+                if sudo {
+                    command.push_str("sudo -n ");
+                }
+                command.push_str("docker ");
+                if self.socket != DEFAULT_SOCKET {
+                    command.push_str("-H ");
+                    command.push_str(&quoted(&format!("unix://{}", self.socket)));
+                    command.push(' ');
+                }
+                command.push_str("system dial-stdio");
+                Some(command)
+            }
+        }
+    }
+}
+
+/// What the last process said that ended by itself.
+#[derive(Clone, Default)]
+pub(crate) struct LastWords {
+    heard: Arc<Mutex<Option<ChannelError>>>,
+    arrived: Arc<Notify>,
+}
+
+impl LastWords {
+    /// Takes the last words, which may come a moment after the channel broke.
+    pub(crate) async fn heard(&self) -> Option<ChannelError> {
+        let arrival = self.arrived.notified();
+        tokio::pin!(arrival);
+        arrival.as_mut().enable();
+        if let Some(words) = self.take() {
+            return Some(words);
+        }
+        tokio::time::timeout(MOMENT, arrival).await.ok();
+        self.take()
+    }
+
+    fn take(&self) -> Option<ChannelError> {
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    fn say(&self, words: ChannelError) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+        self.arrived.notify_waiters();
+    }
+}
+
+/// Standard input and output of a process on the host. When it is dropped, so is everything else
+/// of the process, and sshd ends it; one that ended by itself gets a moment for its last words.
+struct ProcessStream<Stream> {
+    stream: Stream,
+    ended: bool,
+    listener: JoinHandle<()>,
+    _open: oneshot::Sender<()>,
+}
+
+impl<Stream> ProcessStream<Stream> {
+    fn new(
+        stream: Stream,
+        stderr: impl AsyncRead + Unpin + Send + 'static,
+        status: impl Future<Output = Option<i32>> + Send + 'static,
+        command: String,
+        last_words: LastWords,
+    ) -> Self {
+        let (open, closed) = oneshot::channel();
+        let listener = tokio::spawn(async move {
+            tokio::select! {
+                () = listen(stderr, status, command, last_words) => {}
+                () = async { closed.await.ok(); tokio::time::sleep(MOMENT).await } => {}
+            }
+        });
+        Self {
+            stream,
+            ended: false,
+            listener,
+            _open: open,
+        }
+    }
+}
+
+impl<Stream> Drop for ProcessStream<Stream> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.listener.abort();
+        }
+    }
+}
+
+impl<Stream: AsyncRead + Unpin> AsyncRead for ProcessStream<Stream> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if let Poll::Ready(result) = &read {
+            self.ended |= result.is_err() || buffer.filled().len() == before;
+        }
+        read
+    }
+}
+
+impl<Stream: AsyncWrite + Unpin> AsyncWrite for ProcessStream<Stream> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.ended |= matches!(written, Poll::Ready(Err(_)));
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Keeps the end of standard error, and passes it on when the process has ended.
+async fn listen(
+    mut stderr: impl AsyncRead + Unpin,
+    status: impl Future<Output = Option<i32>>,
+    command: String,
+    last_words: LastWords,
+) {
+    let mut kept = Vec::new();
+    let mut piece = [0; 1024];
+    while let Ok(length @ 1..) = stderr.read(&mut piece).await {
+        kept.extend(piece.iter().take(length));
+        let surplus = kept.len().saturating_sub(WORDS);
+        kept.drain(..surplus);
+    }
+    let status = status.await;
+    let said = String::from_utf8_lossy(&kept);
+    let said = said.trim();
+    let words = match status {
+        Some(code) if said.is_empty() => format!("exit status {code}"),
+        Some(127) => format!("exit status 127: {said}"),
+        _ if said.is_empty() => "without a word".to_owned(),
+        _ => said.to_owned(),
+    };
+    last_words.say(ChannelError::Process { command, words });
+}
+
+/// Opens a channel. The caller bounds the time.
+pub(crate) async fn open(
+    way: &SshWay,
+    last_words: &LastWords,
+) -> Result<Box<dyn ByteStream>, ChannelError> {
+    let refused = |source| ChannelError::Ssh {
+        kind: way.kind(),
+        source: Arc::new(source),
+    };
+    match (&way.route, way.command()) {
+        (Route::Tcp { host, port }, _) => {
+            let channel = way.session.open_tcp(host, *port).await.map_err(refused)?;
+            Ok(Box::new(channel))
+        }
+        (_, None) => {
+            let channel = way.session.open_unix(&way.socket).await.map_err(refused)?;
+            Ok(Box::new(channel))
+        }
+        (_, Some(command)) => {
+            last_words.take();
+            let process = way.session.exec(&command).await.map_err(refused)?;
+            let (stream, stderr, status) = process.into_parts();
+            let words = last_words.clone();
+            Ok(Box::new(ProcessStream::new(
+                stream, stderr, status, command, words,
+            )))
+        }
+    }
+}
+
+/// Why a way failed, in words that say what to do.
+pub(crate) async fn reason(way: &SshWay, failure: &ChannelError) -> String {
+    let socket = &way.socket;
+    match (&way.route, failure) {
+        (_, ChannelError::Process { words, .. }) => explained(&way.route, socket, words),
+        (Route::StreamLocal, ChannelError::Ssh { .. } | ChannelError::Request { .. }) => {
+            match look_at_socket(way).await.as_deref() {
+                Some("absent") => no_socket(socket),
+                Some("denied") => denied(socket),
+                _ => format!(
+                    "{}; sshd may forbid it (AllowStreamLocalForwarding), or the Docker Engine is \
+                     not running",
+                    chain(failure)
+                ),
+            }
+        }
+        _ => chain(failure),
+    }
+}
+
+/// What is kept of standard error, in bytes.
+const WORDS: usize = 4 * 1024;
+
+/// How long last words may take.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// For the look at the socket.
+const LOOK: Duration = Duration::from_secs(10);
+
+fn explained(route: &Route, socket: &str, words: &str) -> String {
+    let program = match route {
+        Route::DialStdio { sudo: true } => return format!("with sudo -n: {words}"),
+        Route::DialStdio { sudo: false } => "docker",
+        _ => "socat",
+    };
+    let lowered = words.to_ascii_lowercase();
+    if lowered.contains("not found") || lowered.contains("status 127") {
+        format!("{program}: not found: install it with `dfab setup {program} -H HOST`")
+    } else if is_denied(words) {
+        denied(socket)
+    } else if lowered.contains("no such file or directory") {
+        no_socket(socket)
+    } else if lowered.contains("connection refused") || lowered.contains("cannot connect to") {
+        "the Docker Engine is not running".to_owned()
+    } else {
+        format!("{program}: {words}")
+    }
+}
+
+fn is_denied(words: &str) -> bool {
+    words.to_ascii_lowercase().contains("permission denied")
+}
+
+fn denied(socket: &str) -> String {
+    format!("permission denied on the socket {socket}: is the user in group docker?")
+}
+
+fn no_socket(socket: &str) -> String {
+    format!(
+        "there is no socket {socket}: the Docker Engine is not installed (`dfab setup docker -H \
+         HOST`), not running, or listens elsewhere"
+    )
+}
+
+/// sshd says only that it failed; a look at the socket tells why.
+async fn look_at_socket(way: &SshWay) -> Option<String> {
+    let socket = quoted(&way.socket);
+    let script = format!(
+        "if [ ! -e {socket} ]; then echo absent; elif [ ! -w {socket} ]; then echo denied; else \
+         echo present; fi"
+    );
+    let command = format!("sh -c {}", quoted(&script));
+    let output = way.session.run(&command, None, LOOK, WORDS).await.ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// One word for any POSIX shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// socat gives a meaning to most punctuation in an address.
+fn escaped_for_socat(path: &str) -> String {
+    let mut escaped = String::with_capacity(path.len());
+    for character in path.chars() {
+        if !character.is_alphanumeric() && !matches!(character, '/' | '.' | '-' | '_') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_for_shell_and_socat() {
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(
+            escaped_for_socat("/run/a b,c:d.sock"),
+            r"/run/a\ b\,c\:d.sock"
+        );
+    }
+
+    #[test]
+    fn what_processes_say_is_turned_into_a_next_step() {
+        let socat = |words| explained(&Route::Socat, DEFAULT_SOCKET, words);
+        assert!(socat("exit status 127: sh: 1: socat: not found").contains("dfab setup socat"));
+        assert!(
+            socat("socat[7] E connect(5, AF=1 \"/var/run/docker.sock\", 22): Permission denied")
+                .contains("is the user in group docker?")
+        );
+        assert!(
+            socat("socat[7] E connect(5, AF=1 \"/run/x\", 8): No such file or directory")
+                .starts_with("there is no socket")
+        );
+        assert!(
+            socat("socat[7] E connect(5, AF=1 \"/run/x\", 8): Connection refused")
+                .contains("not running")
+        );
+        assert_eq!(
+            explained(
+                &Route::DialStdio { sudo: true },
+                DEFAULT_SOCKET,
+                "sudo: a password is required"
+            ),
+            "with sudo -n: sudo: a password is required"
+        );
+    }
+
+    #[tokio::test]
+    async fn last_words_are_heard_before_and_after_they_are_waited_for() {
+        let words = |words: &str| ChannelError::Process {
+            command: "socat".to_owned(),
+            words: words.to_owned(),
+        };
+        let said = LastWords::default();
+        said.say(words("before"));
+        assert!(said.heard().await.unwrap().to_string().ends_with("before"));
+        let later = said.clone();
+        let (heard, ()) = tokio::join!(said.heard(), async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            later.say(words("after"));
+        });
+        assert!(heard.unwrap().to_string().ends_with("after"));
+    }
+}

@@ -1,0 +1,33 @@
+//! Volumes.
+
+use http::Method;
+use serde_json::Value;
+
+use crate::call::checked_name;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::networks::name_in;
+
+impl Engine {
+    /// Creates a volume from the body of `POST /volumes/create`. One that exists is
+    /// left as it is.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] when the driver does.
+    pub async fn create_volume(&self, body: &Value) -> Result<(), EngineError> {
+        let operation = format!("create volume {}", name_in(body));
+        self.told(&operation, Method::POST, "/volumes/create", Some(body))
+            .await
+    }
+
+    /// Removes a volume with all that is in it.
+    ///
+    /// # Errors
+    /// [`EngineError::is_not_found`] when there is none, [`EngineError::is_conflict`] while a
+    /// container uses it.
+    pub async fn remove_volume(&self, volume: &str) -> Result<(), EngineError> {
+        let operation = format!("remove volume {volume}");
+        let path = format!("/volumes/{}", checked_name(&operation, volume)?);
+        self.told(&operation, Method::DELETE, &path, None).await
+    }
+}

@@ -1,0 +1,109 @@
+//! Whether everything that a map refers to is there.
+
+use crate::config::{ContainerConfig, NetworkMode};
+use crate::diagnostic::{Place, Report, nearest};
+use crate::map::ResolvedMap;
+use crate::mount::Bind;
+use crate::names::is_preset_network;
+
+impl ResolvedMap {
+    /// Checks that every reference leads somewhere.
+    pub(crate) fn check(&self, report: &mut Report) {
+        for (group, members) in &self.groups {
+            let at = Place { line: 1, column: 1 };
+            if self.referred(group).is_some() {
+                report.error(at, format!("the group {group} is called as a container is"));
+            }
+            for member in members {
+                if self.referred(member).is_none() {
+                    self.no_container(at, &format!("of the group {group}"), member, report);
+                }
+            }
+        }
+        for (name, config) in &self.containers {
+            self.check_volumes(name, config, report);
+            let of = format!("that {name} refers to");
+            let endpoint_links = config.networks.iter().flat_map(|endpoint| &endpoint.links);
+            for link in config.links.iter().chain(endpoint_links) {
+                if self.referred(&link.container).is_none() {
+                    self.no_container(link.at, &of, &link.container, report);
+                }
+            }
+            for endpoint in &config.networks {
+                let known = self.networks.contains_key(&endpoint.network);
+                if !known && !is_preset_network(&endpoint.network) {
+                    let known: Vec<_> = self.networks.keys().map(String::as_str).collect();
+                    report.unknown(endpoint.at, "network", &endpoint.network, &known);
+                }
+            }
+            if let Some((NetworkMode::Container { config, instance }, at)) = &config.network_mode {
+                let reference = match instance {
+                    Some(instance) => format!("{config}.{instance}"),
+                    None => config.clone(),
+                };
+                let found = self.referred(&reference);
+                if found.as_ref().is_none_or(|found| found.len() != 1) {
+                    self.no_container(*at, &of, &reference, report);
+                }
+            }
+        }
+    }
+
+    fn check_volumes(&self, name: &str, config: &ContainerConfig, report: &mut Report) {
+        for bind in &config.binds {
+            let Bind::Alias { alias, at, .. } = bind else {
+                continue;
+            };
+            if !self.host.contains_key(alias) {
+                let message = format!("{name} binds {alias}, which has no path under `host`");
+                report.error(*at, message);
+            }
+            if self
+                .volumes
+                .get(alias)
+                .is_none_or(|volume| volume.default_path.is_none())
+            {
+                let message = format!("{name} binds {alias}, which has no path under `volumes`");
+                report.error(*at, message);
+            }
+        }
+        for volume in &config.attaches {
+            if self.attached_path(name, &volume.name).is_none() {
+                let alias = &volume.name;
+                let message = format!("{name} attaches {alias}, which has no path");
+                report.error_with_help(volume.at, message, "give it one here or under `volumes`");
+            }
+        }
+        for used in &config.uses {
+            let is_volume = self.attached_volume(&used.name).is_some();
+            if !is_volume && self.referred(&used.name).is_none() {
+                let attached = self.attached.keys().map(String::as_str);
+                let containers = self.containers.keys().map(String::as_str);
+                let known: Vec<_> = attached.chain(containers).collect();
+                report.unknown(used.at, "volume or container", &used.name, &known);
+            }
+        }
+    }
+
+    fn no_container(&self, at: Place, of: &str, reference: &str, report: &mut Report) {
+        let message = format!("there is no container {reference}, {of}");
+        let instances = self
+            .containers
+            .get(reference)
+            .map(|config| config.instances.join(", "));
+        match (
+            instances,
+            nearest(reference, self.containers.keys().map(String::as_str)),
+        ) {
+            (Some(instances), _) => report.error_with_help(
+                at,
+                message,
+                format!("name one of its instances: {instances}"),
+            ),
+            (None, Some(near)) => {
+                report.error_with_help(at, message, format!("did you mean {near}?"));
+            }
+            (None, None) => report.error(at, message),
+        }
+    }
+}

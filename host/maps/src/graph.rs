@@ -1,0 +1,539 @@
+//! Several maps together: what a reference means, and in which order things depend on each other.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::config::NetworkMode;
+use crate::diagnostic::nearest;
+use crate::map::{Item, ResolvedMap};
+use crate::names::is_preset_network;
+
+/// The maps of a project.
+#[derive(Debug, Clone)]
+pub struct Project {
+    maps: Vec<ResolvedMap>,
+}
+
+/// Why maps do not go together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("two maps are called {0}; give one of them another `name`")]
+pub struct ProjectError(String);
+
+/// Why a reference selects nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// Nothing is called so.
+    #[error("there is no container {reference}{}", hint(.near))]
+    Unknown {
+        /// What was asked for.
+        reference: String,
+        /// What is called much like it.
+        near: Option<String>,
+    },
+    /// Several maps have it.
+    #[error("{reference} is in several maps; write one of: {}", .candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        reference: String,
+        /// With the map's name.
+        candidates: Vec<String>,
+    },
+}
+
+fn hint(near: &Option<String>) -> String {
+    near.as_ref()
+        .map(|near| format!("; did you mean {near}?"))
+        .unwrap_or_default()
+}
+
+/// Containers that depend on each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("containers of {map} need each other in a circle: {}", .path.join(" -> "))]
+pub struct CycleError {
+    map: String,
+    path: Vec<String>,
+}
+
+/// A container that was asked for.
+#[derive(Debug, Clone)]
+pub struct Selected<'a> {
+    /// Its map.
+    pub map: &'a ResolvedMap,
+    /// Its configuration.
+    pub config: String,
+    /// Its instance, where the configuration has several.
+    pub instance: Option<String>,
+}
+
+/// Which items an action is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walk {
+    /// What was asked for and what it needs.
+    Dependencies,
+    /// What was asked for and the containers that need it, with the volumes that they attach.
+    Dependents,
+    /// Only what was asked for.
+    Selected,
+}
+
+/// An item of a walk.
+#[derive(Debug, Clone)]
+pub struct Planned<'a> {
+    /// Its map.
+    pub map: &'a ResolvedMap,
+    /// What it is.
+    pub item: Item,
+    /// Indices of the items of the same walk that it needs; they stand before it.
+    pub requires: Vec<usize>,
+    /// Whether it was asked for.
+    pub requested: bool,
+}
+
+impl Project {
+    /// Puts maps together.
+    ///
+    /// # Errors
+    /// Where two are called the same.
+    pub fn new(maps: Vec<ResolvedMap>) -> Result<Self, ProjectError> {
+        let mut names = HashSet::new();
+        for map in &maps {
+            if !names.insert(map.name()) {
+                return Err(ProjectError(map.name().to_owned()));
+            }
+        }
+        Ok(Self { maps })
+    }
+
+    /// The maps.
+    pub fn maps(&self) -> &[ResolvedMap] {
+        &self.maps
+    }
+
+    /// What references mean: `config`, `map.config`, `map.config.instance`, a group, or `__all__`.
+    ///
+    /// # Errors
+    /// Where one means nothing, or too much.
+    pub fn select(&self, references: &[String]) -> Result<Vec<Selected<'_>>, SelectError> {
+        let mut selected: Vec<Selected<'_>> = Vec::new();
+        let mut seen = HashSet::new();
+        for reference in references {
+            for (map, item) in self.meaning(reference)? {
+                let Item::Container { config, instance } = item else {
+                    continue;
+                };
+                if seen.insert((map.name(), config.clone(), instance.clone())) {
+                    selected.push(Selected {
+                        map,
+                        config,
+                        instance,
+                    });
+                }
+            }
+        }
+        Ok(selected)
+    }
+
+    /// The items of an action, in an order in which what an item needs stands before it.
+    ///
+    /// # Errors
+    /// Where containers need each other in a circle.
+    pub fn walk<'a>(
+        &'a self,
+        selected: &[Selected<'a>],
+        walk: Walk,
+    ) -> Result<Vec<Planned<'a>>, CycleError> {
+        let mut result = Vec::new();
+        for map in &self.maps {
+            let of_map = selected.iter().filter(|one| one.map.name() == map.name());
+            let requested: Vec<Item> = of_map
+                .map(|one| Item::Container {
+                    config: one.config.clone(),
+                    instance: one.instance.clone(),
+                })
+                .collect();
+            if !requested.is_empty() {
+                walk_map(map, &requested, walk, &mut result)?;
+            }
+        }
+        Ok(result)
+    }
+
+    fn meaning(&self, reference: &str) -> Result<Vec<(&ResolvedMap, Item)>, SelectError> {
+        if reference == "__all__" {
+            return Ok(self.maps.iter().flat_map(all_of).collect());
+        }
+        let mut found: Vec<(&ResolvedMap, Vec<Item>)> = self
+            .maps
+            .iter()
+            .filter_map(|map| Some((map, meaning_in(map, reference)?)))
+            .collect();
+        if found.is_empty()
+            && let Some((name, rest)) = reference.split_once('.')
+            && let Some(map) = self.maps.iter().find(|map| map.name() == name)
+        {
+            if rest == "__all__" {
+                return Ok(all_of(map).collect());
+            }
+            found.extend(meaning_in(map, rest).map(|items| (map, items)));
+        }
+        match found.as_slice() {
+            [(map, items)] => Ok(items.iter().map(|item| (*map, item.clone())).collect()),
+            [] => Err(self.unknown(reference)),
+            several => Err(SelectError::Ambiguous {
+                reference: reference.to_owned(),
+                candidates: several
+                    .iter()
+                    .map(|(map, _)| format!("{}.{reference}", map.name()))
+                    .collect(),
+            }),
+        }
+    }
+
+    fn unknown(&self, reference: &str) -> SelectError {
+        let mut known: Vec<String> = Vec::new();
+        for map in &self.maps {
+            for (name, config) in &map.containers {
+                known.push(name.clone());
+                known.push(format!("{}.{name}", map.name()));
+                let instances = config.instances.iter();
+                known.extend(instances.map(|one| format!("{}.{name}.{one}", map.name())));
+            }
+            known.extend(map.groups.keys().cloned());
+        }
+        let near = nearest(reference, known.iter().map(String::as_str)).map(str::to_owned);
+        SelectError::Unknown {
+            reference: reference.to_owned(),
+            near,
+        }
+    }
+}
+
+fn all_of(map: &ResolvedMap) -> impl Iterator<Item = (&ResolvedMap, Item)> {
+    map.containers.keys().flat_map(move |config| {
+        map.instances(config)
+            .into_iter()
+            .map(move |item| (map, item))
+    })
+}
+
+/// What a reference without the map's name means in a map.
+fn meaning_in(map: &ResolvedMap, reference: &str) -> Option<Vec<Item>> {
+    match map.groups.get(reference) {
+        Some(members) => Some(
+            members
+                .iter()
+                .filter_map(|member| map.referred(member))
+                .flatten()
+                .collect(),
+        ),
+        None => map.referred(reference),
+    }
+}
+
+/// The direct needs of a configuration, the same for all its instances, in the order of the
+/// documentation; its image first, so that nothing is made of what cannot be had.
+fn needs(map: &ResolvedMap, name: &str) -> Vec<Item> {
+    let Some(config) = map.containers.get(name) else {
+        return Vec::new();
+    };
+    let mut needs = vec![map.image(name, config)];
+    if let Some((NetworkMode::Container { config, instance }, _)) = &config.network_mode {
+        match instance {
+            Some(instance) => needs.push(Item::Container {
+                config: config.clone(),
+                instance: Some(instance.clone()),
+            }),
+            None => needs.extend(map.instances(config)),
+        }
+    }
+    for endpoint in &config.networks {
+        if !is_preset_network(&endpoint.network) {
+            needs.push(Item::Network {
+                name: endpoint.network.clone(),
+            });
+        }
+        let links = endpoint.links.iter();
+        needs.extend(
+            links
+                .filter_map(|link| map.referred(&link.container))
+                .flatten(),
+        );
+    }
+    for used in &config.uses {
+        match map.attached_volume(&used.name) {
+            // A volume's owner brings it along.
+            Some((owner, _)) if owner != name => needs.extend(map.instances(owner)),
+            Some(_) => {}
+            None => needs.extend(map.referred(&used.name).unwrap_or_default()),
+        }
+    }
+    for link in &config.links {
+        needs.extend(map.referred(&link.container).unwrap_or_default());
+    }
+    for volume in &config.attaches {
+        needs.push(Item::Volume {
+            owner: name.to_owned(),
+            alias: volume.name.clone(),
+        });
+    }
+    let mut seen = HashSet::new();
+    needs.retain(|item| seen.insert(item.clone()));
+    needs
+}
+
+fn walk_map<'a>(
+    map: &'a ResolvedMap,
+    requested: &[Item],
+    walk: Walk,
+    result: &mut Vec<Planned<'a>>,
+) -> Result<(), CycleError> {
+    let requested_items: HashSet<&Item> = requested.iter().collect();
+    let (starts, within) = match walk {
+        Walk::Dependencies => (requested.to_vec(), None),
+        Walk::Selected => (
+            requested.to_vec(),
+            Some(requested.iter().cloned().collect()),
+        ),
+        Walk::Dependents => {
+            let wanted = dependents(map, requested);
+            // In the order of the map, so that the same question has the same answer.
+            let starts: Vec<Item> = all_of(map)
+                .map(|(_, item)| item)
+                .filter(|item| wanted.contains(item))
+                .collect();
+            (starts, Some(wanted))
+        }
+    };
+    let mut visit = Visit {
+        map,
+        within,
+        placed: HashMap::new(),
+        result,
+    };
+    for start in &starts {
+        visit.place(start)?;
+    }
+    for planned in visit.result.iter_mut() {
+        if planned.map.name() == map.name() {
+            planned.requested = requested_items.contains(&planned.item);
+        }
+    }
+    Ok(())
+}
+
+/// The items, all containers that need one of them, however indirectly, and their attached volumes.
+fn dependents(map: &ResolvedMap, requested: &[Item]) -> HashSet<Item> {
+    let mut needed_by: HashMap<Item, Vec<&str>> = HashMap::new();
+    for name in map.containers.keys() {
+        for need in needs(map, name) {
+            if matches!(need, Item::Container { .. }) {
+                needed_by.entry(need).or_default().push(name);
+            }
+        }
+    }
+    let mut found: HashSet<Item> = requested.iter().cloned().collect();
+    let mut queue: Vec<Item> = requested.to_vec();
+    while let Some(item) = queue.pop() {
+        for config in needed_by.get(&item).into_iter().flatten() {
+            for container in map.instances(config) {
+                if found.insert(container.clone()) {
+                    queue.push(container);
+                }
+            }
+        }
+    }
+    // A volume goes with its owner, if all instances of that go.
+    for (owner, config) in &map.containers {
+        if map
+            .instances(owner)
+            .iter()
+            .all(|container| found.contains(container))
+        {
+            found.extend(config.attaches.iter().map(|volume| Item::Volume {
+                owner: owner.clone(),
+                alias: volume.name.clone(),
+            }));
+        }
+    }
+    found
+}
+
+/// A walk in depth, without recursion: maps may be long chains.
+struct Visit<'a, 'r> {
+    map: &'a ResolvedMap,
+    /// The only items to place, where not all are.
+    within: Option<HashSet<Item>>,
+    /// Index of what was placed; none while what it needs is being placed.
+    placed: HashMap<Item, Option<usize>>,
+    result: &'r mut Vec<Planned<'a>>,
+}
+
+impl Visit<'_, '_> {
+    fn place(&mut self, start: &Item) -> Result<(), CycleError> {
+        if self.placed.contains_key(start) {
+            return Ok(());
+        }
+        let mut stack = vec![self.open(start)];
+        while let Some((item, needs, next)) = stack.last_mut() {
+            let Some(need) = needs.get(*next).cloned() else {
+                let requires = needs
+                    .iter()
+                    .filter_map(|need| self.placed.get(need).copied().flatten())
+                    .collect();
+                let index = self.result.len();
+                self.placed.insert(item.clone(), Some(index));
+                let item = item.clone();
+                self.result.push(Planned {
+                    map: self.map,
+                    item,
+                    requires,
+                    requested: false,
+                });
+                stack.pop();
+                continue;
+            };
+            *next += 1;
+            match self.placed.get(&need) {
+                Some(Some(_)) => {}
+                Some(None) => {
+                    let from = stack
+                        .iter()
+                        .position(|(item, ..)| *item == need)
+                        .unwrap_or(0);
+                    let circle = stack.iter().skip(from).map(|(item, ..)| item);
+                    let path = circle.chain([&need]).map(|item| self.map.engine_name(item));
+                    let (map, path) = (self.map.name().to_owned(), path.collect());
+                    return Err(CycleError { map, path });
+                }
+                None => {
+                    let opened = self.open(&need);
+                    stack.push(opened);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, item: &Item) -> (Item, Vec<Item>, usize) {
+        self.placed.insert(item.clone(), None);
+        let mut needs = match item {
+            Item::Container { config, .. } => needs(self.map, config),
+            _ => Vec::new(),
+        };
+        if let Some(within) = &self.within {
+            needs.retain(|need| within.contains(need));
+        }
+        (item.clone(), needs, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{Settings, load_map};
+
+    struct Nothing;
+
+    impl Settings for Nothing {
+        fn setting(&self, _: &str) -> Option<Value> {
+            None
+        }
+
+        fn variable(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    fn project(text: &str) -> Project {
+        let map = load_map(text, "m.yaml", "m", &Nothing).unwrap_or_else(|error| panic!("{error}"));
+        Project::new(vec![map.value]).unwrap()
+    }
+
+    fn names(project: &Project, references: &[&str], walk: Walk) -> Vec<String> {
+        let references: Vec<_> = references.iter().map(|one| (*one).to_owned()).collect();
+        let selected = project.select(&references).unwrap();
+        let walked = project.walk(&selected, walk).unwrap();
+        walked
+            .iter()
+            .map(|planned| planned.map.engine_name(&planned.item))
+            .collect()
+    }
+
+    const CHAIN: &str = "a: {attaches: {v: /v}}\nb: {uses: v, instances: [x, y]}\nc: {links: b.x}\n\
+                         groups: {all: [a, b.y]}\n";
+
+    #[test]
+    fn what_is_needed_stands_first() {
+        assert_eq!(
+            names(&project(CHAIN), &["c"], Walk::Dependencies),
+            [
+                "c:latest", "b:latest", "a:latest", "m.v", "m.a", "m.b.x", "m.c"
+            ]
+        );
+        assert_eq!(
+            names(&project(CHAIN), &["a"], Walk::Dependents),
+            ["m.v", "m.a", "m.b.x", "m.b.y", "m.c"]
+        );
+        assert_eq!(
+            names(&project(CHAIN), &["m.b"], Walk::Selected),
+            ["m.b.x", "m.b.y"]
+        );
+        assert_eq!(
+            names(&project(CHAIN), &["all"], Walk::Selected),
+            ["m.a", "m.b.y"]
+        );
+    }
+
+    #[test]
+    fn circles_are_told_with_their_path() {
+        let project = project("a: {links: b}\nb: {links: c}\nc: {links: a}\n");
+        let selected = project.select(&["b".to_owned()]).unwrap();
+        let error = project.walk(&selected, Walk::Dependencies).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "containers of m need each other in a circle: m.b -> m.c -> m.a -> m.b"
+        );
+    }
+
+    #[test]
+    fn what_nobody_is_called_is_told_with_what_is_much_like_it() {
+        let error = project(CHAIN).select(&["m.b.z".to_owned()]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no container m.b.z; did you mean m.b.y?"
+        );
+    }
+
+    proptest! {
+        /// Of any map without circles, in whatever order it is written.
+        #[test]
+        fn requirements_always_come_before(edges in prop::collection::vec((0..20_usize, 0..20_usize), 0..60)) {
+            let mut links = vec![Vec::new(); 20];
+            for (one, other) in edges {
+                if one != other {
+                    links[one.max(other)].push(format!("c{}", one.min(other)));
+                }
+            }
+            let text: String = links
+                .iter()
+                .enumerate()
+                .rev()
+                .map(|(index, links)| format!("c{index}: {{links: [{}]}}\n", links.join(", ")))
+                .collect();
+            let project = project(&text);
+            let selected = project.select(&["__all__".to_owned()]).unwrap();
+            for walk in [Walk::Dependencies, Walk::Dependents, Walk::Selected] {
+                let walked = project.walk(&selected, walk).unwrap();
+                for (index, planned) in walked.iter().enumerate() {
+                    prop_assert!(planned.requires.iter().all(|required| *required < index));
+                }
+                let containers = walked
+                    .iter()
+                    .filter(|planned| matches!(planned.item, Item::Container { .. }));
+                prop_assert_eq!(containers.count(), 20);
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Container maps: from YAML to a resolved model, its dependency graph and Engine API bodies.
+//!
+//! Nothing here reads a file, the environment or an engine: texts come in, values and
+//! [`Diagnostic`]s come out.
+
+mod body;
+mod check;
+mod client;
+mod config;
+mod diagnostic;
+mod graph;
+mod map;
+mod mount;
+mod names;
+mod options;
+mod port;
+mod record;
+mod resource;
+mod scalar;
+mod tree;
+
+pub use body::{
+    BodyError, Features, Preparation, container_body, endpoint_body, network_body, preparations,
+    volume_body,
+};
+pub use client::{Client, load_clients};
+pub use config::ContainerConfig;
+pub use diagnostic::{Diagnostic, Invalid, Loaded, Severity};
+pub use graph::{CycleError, Planned, Project, ProjectError, SelectError, Selected, Walk};
+pub use map::{Item, ResolvedMap, load_map};
+pub use options::OptionError;
+pub use record::ExecCommand;
+pub use tree::Settings;

@@ -1,0 +1,552 @@
+//! A container map: the document, resolved and checked.
+
+use indexmap::IndexMap;
+use serde_json::{Value as Json, json};
+
+use crate::config::{ContainerConfig, list};
+use crate::diagnostic::{Invalid, Loaded, Report, nearest};
+use crate::mount::HostPath;
+use crate::names::{is_preset_network, split_tag};
+use crate::resource::{NetworkConfig, VolumeConfig};
+use crate::tree::{self, Node, Settings, Value};
+
+/// A thing on an engine that a map describes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Item {
+    /// An image that a container is made of.
+    Image {
+        /// With the registry.
+        repository: String,
+        /// `latest`, or a digest.
+        tag: String,
+    },
+    /// A network of the map.
+    Network {
+        /// Its name in the map.
+        name: String,
+    },
+    /// A volume that a container attaches.
+    Volume {
+        /// The configuration that attaches it.
+        owner: String,
+        /// Its alias in the map.
+        alias: String,
+    },
+    /// A container.
+    Container {
+        /// Its configuration.
+        config: String,
+        /// Its instance, where the configuration has several.
+        instance: Option<String>,
+    },
+}
+
+/// A map whose configurations are extended, without the abstract ones, and whose references lead
+/// somewhere.
+#[derive(Debug, Clone, Default)]
+pub struct ResolvedMap {
+    pub(crate) name: String,
+    pub(crate) repository: Option<String>,
+    pub(crate) default_tag: Option<String>,
+    pub(crate) default_domain: Option<String>,
+    pub(crate) set_hostname: bool,
+    pub(crate) use_attached_parent_name: bool,
+    pub(crate) clients: Vec<String>,
+    pub(crate) groups: IndexMap<String, Vec<String>>,
+    pub(crate) containers: IndexMap<String, ContainerConfig>,
+    pub(crate) volumes: IndexMap<String, VolumeConfig>,
+    pub(crate) networks: IndexMap<String, NetworkConfig>,
+    pub(crate) host: IndexMap<String, HostPath>,
+    pub(crate) host_root: Option<String>,
+    /// Aliases that some configuration attaches, and which one. With parent names the alias is
+    /// `config.alias`.
+    pub(crate) attached: IndexMap<String, (String, String)>,
+}
+
+const SECTIONS: [&str; 13] = [
+    "name",
+    "repository",
+    "default_tag",
+    "default_domain",
+    "set_hostname",
+    "use_attached_parent_name",
+    "clients",
+    "groups",
+    "containers",
+    "volumes",
+    "networks",
+    "host",
+    "host_root",
+];
+
+/// Reads a map.
+///
+/// # Errors
+/// All mistakes of the file.
+pub fn load_map(
+    text: &str,
+    file: &str,
+    fallback_name: &str,
+    settings: &dyn Settings,
+) -> Result<Loaded<ResolvedMap>, Invalid> {
+    let mut report = Report::new(file);
+    let mut map = ResolvedMap {
+        name: fallback_name.to_owned(),
+        set_hostname: true,
+        ..ResolvedMap::default()
+    };
+    if let Some(root) = tree::read(text, settings, &mut report) {
+        match &root.value {
+            Value::Map(pairs) => map.read(pairs, &mut report),
+            _ => report.error(root.at, format!("a map is a mapping, not {}", root.kind())),
+        }
+        map.extend(&mut report);
+        map.attach(&mut report);
+        map.check(&mut report);
+    }
+    report.finish(map)
+}
+
+impl ResolvedMap {
+    /// Its name, with which the names of its containers begin.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The clients that it runs on; none is the one that is meant without a name.
+    pub fn clients(&self) -> &[String] {
+        &self.clients
+    }
+
+    /// A configuration.
+    pub fn container(&self, config: &str) -> Option<&ContainerConfig> {
+        self.containers.get(config)
+    }
+
+    /// The name of an item on the engine.
+    pub fn engine_name(&self, item: &Item) -> String {
+        let map = &self.name;
+        match item {
+            Item::Image { repository, tag } if tag.contains(':') => format!("{repository}@{tag}"),
+            Item::Image { repository, tag } => format!("{repository}:{tag}"),
+            Item::Network { name } if is_preset_network(name) => name.clone(),
+            Item::Network { name } => format!("{map}.{name}"),
+            Item::Volume { owner, alias } if self.use_attached_parent_name => {
+                format!("{map}.{owner}.{alias}")
+            }
+            Item::Volume { alias, .. } => format!("{map}.{alias}"),
+            Item::Container {
+                config,
+                instance: None,
+            } => format!("{map}.{config}"),
+            Item::Container {
+                config,
+                instance: Some(instance),
+            } => {
+                format!("{map}.{config}.{instance}")
+            }
+        }
+    }
+
+    /// An item's configuration in its normal form.
+    pub fn config_json(&self, item: &Item) -> Json {
+        match item {
+            Item::Container { config, .. } => self
+                .containers
+                .get(config)
+                .map_or(Json::Null, ContainerConfig::json),
+            Item::Volume { alias, .. } => match self.volumes.get(alias) {
+                Some(volume) => json!({
+                    "default_path": volume.default_path, "driver": volume.driver,
+                    "driver_options": volume.driver_options, "create_options": volume.create_options,
+                    "user": volume.user, "permissions": volume.permissions,
+                }),
+                None => json!({}),
+            },
+            Item::Network { name } => match self.networks.get(name) {
+                Some(network) => json!({
+                    "driver": network.driver, "driver_options": network.driver_options,
+                    "internal": network.internal, "create_options": network.create_options,
+                }),
+                None => json!({}),
+            },
+            Item::Image { .. } => json!({}),
+        }
+    }
+
+    /// The networks that a container is in, by their names on the engine, in the order given.
+    pub fn container_networks(&self, config: &str) -> Vec<String> {
+        let endpoints = self
+            .containers
+            .get(config)
+            .map(|config| config.networks.as_slice());
+        endpoints
+            .unwrap_or_default()
+            .iter()
+            .map(|endpoint| {
+                self.engine_name(&Item::Network {
+                    name: endpoint.network.clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// The image of a configuration: its own, or the one of its name.
+    pub(crate) fn image(&self, name: &str, config: &ContainerConfig) -> Item {
+        let image = config
+            .image
+            .as_deref()
+            .filter(|image| !image.is_empty())
+            .unwrap_or(name);
+        let (image, tag) = split_tag(image);
+        let repository = match (image.strip_prefix('/'), &self.repository) {
+            (Some(rest), _) => rest.to_owned(),
+            (None, Some(repository)) if !image.contains('/') => format!("{repository}/{image}"),
+            _ => image.to_owned(),
+        };
+        let tag = tag
+            .or(self.default_tag.as_deref())
+            .unwrap_or("latest")
+            .to_owned();
+        Item::Image { repository, tag }
+    }
+
+    /// The containers of a configuration.
+    pub(crate) fn instances(&self, config: &str) -> Vec<Item> {
+        let container = |instance: Option<&String>| Item::Container {
+            config: config.to_owned(),
+            instance: instance.cloned(),
+        };
+        match self.containers.get(config) {
+            Some(found) if !found.instances.is_empty() => found
+                .instances
+                .iter()
+                .map(|instance| container(Some(instance)))
+                .collect(),
+            _ => vec![container(None)],
+        }
+    }
+
+    /// The containers that `config` or `config.instance` means; none where there is no such.
+    pub(crate) fn referred(&self, reference: &str) -> Option<Vec<Item>> {
+        if self.containers.contains_key(reference) {
+            return Some(self.instances(reference));
+        }
+        let (config, instance) = reference.split_once('.')?;
+        let known = self.containers.get(config)?;
+        known
+            .instances
+            .iter()
+            .any(|name| name == instance)
+            .then(|| {
+                vec![Item::Container {
+                    config: config.to_owned(),
+                    instance: Some(instance.to_owned()),
+                }]
+            })
+    }
+
+    /// The configuration and alias behind a used volume, if it is one that some container attaches.
+    pub(crate) fn attached_volume(&self, name: &str) -> Option<&(String, String)> {
+        self.attached.get(name)
+    }
+
+    /// Where an attached volume is mounted in its owner.
+    pub(crate) fn attached_path(&self, owner: &str, alias: &str) -> Option<&str> {
+        let own = self.containers.get(owner).and_then(|config| {
+            config
+                .attaches
+                .iter()
+                .find(|volume| volume.name == alias)?
+                .path
+                .as_deref()
+        });
+        own.or_else(|| self.volumes.get(alias)?.default_path.as_deref())
+    }
+
+    /// A path on the host, below the root if it is not absolute.
+    pub(crate) fn host_path(&self, path: &HostPath, instance: Option<&str>) -> Option<String> {
+        let path = path.of(instance)?;
+        match &self.host_root {
+            Some(root) if !path.starts_with('/') => {
+                Some(format!("{}/{path}", root.trim_end_matches('/')))
+            }
+            _ => Some(path.to_owned()),
+        }
+    }
+
+    fn read(&mut self, pairs: &[(Node, Node)], report: &mut Report) {
+        for (key, value) in pairs {
+            let name = key.scalar_text().unwrap_or_default();
+            let text = || value.scalar_text().filter(|text| !text.is_empty());
+            match name.as_str() {
+                "name" => {
+                    if let Some(name) = text() {
+                        self.name = name;
+                    }
+                }
+                "repository" => self.repository = text(),
+                "default_tag" => self.default_tag = text(),
+                "default_domain" => self.default_domain = text(),
+                "set_hostname" => self.set_hostname = value.is_truthy(),
+                "use_attached_parent_name" => self.use_attached_parent_name = value.is_truthy(),
+                "clients" => self.clients = list(value, report),
+                "groups" => {
+                    for (name, members) in section(value, "groups", report) {
+                        let members = list(members, report);
+                        self.groups.insert(name, members);
+                    }
+                }
+                "containers" => {
+                    for (name, config) in section(value, "containers", report) {
+                        self.add_container(name, config, report);
+                    }
+                }
+                "volumes" => {
+                    for (name, volume) in section(value, "volumes", report) {
+                        self.volumes
+                            .insert(name, VolumeConfig::read(volume, report));
+                    }
+                }
+                "networks" => {
+                    for (name, network) in section(value, "networks", report) {
+                        self.networks
+                            .insert(name, NetworkConfig::read(network, report));
+                    }
+                }
+                "host" => {
+                    for (name, path) in section(value, "host", report) {
+                        if name == "root" {
+                            self.host_root = path.scalar_text();
+                        } else if let Some(path) = HostPath::read(path, report) {
+                            self.host.insert(name, path);
+                        }
+                    }
+                }
+                "host_root" => self.host_root = text(),
+                free if free.starts_with("x-") => {}
+                _ => match &value.value {
+                    Value::Null | Value::Map(_) => self.add_container(name, value, report),
+                    _ => {
+                        let message = format!(
+                            "{name} is no key of a map, and as a container it would be a mapping, \
+                             not {}",
+                            value.kind()
+                        );
+                        match nearest(&name, SECTIONS.into_iter()) {
+                            Some(near) => report.error_with_help(
+                                key.at,
+                                message,
+                                format!("did you mean {near}?"),
+                            ),
+                            None => report.error(key.at, message),
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// A configuration may be written in two places; the later one goes before, key by key.
+    fn add_container(&mut self, name: String, node: &Node, report: &mut Report) {
+        let config = ContainerConfig::read(node, report);
+        match self.containers.get_mut(&name) {
+            Some(known) => {
+                known.merge(&config);
+                known.is_abstract |= config.is_abstract;
+                known.extends.extend(config.extends);
+            }
+            None => {
+                self.containers.insert(name, config);
+            }
+        }
+    }
+
+    /// Replaces every configuration by what it is with all that it extends.
+    fn extend(&mut self, report: &mut Report) {
+        let mut extended: IndexMap<String, ContainerConfig> = IndexMap::new();
+        for name in self.containers.keys() {
+            self.extended(name, &mut Vec::new(), &mut extended, report);
+        }
+        self.containers = self
+            .containers
+            .keys()
+            .filter_map(|name| Some((name.clone(), extended.get(name)?.clone())))
+            .filter(|(_, config)| !config.is_abstract)
+            .collect();
+    }
+
+    /// Computes one configuration, after those that it extends. A cycle is reported with its path.
+    fn extended<'a>(
+        &'a self,
+        name: &'a str,
+        path: &mut Vec<&'a str>,
+        done: &mut IndexMap<String, ContainerConfig>,
+        report: &mut Report,
+    ) {
+        let Some(own) = self.containers.get(name) else {
+            return;
+        };
+        if done.contains_key(name) {
+            return;
+        }
+        path.push(name);
+        let mut result = ContainerConfig {
+            at: own.at,
+            ..ContainerConfig::default()
+        };
+        for (base, at) in &own.extends {
+            if path.contains(&base.as_str()) {
+                let cycle = format!("{} -> {base}", path.join(" -> "));
+                report.error(
+                    *at,
+                    format!("configurations extend each other in a circle: {cycle}"),
+                );
+            } else if self.containers.contains_key(base) {
+                self.extended(base, path, done, report);
+                if let Some(base) = done.get(base) {
+                    result.merge(base);
+                }
+            } else {
+                let known: Vec<_> = self.containers.keys().map(String::as_str).collect();
+                report.unknown(*at, "configuration", base, &known);
+            }
+        }
+        result.merge(own);
+        result.is_abstract = own.is_abstract;
+        path.pop();
+        done.insert(name.to_owned(), result);
+    }
+
+    /// Notes which configuration attaches which alias.
+    fn attach(&mut self, report: &mut Report) {
+        let mut attached: IndexMap<String, (String, String)> = IndexMap::new();
+        for (name, config) in &self.containers {
+            for volume in &config.attaches {
+                let alias = if self.use_attached_parent_name {
+                    format!("{name}.{}", volume.name)
+                } else {
+                    volume.name.clone()
+                };
+                if let Some((other, _)) = attached.get(&alias) {
+                    report.error_with_help(
+                        volume.at,
+                        format!("the volume {alias} is attached by {other} already"),
+                        "let one attach it and the others use it, or set use_attached_parent_name",
+                    );
+                    continue;
+                }
+                attached.insert(alias, (name.clone(), volume.name.clone()));
+            }
+        }
+        self.attached = attached;
+    }
+}
+
+/// The pairs of a section, which must be a mapping.
+fn section<'a>(node: &'a Node, name: &str, report: &mut Report) -> Vec<(String, &'a Node)> {
+    match &node.value {
+        Value::Map(pairs) => pairs
+            .iter()
+            .map(|(key, value)| (key.scalar_text().unwrap_or_default(), value))
+            .collect(),
+        Value::Null => Vec::new(),
+        _ => {
+            report.error(node.at, format!("{name} is a mapping, not {}", node.kind()));
+            Vec::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mount::Bind;
+
+    struct Project;
+
+    impl Settings for Project {
+        fn setting(&self, name: &str) -> Option<Json> {
+            (name == "root").then(|| json!("/srv"))
+        }
+
+        fn variable(&self, name: &str) -> Option<String> {
+            (name == "HOME").then(|| "/home/me".to_owned())
+        }
+    }
+
+    fn mistakes(text: &str) -> String {
+        load_map(text, "map.yaml", "m", &Project)
+            .map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_with_their_places() {
+        insta::assert_snapshot!(
+            mistakes(
+                "host_root: !env rood\n\
+                 web:\n  image: nginx\n  expose: [80]\n  links: [dab]\n  extends: bse\n\
+                 db:\n  binds: [data]\n  networks: back\n  image: x\n  image: y\n\
+                 volume: /x\n"
+            ),
+            @r"
+        map.yaml:1:12: error: the setting rood is not set
+          help: set it under `settings` in dfab.yaml, or give --set rood=VALUE
+        map.yaml:11:3: error: the key image stands here twice
+        map.yaml:4:3: error: there is no key of a container expose
+          help: did you mean exposes?
+        map.yaml:12:1: error: volume is no key of a map, and as a container it would be a mapping, not a text
+          help: did you mean volumes?
+        map.yaml:6:12: error: there is no configuration bse
+          help: there is: web, db
+        map.yaml:5:11: error: there is no container dab, that web refers to
+        map.yaml:8:11: error: db binds data, which has no path under `host`
+        map.yaml:8:11: error: db binds data, which has no path under `volumes`
+        map.yaml:9:13: error: there is no network back
+        "
+        );
+    }
+
+    #[test]
+    fn configurations_that_extend_each_other_are_told() {
+        insta::assert_snapshot!(
+            mistakes("a: {extends: b}\nb: {extends: a}\n"),
+            @"map.yaml:2:14: error: configurations extend each other in a circle: a -> b -> a"
+        );
+    }
+
+    #[test]
+    fn settings_paths_and_inheritance_are_resolved() {
+        let map = load_map(
+            "host_root: !env root\n\
+             base: {abstract: true, image: x, stop_timeout: 3, exposes: {80: 8080}}\n\
+             web: {extends: base, exposes: {80: 9090}, binds: {/a: !path ~/b}}\n",
+            "map.yaml",
+            "m",
+            &Project,
+        )
+        .unwrap()
+        .value;
+        assert!(map.container("base").is_none());
+        let web = map.container("web").unwrap();
+        assert_eq!(web.stop_timeout(), Some(3));
+        let ports: Vec<_> = web
+            .exposes
+            .iter()
+            .map(|port| port.host_port.as_deref())
+            .collect();
+        assert_eq!(ports, [Some("9090")]);
+        let Some(Bind::Paths { host_path, .. }) = web.binds.first() else {
+            panic!("no bind")
+        };
+        assert_eq!(
+            map.host_path(host_path, None).as_deref(),
+            Some("/home/me/b")
+        );
+        assert_eq!(
+            map.host_path(&HostPath::Same("c".to_owned()), None)
+                .as_deref(),
+            Some("/srv/c")
+        );
+    }
+}

@@ -1,0 +1,337 @@
+//! The records of a container configuration, each of which may be written in several ways.
+//!
+//! The outer value of a list of records may be null, a single record, a mapping whose pairs are
+//! records, or a list. What an element may look like is in the documentation of each type.
+
+use serde_json::{Value as Json, json};
+
+use crate::diagnostic::{Place, Report};
+use crate::tree::{Node, Value};
+
+/// A record of a list, which may replace an inherited one.
+pub(crate) trait Record: Sized + Clone + PartialEq {
+    /// Reads an element; reports what is wrong with it.
+    fn read(element: Element, report: &mut Report) -> Option<Self>;
+    /// Whether this one takes the place of another one of the base configuration.
+    fn replaces(&self, other: &Self) -> bool;
+    /// For policies and people.
+    fn json(&self) -> Json;
+}
+
+/// An element of a list of records.
+pub(crate) struct Element {
+    pub(crate) at: Place,
+    pub(crate) parts: Parts,
+}
+
+pub(crate) enum Parts {
+    /// One after another, by position.
+    Positional(Vec<Node>),
+    /// By name.
+    Named(Vec<(String, Node)>),
+}
+
+/// Reads a list of records.
+pub(crate) fn records<R: Record>(node: &Node, report: &mut Report) -> Vec<R> {
+    let elements: Vec<Element> = match &node.value {
+        Value::Null => Vec::new(),
+        Value::Map(pairs) => pairs
+            .iter()
+            .map(|(key, value)| Element::positional(key.at, vec![key.clone(), value.clone()]))
+            .collect(),
+        Value::List(items) => items.iter().map(Element::of).collect(),
+        Value::Text(_) => vec![Element::of(node)],
+        Value::Bool(_) | Value::Number(_) => {
+            report.error_with_help(
+                node.at,
+                format!("{} is no list", node.kind()),
+                "write it in brackets: [ … ]",
+            );
+            Vec::new()
+        }
+    };
+    elements
+        .into_iter()
+        .filter_map(|element| R::read(element, report))
+        .collect()
+}
+
+impl Element {
+    fn positional(at: Place, parts: Vec<Node>) -> Self {
+        Self {
+            at,
+            parts: Parts::Positional(parts),
+        }
+    }
+
+    fn of(node: &Node) -> Self {
+        let parts = match &node.value {
+            Value::List(items) => Parts::Positional(items.clone()),
+            Value::Map(pairs) => Parts::Named(
+                pairs
+                    .iter()
+                    .map(|(key, value)| (key.scalar_text().unwrap_or_default(), value.clone()))
+                    .collect(),
+            ),
+            _ => Parts::Positional(vec![node.clone()]),
+        };
+        Self { at: node.at, parts }
+    }
+
+    /// As a list of positions: a mapping of one pair whose key is none of `names` stands for
+    /// `[key, value]`, and a list in second place is spliced in. Else by name.
+    pub(crate) fn sorted(
+        self,
+        names: &[&str],
+        report: &mut Report,
+    ) -> Option<Result<Vec<Node>, Fields>> {
+        let mut parts = match self.parts {
+            Parts::Positional(parts) => parts,
+            Parts::Named(mut pairs) => {
+                let is_named = |(name, _): &(String, Node)| names.contains(&name.as_str());
+                if pairs.len() != 1 || pairs.iter().all(is_named) {
+                    let mut wrong = pairs.iter().filter(|pair| !is_named(pair));
+                    if let Some((name, value)) = wrong.next() {
+                        report.unknown(value.at, "field", name, names);
+                        return None;
+                    }
+                    return Some(Err(Fields { at: self.at, pairs }));
+                }
+                let (name, value) = pairs.pop()?;
+                vec![
+                    Node {
+                        at: self.at,
+                        value: Value::Text(name),
+                    },
+                    value,
+                ]
+            }
+        };
+        if let [
+            _,
+            Node {
+                value: Value::List(inner),
+                ..
+            },
+        ] = parts.as_slice()
+        {
+            let inner = inner.clone();
+            parts.truncate(1);
+            parts.extend(inner);
+        }
+        Some(Ok(parts))
+    }
+}
+
+/// Fields by name, each of which is known.
+pub(crate) struct Fields {
+    pub(crate) at: Place,
+    pub(crate) pairs: Vec<(String, Node)>,
+}
+
+impl Fields {
+    pub(crate) fn node(&self, name: &str) -> Option<&Node> {
+        let found = self.pairs.iter().find(|(field, _)| field == name);
+        found
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.node(name).and_then(Node::scalar_text)
+    }
+
+    pub(crate) fn required(&self, name: &str, report: &mut Report) -> Option<String> {
+        let text = self.text(name);
+        if text.is_none() {
+            report.error(self.at, format!("the field {name} is missing"));
+        }
+        text
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.node(name).is_some_and(is_read_only)
+    }
+}
+
+/// Any truth but `rw`.
+pub(crate) fn is_read_only(node: &Node) -> bool {
+    node.is_truthy() && node.value != Value::Text("rw".to_owned())
+}
+
+/// Whether this says how a volume is mounted, rather than where.
+pub(crate) fn is_flag(node: &Node) -> bool {
+    match &node.value {
+        Value::Bool(_) => true,
+        Value::Text(text) => text == "ro" || text == "rw",
+        _ => false,
+    }
+}
+
+pub(crate) fn text(node: &Node, what: &str, report: &mut Report) -> Option<String> {
+    let text = node.scalar_text().filter(|text| !text.is_empty());
+    if text.is_none() {
+        report.error(
+            node.at,
+            format!("{what} is wanted here, not {}", node.kind()),
+        );
+    }
+    text
+}
+
+pub(crate) fn too_many<T>(at: Place, what: &str, report: &mut Report) -> Option<T> {
+    report.error(
+        at,
+        format!("this is no {what}: it has too many parts, or none"),
+    );
+    None
+}
+
+/// `links`: a container of the map, and under which name it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Link {
+    pub(crate) container: String,
+    pub(crate) alias: Option<String>,
+    pub(crate) at: Place,
+}
+
+impl Link {
+    /// The alias given, or the reference in letters that a host name may have.
+    pub(crate) fn effective_alias(&self) -> String {
+        self.alias
+            .clone()
+            .unwrap_or_else(|| crate::names::host_name(&self.container))
+    }
+}
+
+impl Record for Link {
+    fn read(element: Element, report: &mut Report) -> Option<Self> {
+        let at = element.at;
+        match element.sorted(&["container", "alias"], report)? {
+            Err(fields) => Some(Self {
+                container: fields.required("container", report)?,
+                alias: fields.text("alias"),
+                at,
+            }),
+            Ok(parts) => match parts.as_slice() {
+                [container] => Some(Self {
+                    container: text(container, "a container", report)?,
+                    alias: None,
+                    at,
+                }),
+                [container, alias] => Some(Self {
+                    container: text(container, "a container", report)?,
+                    alias: alias.scalar_text(),
+                    at,
+                }),
+                _ => too_many(at, "link", report),
+            },
+        }
+    }
+
+    /// A container may be linked several times, by different aliases.
+    fn replaces(&self, other: &Self) -> bool {
+        self.container == other.container && self.alias == other.alias
+    }
+
+    fn json(&self) -> Json {
+        json!({ "container": self.container, "alias": self.alias })
+    }
+}
+
+/// One text or a list of them.
+pub(crate) fn texts(node: &Node) -> Vec<String> {
+    match &node.value {
+        Value::List(items) => items.iter().filter_map(Node::scalar_text).collect(),
+        _ => node
+            .scalar_text()
+            .filter(|text| !text.is_empty())
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// `exec_commands`: a command to run in the container after its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecCommand {
+    /// The command and its arguments.
+    pub argv: Vec<String>,
+    /// Who runs it, where it is not the container's user.
+    pub user: Option<String>,
+    /// Only after the creation, not at every start.
+    pub initial: bool,
+}
+
+impl Record for ExecCommand {
+    fn read(element: Element, report: &mut Report) -> Option<Self> {
+        let at = element.at;
+        let (command, user, policy) = match element.parts {
+            Parts::Positional(parts) => {
+                let mut parts = parts.into_iter();
+                let found = (parts.next(), parts.next(), parts.next());
+                if parts.next().is_some() {
+                    return too_many(at, "command", report);
+                }
+                found
+            }
+            Parts::Named(pairs) => {
+                let known = ["cmd", "user", "policy"];
+                if let Some((name, value)) = pairs
+                    .iter()
+                    .find(|(name, _)| !known.contains(&name.as_str()))
+                {
+                    report.unknown(value.at, "field", name, &known);
+                    return None;
+                }
+                let fields = Fields { at, pairs };
+                let get = |name: &str| fields.node(name).cloned();
+                (get("cmd"), get("user"), get("policy"))
+            }
+        };
+        let Some(command) = command else {
+            return too_many(at, "command", report);
+        };
+        let argv = command_line(&command, report)?;
+        let initial = match policy.as_ref().and_then(Node::scalar_text).as_deref() {
+            None | Some("restart") => false,
+            Some("initial") => true,
+            Some(other) => {
+                report.unknown(at, "policy", other, &["restart", "initial"]);
+                return None;
+            }
+        };
+        Some(Self {
+            argv,
+            user: user.and_then(|user| user.scalar_text()),
+            initial,
+        })
+    }
+
+    fn replaces(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn json(&self) -> Json {
+        let policy = if self.initial { "initial" } else { "restart" };
+        json!({ "cmd": self.argv, "user": self.user, "policy": policy })
+    }
+}
+
+/// A command as a list, or as text that is split as a shell would.
+pub(crate) fn command_line(node: &Node, report: &mut Report) -> Option<Vec<String>> {
+    let argv = match &node.value {
+        Value::List(_) => texts(node),
+        _ => match shell_words::split(&text(node, "a command", report)?) {
+            Ok(words) => words,
+            Err(error) => {
+                report.error(node.at, format!("the command cannot be split: {error}"));
+                return None;
+            }
+        },
+    };
+    if argv.is_empty() {
+        report.error(node.at, "the command is empty");
+        return None;
+    }
+    Some(argv)
+}

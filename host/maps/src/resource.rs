@@ -1,0 +1,85 @@
+//! What the sections `volumes` and `networks` of a map say.
+
+use serde_json::Value as Json;
+
+use crate::config::user;
+use crate::diagnostic::Report;
+use crate::tree::{Node, Value};
+
+/// What the `volumes` section says of an alias.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct VolumeConfig {
+    pub(crate) default_path: Option<String>,
+    pub(crate) driver: Option<String>,
+    pub(crate) driver_options: Option<Json>,
+    pub(crate) create_options: Option<Json>,
+    pub(crate) user: Option<String>,
+    pub(crate) permissions: Option<String>,
+}
+
+/// What the `networks` section says of a name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct NetworkConfig {
+    pub(crate) driver: Option<String>,
+    pub(crate) driver_options: Option<Json>,
+    pub(crate) internal: bool,
+    pub(crate) create_options: Option<Json>,
+}
+
+impl VolumeConfig {
+    pub(crate) fn read(node: &Node, report: &mut Report) -> Self {
+        const KEYS: [&str; 6] = [
+            "default_path",
+            "driver",
+            "driver_options",
+            "create_options",
+            "user",
+            "permissions",
+        ];
+        let mut volume = Self::default();
+        match &node.value {
+            Value::Null => {}
+            Value::Map(pairs) => {
+                for (key, value) in pairs {
+                    match key.scalar_text().unwrap_or_default().as_str() {
+                        "default_path" => volume.default_path = value.scalar_text(),
+                        "driver" => volume.driver = value.scalar_text(),
+                        "driver_options" => volume.driver_options = Some(value.json()),
+                        "create_options" => volume.create_options = Some(value.json()),
+                        "user" => volume.user = user(value, report),
+                        "permissions" => volume.permissions = value.scalar_text(),
+                        free if free.starts_with("x-") => {}
+                        other => report.unknown(key.at, "key of a volume", other, &KEYS),
+                    }
+                }
+            }
+            Value::Text(path) => volume.default_path = Some(path.clone()),
+            _ => report.error(node.at, "a volume is a path or a mapping"),
+        }
+        volume
+    }
+}
+
+impl NetworkConfig {
+    pub(crate) fn read(node: &Node, report: &mut Report) -> Self {
+        const KEYS: [&str; 4] = ["driver", "driver_options", "internal", "create_options"];
+        let mut network = Self::default();
+        match &node.value {
+            Value::Null => {}
+            Value::Map(pairs) => {
+                for (key, value) in pairs {
+                    match key.scalar_text().unwrap_or_default().as_str() {
+                        "driver" => network.driver = value.scalar_text(),
+                        "driver_options" => network.driver_options = Some(value.json()),
+                        "internal" => network.internal = value.is_truthy(),
+                        "create_options" => network.create_options = Some(value.json()),
+                        free if free.starts_with("x-") => {}
+                        other => report.unknown(key.at, "key of a network", other, &KEYS),
+                    }
+                }
+            }
+            _ => report.error(node.at, "a network is a mapping"),
+        }
+        network
+    }
+}

@@ -1,0 +1,422 @@
+//! A YAML document as a tree in which everything knows its place.
+//!
+//! Container maps were always read by the rules of YAML 1.1, in which a plain `yes` is a boolean and
+//! `0750` an octal number, so scalars are told apart here, where it is known which were quoted.
+
+use std::collections::{HashMap, HashSet};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use serde_json::{Number, Value as Json};
+
+use crate::diagnostic::{Place, Report};
+use crate::scalar::plain_scalar;
+
+/// How many values a document may have once its aliases are filled in.
+const SIZE_LIMIT: usize = 1_000_000;
+/// How deep values may be nested.
+const DEPTH_LIMIT: usize = 64;
+
+/// What documents are read with: the settings of the project, and the environment.
+pub trait Settings {
+    /// What `!env NAME` stands for; none where it is not set.
+    fn setting(&self, name: &str) -> Option<Json>;
+    /// An environment variable, for `!path`.
+    fn variable(&self, name: &str) -> Option<String>;
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) at: Place,
+    pub(crate) value: Value,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(Node, Node)>),
+}
+
+impl Node {
+    pub(crate) fn is_null(&self) -> bool {
+        self.value == Value::Null
+    }
+
+    /// Text, or what a number or boolean reads as; none for lists, mappings and null.
+    pub(crate) fn scalar_text(&self) -> Option<String> {
+        match &self.value {
+            Value::Text(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Null | Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// What it is, in words.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::Text(_) => "a text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a mapping",
+        }
+    }
+
+    /// Python's truth of it, by which Docker-Map reads flags.
+    pub(crate) fn is_truthy(&self) -> bool {
+        match &self.value {
+            Value::Null => false,
+            Value::Bool(value) => *value,
+            Value::Number(number) => number.as_f64() != Some(0.0),
+            Value::Text(text) => !text.is_empty(),
+            Value::List(items) => !items.is_empty(),
+            Value::Map(pairs) => !pairs.is_empty(),
+        }
+    }
+
+    pub(crate) fn json(&self) -> Json {
+        match &self.value {
+            Value::Null => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Number(number) => Json::Number(number.clone()),
+            Value::Text(text) => Json::String(text.clone()),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Map(pairs) => Json::Object(
+                pairs
+                    .iter()
+                    .map(|(key, value)| (key.scalar_text().unwrap_or_default(), value.json()))
+                    .collect(),
+            ),
+        }
+    }
+
+    fn from_json(at: Place, json: Json) -> Self {
+        let value = match json {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Bool(value),
+            Json::Number(number) => Value::Number(number),
+            Json::String(text) => Value::Text(text),
+            Json::Array(items) => Value::List(
+                items
+                    .into_iter()
+                    .map(|item| Self::from_json(at, item))
+                    .collect(),
+            ),
+            Json::Object(fields) => Value::Map(
+                fields
+                    .into_iter()
+                    .map(|(key, value)| {
+                        (
+                            Self {
+                                at,
+                                value: Value::Text(key),
+                            },
+                            Self::from_json(at, value),
+                        )
+                    })
+                    .collect(),
+            ),
+        };
+        Self { at, value }
+    }
+}
+
+/// Reads the one document of a text; none where it is no YAML, which is reported then.
+pub(crate) fn read(text: &str, settings: &dyn Settings, report: &mut Report) -> Option<Node> {
+    let mut reader = Reader {
+        events: Parser::new_from_str(text),
+        settings,
+        report,
+        anchors: HashMap::new(),
+        size: 0,
+    };
+    reader.document()
+}
+
+struct Reader<'a, 'r> {
+    events: Parser<'a, saphyr_parser::StrInput<'a>>,
+    settings: &'r dyn Settings,
+    report: &'r mut Report,
+    anchors: HashMap<usize, (Node, usize)>,
+    size: usize,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn document(&mut self) -> Option<Node> {
+        let mut root = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => break,
+                Event::StreamStart | Event::Nothing | Event::DocumentEnd => {}
+                Event::DocumentStart(_) if root.is_some() => {
+                    self.report
+                        .error(place(&span), "a file has one document, and this is another");
+                    return None;
+                }
+                Event::DocumentStart(_) => {
+                    let (event, span) = self.next()?;
+                    root = Some(self.node(event, &span, 0)?);
+                }
+                _ => {
+                    self.report
+                        .error(place(&span), "this does not belong to the document");
+                    return None;
+                }
+            }
+        }
+        Some(root.unwrap_or(Node {
+            at: Place { line: 1, column: 1 },
+            value: Value::Null,
+        }))
+    }
+
+    fn next(&mut self) -> Option<(Event<'a>, Span)> {
+        match self.events.next()? {
+            Ok(event) => Some(event),
+            Err(error) => {
+                let mark = error.marker();
+                let at = Place {
+                    line: mark.line(),
+                    column: mark.col() + 1,
+                };
+                self.report
+                    .error(at, format!("this is no YAML: {}", error.info()));
+                None
+            }
+        }
+    }
+
+    fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Option<Node> {
+        let at = place(span);
+        self.size += 1;
+        if depth > DEPTH_LIMIT || self.size > SIZE_LIMIT {
+            self.report
+                .error(at, "the document is nested too deep, or too large");
+            return None;
+        }
+        let (value, anchor, tag) = match event {
+            Event::Alias(anchor) => {
+                let Some((node, size)) = self.anchors.get(&anchor) else {
+                    self.report
+                        .error(at, "an alias must not be used within what it names");
+                    return None;
+                };
+                self.size += size;
+                return Some(Node { at, ..node.clone() });
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_text = tag.as_ref().is_some_and(|tag| tag.suffix == "str");
+                let value = if style == ScalarStyle::Plain && !is_text {
+                    plain_scalar(&text)
+                } else {
+                    Value::Text(text.into_owned())
+                };
+                (value, anchor, tag)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                let before = self.size;
+                let value = Value::List(self.list(depth)?);
+                let size = self.size - before;
+                let tag = tag.map(|tag| tag.into_owned());
+                return self.finished(Node { at, value }, anchor, size, tag.as_ref());
+            }
+            Event::MappingStart(anchor, tag) => {
+                let before = self.size;
+                let value = Value::Map(self.map(depth)?);
+                let size = self.size - before;
+                let tag = tag.map(|tag| tag.into_owned());
+                return self.finished(Node { at, value }, anchor, size, tag.as_ref());
+            }
+            _ => {
+                self.report.error(at, "a value is wanted here");
+                return None;
+            }
+        };
+        self.finished(Node { at, value }, anchor, 1, tag.as_deref())
+    }
+
+    fn finished(
+        &mut self,
+        node: Node,
+        anchor: usize,
+        size: usize,
+        tag: Option<&saphyr_parser::Tag>,
+    ) -> Option<Node> {
+        let node = match tag {
+            Some(tag) => self.tagged(node, tag)?,
+            None => node,
+        };
+        if anchor > 0 {
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        Some(node)
+    }
+
+    fn list(&mut self, depth: usize) -> Option<Vec<Node>> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Some(items),
+                (event, span) => items.push(self.node(event, &span, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Option<Vec<(Node, Node)>> {
+        let mut pairs: Vec<(Node, Node)> = Vec::new();
+        let mut merged = Vec::new();
+        let mut keys = HashSet::new();
+        loop {
+            let key = match self.next()? {
+                (Event::MappingEnd, _) => break,
+                (event, span) => self.node(event, &span, depth + 1)?,
+            };
+            let (event, span) = self.next()?;
+            let value = self.node(event, &span, depth + 1)?;
+            if key.value == Value::Text("<<".to_owned()) {
+                self.merge(value, &mut merged);
+                continue;
+            }
+            match key
+                .scalar_text()
+                .or_else(|| key.is_null().then(|| "null".to_owned()))
+            {
+                None => self
+                    .report
+                    .error(key.at, format!("{} cannot be a key", key.kind())),
+                Some(text) if !keys.insert(text.clone()) => {
+                    self.report
+                        .error(key.at, format!("the key {text} stands here twice"));
+                }
+                Some(_) => pairs.push((key, value)),
+            }
+        }
+        for (key, value) in merged {
+            if key.scalar_text().is_some_and(|text| keys.insert(text)) {
+                pairs.push((key, value));
+            }
+        }
+        Some(pairs)
+    }
+
+    /// `<<`: a mapping, or a list of them of which the first goes before.
+    fn merge(&mut self, value: Node, merged: &mut Vec<(Node, Node)>) {
+        match value.value {
+            Value::Map(pairs) => merged.extend(pairs),
+            Value::List(items) => {
+                for item in items {
+                    self.merge(item, merged);
+                }
+            }
+            _ => self
+                .report
+                .error(value.at, "only a mapping can be merged by <<"),
+        }
+    }
+
+    fn tagged(&mut self, node: Node, tag: &saphyr_parser::Tag) -> Option<Node> {
+        if tag.handle != "!" {
+            return Some(node);
+        }
+        match tag.suffix.as_str() {
+            "env" | "env_lazy" => {
+                let Some(name) = node.scalar_text() else {
+                    self.report
+                        .error(node.at, "!env takes the name of a setting");
+                    return Some(node);
+                };
+                match self.settings.setting(&name) {
+                    Some(value) => Some(Node::from_json(node.at, value)),
+                    None => {
+                        self.report.error_with_help(
+                            node.at,
+                            format!("the setting {name} is not set"),
+                            format!(
+                                "set it under `settings` in dfab.yaml, or give --set {name}=VALUE"
+                            ),
+                        );
+                        Some(node)
+                    }
+                }
+            }
+            "path" | "path_lazy" => Some(self.with_paths(node)),
+            other => {
+                self.report.error_with_help(
+                    node.at,
+                    format!("there is no tag !{other}"),
+                    "there is: !env, !env_lazy, !path, !path_lazy",
+                );
+                Some(node)
+            }
+        }
+    }
+
+    /// Expands variables and `~` in every text (B-59).
+    fn with_paths(&self, node: Node) -> Node {
+        let value = match node.value {
+            Value::Text(text) => Value::Text(expanded(&text, self.settings)),
+            Value::List(items) => Value::List(
+                items
+                    .into_iter()
+                    .map(|item| self.with_paths(item))
+                    .collect(),
+            ),
+            Value::Map(pairs) => Value::Map(
+                pairs
+                    .into_iter()
+                    .map(|(key, value)| (key, self.with_paths(value)))
+                    .collect(),
+            ),
+            other => other,
+        };
+        Node { at: node.at, value }
+    }
+}
+
+fn place(span: &Span) -> Place {
+    Place {
+        line: span.start.line(),
+        column: span.start.col() + 1,
+    }
+}
+
+/// `$NAME` and `${NAME}` first, then a leading `~`; what is not set stays as it is.
+fn expanded(text: &str, settings: &dyn Settings) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        result.push_str(before);
+        let (name, remaining) = match after.strip_prefix('{').and_then(|a| a.split_once('}')) {
+            Some((name, remaining)) => (name, remaining),
+            None => {
+                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let end = after.find(|c| !is_name(c)).unwrap_or(after.len());
+                after.split_at(end)
+            }
+        };
+        match settings.variable(name).filter(|_| !name.is_empty()) {
+            Some(value) => {
+                result.push_str(&value);
+                rest = remaining;
+            }
+            None => {
+                result.push('$');
+                rest = after;
+            }
+        }
+    }
+    result.push_str(rest);
+    match (result.strip_prefix('~'), settings.variable("HOME")) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            format!("{home}{rest}")
+        }
+        _ => result,
+    }
+}

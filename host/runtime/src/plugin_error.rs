@@ -1,0 +1,203 @@
+//! How a call of a component ends badly.
+
+use std::fmt;
+use std::time::Duration;
+
+use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
+
+use crate::call_error::CallError;
+use crate::state::State;
+use crate::text::{last_lines, plain};
+
+/// Which function of which plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The name of the plugin.
+    pub plugin: String,
+    /// The function, for a task with its name, such as `run list-images`.
+    pub function: String,
+}
+
+/// How a call of a component ended badly. Its instance is gone in any case; the next call has a new
+/// one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PluginError {
+    /// The component's own answer: it could not do what it was asked.
+    #[error("{place} gave up")]
+    Call {
+        /// Where.
+        place: Place,
+        /// Its words.
+        source: CallError,
+    },
+    /// A panic of a Rust component.
+    #[error("{place} panicked: {message}")]
+    Panicked {
+        /// Where.
+        place: Place,
+        /// The place in the source and the message.
+        message: String,
+        /// The last lines that it printed.
+        printed: String,
+    },
+    /// Any other end that the component did not intend.
+    #[error("{place} ended abnormally: {reason}{}", Printed(.printed))]
+    Trapped {
+        /// Where.
+        place: Place,
+        /// In the words of wasmtime.
+        reason: String,
+        /// The last lines that it printed; a Python traceback, for example.
+        printed: String,
+    },
+    /// It computed for longer than it may.
+    #[error("{place} was stopped: it used up its computing time of {budget:?}")]
+    OutOfCpu {
+        /// Where.
+        place: Place,
+        /// What it had.
+        budget: Duration,
+    },
+    /// It wanted more memory than it may have.
+    #[error("{place} was stopped: it wanted more memory than {} MiB", .limit >> 20)]
+    OutOfMemory {
+        /// Where.
+        place: Place,
+        /// Bytes.
+        limit: usize,
+    },
+    /// The call took longer than it may, computing and waiting together.
+    #[error("{place} was stopped after {limit:?}{}", WaitingFor(.waiting_for))]
+    TimedOut {
+        /// Where.
+        place: Place,
+        /// What it had.
+        limit: Duration,
+        /// The host call that ran at that time.
+        waiting_for: Option<&'static str>,
+    },
+}
+
+/// Lines of what a component printed that a message repeats, and characters of each.
+const PRINTED_LINES: usize = 20;
+const PRINTED_WIDTH: usize = 500;
+
+impl PluginError {
+    /// What a trap means, from what is known of the call.
+    pub(crate) fn from_trap(
+        place: Place,
+        error: &wasmtime::Error,
+        state: &State,
+        budget: Duration,
+        limit: usize,
+    ) -> Self {
+        if state.ceiling.exceeded {
+            return Self::OutOfMemory { place, limit };
+        }
+        if state.out_of_cpu {
+            return Self::OutOfCpu { place, budget };
+        }
+        let text = state.console.text();
+        let printed = last_lines(&text, PRINTED_LINES, PRINTED_WIDTH);
+        if let Some(message) = panic_message(&text) {
+            return Self::Panicked {
+                place,
+                message,
+                printed,
+            };
+        }
+        let reason = match (
+            error.downcast_ref::<Trap>(),
+            error.downcast_ref::<I32Exit>(),
+        ) {
+            (_, Some(exit)) => format!("it left with the exit status {}", exit.0),
+            (Some(trap), _) => trap.to_string(),
+            _ => plain(&error.root_cause().to_string()),
+        };
+        Self::Trapped {
+            place,
+            reason,
+            printed,
+        }
+    }
+
+    /// Where it happened.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        match self {
+            Self::Call { place, .. }
+            | Self::Panicked { place, .. }
+            | Self::Trapped { place, .. }
+            | Self::OutOfCpu { place, .. }
+            | Self::OutOfMemory { place, .. }
+            | Self::TimedOut { place, .. } => place,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` of the plugin `{}`", self.function, self.plugin)
+    }
+}
+
+struct Printed<'a>(&'a str);
+
+impl fmt::Display for Printed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "; it printed last:\n{}", self.0)
+        }
+    }
+}
+
+struct WaitingFor<'a>(&'a Option<&'static str>);
+
+impl fmt::Display for WaitingFor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(call) => write!(f, ", while it waited for {call}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the standard library of Rust prints on a panic: `thread '..' panicked at FILE:LINE:COLUMN:`,
+/// the message in the lines after it, then a note on backtraces.
+fn panic_message(printed: &str) -> Option<String> {
+    let (_, text) = printed.rsplit_once("panicked at ")?;
+    let text = text.split("note: run with").next().unwrap_or(text);
+    let (place, message) = text.split_once('\n').unwrap_or((text, ""));
+    let message: Vec<&str> = message
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let message: String = message.join(" ").chars().take(PRINTED_WIDTH).collect();
+    let place = place.trim_end_matches(':');
+    Some(if message.is_empty() {
+        format!("at {place}")
+    } else {
+        format!("{message} (at {place})")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_a_panic_prints() {
+        let printed = "\nthread '<unnamed>' (1) panicked at src/lib.rs:24:5:\nno such\nindex\nnote: \
+                       run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
+        assert_eq!(
+            panic_message(printed).as_deref(),
+            Some("no such index (at src/lib.rs:24:5)")
+        );
+        assert_eq!(panic_message("all is well"), None);
+    }
+}

@@ -1,0 +1,10 @@
+//! The runtime with real components that break its rules.
+
+#[cfg(test)]
+mod grants;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod loading;
+#[cfg(test)]
+mod support;

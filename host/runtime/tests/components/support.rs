@@ -1,0 +1,198 @@
+//! Components and hosts for the tests. The components are real ones, built from `tests/guests`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dfab_runtime::task::{Command, ContainerSummary, ImageSummary, Outcome, Output, View};
+use dfab_runtime::{
+    CallError, Grants, Level, Limits, Origin, Permit, Plugin, PluginError, Runtime, RuntimeOptions,
+    TaskHost, TaskPlugin,
+};
+
+/// The bytes of a component of `tests/guests`; all are built once for a test run.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let target = root.join("target/guests");
+        let status = Process::new(env!("CARGO"))
+            .args([
+                "build",
+                "--quiet",
+                "--target",
+                "wasm32-wasip2",
+                "--target-dir",
+            ])
+            .arg(&target)
+            .current_dir(root.join("tests/guests"))
+            .status()
+            .expect("cargo starts");
+        assert!(
+            status.success(),
+            "the guests do not build; is the target wasm32-wasip2 there?"
+        );
+        target.join("wasm32-wasip2/debug")
+    });
+    std::fs::read(folder.join(format!("{name}.wasm"))).expect("the guest was built")
+}
+
+/// Limits that tests reach soon.
+pub(crate) fn limits() -> Limits {
+    Limits {
+        cpu: Duration::from_millis(300),
+        task_wall: Duration::from_secs(20),
+        memory_bytes: 64 << 20,
+        ..Limits::default()
+    }
+}
+
+/// A runtime that compiles once for all tests of a run.
+pub(crate) fn runtime(limits: Limits) -> Runtime {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("components");
+    Runtime::new(RuntimeOptions {
+        cache_dir: Some(cache),
+        limits,
+    })
+    .expect("a runtime")
+}
+
+pub(crate) fn only(grants: &[&str]) -> Grants {
+    Grants::Only(
+        grants
+            .iter()
+            .map(|grant| grant.parse().expect("a grant"))
+            .collect(),
+    )
+}
+
+pub(crate) fn misbehaving(limits: Limits, grants: Grants) -> TaskPlugin {
+    let origin = Origin::File(PathBuf::from("plugins/misbehaving.wasm"));
+    match runtime(limits).load(origin, &guest("misbehaving"), grants) {
+        Ok(Plugin::Task(plugin)) => plugin,
+        other => panic!("not a task: {other:?}"),
+    }
+}
+
+/// A host that says what was asked of it.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    pub(crate) asked: Mutex<Vec<String>>,
+}
+
+impl Recorder {
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("no test panicked here").clone()
+    }
+
+    fn note(&self, text: String) {
+        self.asked.lock().expect("no test panicked here").push(text);
+    }
+}
+
+/// Runs a task, and gives what it answers and what it asked of the host.
+pub(crate) async fn run(
+    plugin: &TaskPlugin,
+    task: &str,
+    arguments: &[(&str, &str)],
+) -> (Result<Output, PluginError>, Vec<String>) {
+    let host = Arc::new(Recorder::default());
+    let arguments: Vec<_> = arguments
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let answer = plugin
+        .run(task, &arguments, Arc::clone(&host) as Arc<dyn TaskHost>)
+        .await;
+    (answer, host.asked())
+}
+
+pub(crate) fn text(output: Output) -> String {
+    match output.view {
+        View::Text(text) => text,
+        other => panic!("not a text: {other:?}"),
+    }
+}
+
+#[async_trait]
+impl TaskHost for Recorder {
+    fn name(&self) -> String {
+        "web1".to_owned()
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        if !matches!(level, Level::Trace | Level::Debug) {
+            self.note(format!("log {message}"));
+        }
+    }
+
+    async fn setting(&self, _: Permit, name: &str) -> Result<Option<String>, CallError> {
+        self.note(format!("setting {name}"));
+        Ok(Some("\"value\"".to_owned()))
+    }
+
+    async fn version(&self, _: Permit) -> Result<String, CallError> {
+        self.note("version".to_owned());
+        Ok("{}".to_owned())
+    }
+
+    async fn info(&self, _: Permit) -> Result<String, CallError> {
+        self.note("info".to_owned());
+        Ok(r#"{"Name":"web1"}"#.to_owned())
+    }
+
+    async fn containers(
+        &self,
+        _: Permit,
+        _: bool,
+        _: &[(String, String)],
+    ) -> Result<Vec<ContainerSummary>, CallError> {
+        self.note("containers".to_owned());
+        Ok(Vec::new())
+    }
+
+    async fn images(
+        &self,
+        _: Permit,
+        _: bool,
+        _: &[(String, String)],
+    ) -> Result<Vec<ImageSummary>, CallError> {
+        self.note("images".to_owned());
+        Ok(Vec::new())
+    }
+
+    async fn request(
+        &self,
+        _: Permit,
+        method: &str,
+        path: &str,
+        _: Option<&str>,
+    ) -> Result<String, CallError> {
+        self.note(format!("{method} {path}"));
+        if path.starts_with("/containers/gone/") {
+            return Err(CallError::Remote(404, "No such container: gone".to_owned()));
+        }
+        Ok("{}".to_owned())
+    }
+
+    fn has_shell(&self, _: Permit) -> bool {
+        true
+    }
+
+    async fn run(&self, _: Permit, command: Command) -> Result<Outcome, CallError> {
+        self.note(format!("run {}", command.line));
+        if command.line == "sleep" {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        if command.line == "pause" {
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+        Ok(Outcome {
+            status: 0,
+            stdout: b"done".to_vec(),
+            stderr: Vec::new(),
+        })
+    }
+}

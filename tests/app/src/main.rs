@@ -1,0 +1,73 @@
+//! The program in test images: answers every HTTP request with its host name and the path that was
+//! asked for, on the port in `PORT` or 80. It ends with 0 at SIGTERM or SIGINT.
+//!
+//! `app exit CODE` ends at once; `app write FILE TEXT` writes a file and ends: commands to run
+//! inside a container that has no shell.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        [] => serve().map(|()| ExitCode::SUCCESS),
+        ["exit", code] => Ok(ExitCode::from(code.parse::<u8>()?)),
+        ["write", file, text] => {
+            std::fs::write(file, text)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        other => Err(format!("unknown arguments: {other:?}").into()),
+    }
+}
+
+fn serve() -> Result<(), Box<dyn Error>> {
+    // The first process of a container is not ended by a signal that it does not handle.
+    let at_once = Arc::new(AtomicBool::new(true));
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&at_once))?;
+    }
+    let port = match std::env::var("PORT") {
+        Ok(port) => port.parse()?,
+        Err(_) => 80,
+    };
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    for connection in listener.incoming() {
+        // A client that went away is no reason to end.
+        if let Err(error) = connection.and_then(answer) {
+            writeln!(std::io::stderr(), "{error}")?;
+        }
+    }
+    Ok(())
+}
+
+fn answer(mut connection: TcpStream) -> std::io::Result<()> {
+    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut lines = BufReader::new(connection.try_clone()?).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    for line in lines {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    let path = request.split(' ').nth(1).unwrap_or("/");
+    let name = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let body = format!("{} {path}\n", name.trim());
+    let length = body.len();
+    write!(
+        connection,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    )
+}

@@ -1,0 +1,29 @@
+//! What end to end tests stand on: throw-away machines with a real SSH server and a real Docker
+//! Engine each, projects to run dfab in, and small images to deploy.
+//!
+//! Everything that a test makes is gone after it, also where the test process is killed. No packet
+//! of a test leaves this machine.
+
+use std::fmt::Write as _;
+
+pub mod host;
+pub mod images;
+pub mod process;
+pub mod project;
+
+mod docker;
+mod folders;
+mod keys;
+mod session;
+
+pub use host::TestHost;
+pub use process::Output;
+pub use project::Project;
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

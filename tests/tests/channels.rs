@@ -1,0 +1,127 @@
+//! The ways to an engine: each by itself, which is taken, and what is told where none works.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use dfab_tests::{Output, Project, TestHost};
+
+const EXEC_AND_FORWARDED: [&str; 3] = ["stream-local", "socat", "dial-stdio"];
+
+/// A project with one host, reached as this user.
+fn project(user: &str) -> Result<(TestHost, Project)> {
+    let host = TestHost::start()?;
+    let project = Project::new()?;
+    project.add_host_as("h1", &host, user)?;
+    Ok((host, project))
+}
+
+fn version(project: &Project, more: &[&str]) -> Result<Output> {
+    project.dfab(
+        &[
+            &["run", "docker", "version", "-H", "h1", "--output", "json"],
+            more,
+        ]
+        .concat(),
+    )
+}
+
+#[test]
+fn each_way_reaches_the_engine() -> Result<()> {
+    let (host, project) = project("deploy")?;
+    let engine = host.docker(&["version", "-f", "{{.Server.Version}}"])?;
+    for channel in EXEC_AND_FORWARDED {
+        let answer = version(&project, &["--channel", channel])?.json()?;
+        assert_eq!(answer["h1"]["Version"], engine, "{channel}");
+    }
+    assert_eq!(version(&project, &["--channel", "tcp"])?.status, 4);
+    host.shell(
+        "socat TCP-LISTEN:2375,bind=127.0.0.1,fork UNIX:/run/docker.sock > /dev/null 2>&1 &",
+    )?;
+    let answer = version(&project, &["--channel", "tcp"])?.json()?;
+    assert_eq!(answer["h1"]["Version"], engine);
+    Ok(())
+}
+
+#[test]
+fn the_next_way_is_taken_where_one_is_missing() -> Result<()> {
+    let (host, project) = project("deploy")?;
+    let works = |more: &[&str]| version(&project, more).map(|output| output.status == 0);
+
+    host.set_sshd_option("AllowStreamLocalForwarding no")?;
+    assert!(!works(&["--channel", "stream-local"])?);
+    assert!(works(&["--channel", "socat"])?);
+    assert!(works(&[])?);
+
+    host.remove_socat()?;
+    assert!(!works(&["--channel", "socat"])?);
+    assert!(works(&["--channel", "dial-stdio"])?);
+    assert!(works(&[])?);
+    Ok(())
+}
+
+#[test]
+fn a_user_who_may_not_is_told_what_each_way_answered() -> Result<()> {
+    let (_host, project) = project("plain")?;
+    let output = version(&project, &[])?;
+    assert_eq!(output.status, 4, "{output:?}");
+    for channel in EXEC_AND_FORWARDED {
+        assert!(
+            output.stderr.contains(channel),
+            "{channel} is not told of: {}",
+            output.stderr
+        );
+    }
+    assert!(
+        output.stderr.to_lowercase().contains("permission denied"),
+        "{}",
+        output.stderr
+    );
+    // What helps is named.
+    assert!(output.stderr.contains("docker"), "{}", output.stderr);
+    Ok(())
+}
+
+#[test]
+fn an_engine_that_is_stopped_is_no_engine_that_is_refused() -> Result<()> {
+    let (host, project) = project("root")?;
+    host.stop_engine()?;
+    let output = version(&project, &[])?;
+    assert_eq!(output.status, 4, "{output:?}");
+    assert!(
+        !output.stderr.to_lowercase().contains("permission denied"),
+        "{}",
+        output.stderr
+    );
+    host.start_engine()?;
+    assert_eq!(version(&project, &[])?.status, 0);
+    Ok(())
+}
+
+#[test]
+fn a_host_that_is_silent_is_given_up() -> Result<()> {
+    let (host, project) = project("root")?;
+    for (fault, mend) in [
+        (
+            TestHost::pause as fn(&TestHost) -> Result<()>,
+            TestHost::unpause as fn(&_) -> _,
+        ),
+        (TestHost::cut, TestHost::heal),
+        (TestHost::stop_sshd, TestHost::start_sshd),
+    ] {
+        fault(&host)?;
+        let start = Instant::now();
+        let output = version(&project, &[])?;
+        assert_eq!(output.status, 4, "{output:?}");
+        assert!(output.stderr.contains("h1"), "{}", output.stderr);
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            start.elapsed()
+        );
+        mend(&host)?;
+        assert_eq!(version(&project, &[])?.status, 0);
+    }
+    host.kill()?;
+    assert_eq!(version(&project, &[])?.status, 4);
+    Ok(())
+}
