@@ -6,8 +6,8 @@ use crate::command::Run;
 use crate::python;
 use crate::setup::{self, Needs};
 
-/// Their tests start SSH servers or Docker hosts.
-const NEED_MACHINES: &[&str] = &["dfab-tests", "dfab-engine", "dfab-ssh"];
+/// Its tests start SSH servers and Docker hosts.
+const NEEDS_MACHINES: &str = "dfab-tests";
 
 /// Counts of cargo's own result lines.
 #[derive(Debug, Default)]
@@ -103,21 +103,14 @@ fn everything(tally: &mut Tally) -> Result<bool> {
 }
 
 fn without_machines(tally: &mut Tally) -> Result<bool> {
-    let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
-    for package in NEED_MACHINES {
-        arguments.extend(["--exclude", package]);
-    }
-    let ended_well = Run::new("cargo", &arguments).show_each(|line| tally.add(line))?;
-    // Their unit tests need no machine.
-    let units = [
+    let arguments = [
         "test",
-        "--package",
-        "dfab-engine",
-        "--package",
-        "dfab-ssh",
-        "--lib",
+        "--workspace",
+        "--no-fail-fast",
+        "--exclude",
+        NEEDS_MACHINES,
     ];
-    Ok(Run::new("cargo", &units).show_each(|line| tally.add(line))? && ended_well)
+    Run::new("cargo", &arguments).show_each(|line| tally.add(line))
 }
 
 #[cfg(test)]

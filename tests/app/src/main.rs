@@ -1,18 +1,23 @@
 //! The program in test images: answers every HTTP request with its host name and the path that was
 //! asked for, on the port in `PORT` or 80. It ends with 0 at SIGTERM or SIGINT.
 //!
-//! `app exit CODE` ends at once; `app write FILE TEXT` writes a file and ends: commands to run
-//! inside a container that has no shell.
+//! With arguments it does one thing and ends, for there is no shell in such an image: `exit CODE`,
+//! `write FILE TEXT`, `sleep SECONDS` (which no signal with a handler ends), `report CODE` (words on
+//! both outputs and its user's number), `flood BYTES` (of output, and then it sleeps).
 
 use std::error::Error;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+
+const FLOOD: [u8; 1024] = [b'y'; 1024];
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,11 +30,36 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         [] => serve().map(|()| ExitCode::SUCCESS),
         ["exit", code] => Ok(ExitCode::from(code.parse::<u8>()?)),
         ["write", file, text] => {
-            std::fs::write(file, text)?;
+            fs::write(file, text)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ["sleep", seconds] => {
+            sleep(seconds.parse()?);
+            Ok(ExitCode::SUCCESS)
+        }
+        ["report", code] => {
+            writeln!(
+                std::io::stdout(),
+                "out\n{}",
+                fs::metadata("/proc/self")?.uid()
+            )?;
+            writeln!(std::io::stderr(), "err")?;
+            Ok(ExitCode::from(code.parse::<u8>()?))
+        }
+        ["flood", bytes] => {
+            let mut output = std::io::stdout().lock();
+            for _ in 0..bytes.parse::<usize>()? / FLOOD.len() {
+                output.write_all(&FLOOD)?;
+            }
+            sleep(600);
             Ok(ExitCode::SUCCESS)
         }
         other => Err(format!("unknown arguments: {other:?}").into()),
     }
+}
+
+fn sleep(seconds: u64) {
+    std::thread::sleep(Duration::from_secs(seconds));
 }
 
 fn serve() -> Result<(), Box<dyn Error>> {
@@ -62,7 +92,7 @@ fn answer(mut connection: TcpStream) -> std::io::Result<()> {
         }
     }
     let path = request.split(' ').nth(1).unwrap_or("/");
-    let name = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let name = fs::read_to_string("/etc/hostname").unwrap_or_default();
     let body = format!("{} {path}\n", name.trim());
     let length = body.len();
     write!(

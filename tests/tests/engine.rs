@@ -1,11 +1,9 @@
-//! The crate against the Docker Engine of this machine.
+//! Every call of the engine's crate on the Docker Engine of this machine.
 //!
-//! Needs a Docker Engine behind `/var/run/docker.sock`, and a static busybox in `/bin/busybox`
-//! (Debian's `busybox-static`). Each test makes its own objects and removes them.
+//! Each test makes its own objects and removes them.
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "clippy's leave for tests does not reach the functions that tests share"
 )]
@@ -19,6 +17,7 @@ use dfab_engine::{
     ChannelKind, ConnectOptions, ContainerState, DEFAULT_SOCKET, Endpoint, Engine, EngineError,
     RegistryAuth,
 };
+use dfab_tests::images;
 use futures_util::{StreamExt as _, future};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -33,6 +32,8 @@ async fn connect(endpoint: Endpoint) -> Engine {
         .unwrap_or_else(|error| panic!("these tests need a Docker Engine on this machine: {error}"))
 }
 
+const IMAGE: &str = "dfab-test/engine:1";
+
 /// Names of a test's own, and the removal of what has them.
 struct Scene {
     name: String,
@@ -45,35 +46,13 @@ impl Scene {
         let scene = Self {
             name: format!("dfab-engine-test-{}-{count}", std::process::id()),
         };
-        let folder = tempfile::tempdir().unwrap();
-        let bin = folder.path().join("bin");
-        std::fs::create_dir(&bin).unwrap();
-        std::fs::copy("/bin/busybox", bin.join("busybox")).expect("busybox-static is installed");
-        for applet in ["sh", "sleep", "cat", "echo", "yes", "id"] {
-            std::os::unix::fs::symlink("busybox", bin.join(applet)).unwrap();
-        }
-        std::fs::create_dir(folder.path().join("data")).unwrap();
-        let archive = folder.path().join("image.tar");
-        run(Command::new("tar")
-            .arg("-cf")
-            .arg(&archive)
-            .arg("-C")
-            .arg(folder.path())
-            .args(["bin", "data"]));
-        run(Command::new("docker")
-            .arg("import")
-            .arg(&archive)
-            .arg(scene.image()));
+        images::ensure(IMAGE).unwrap();
         scene
-    }
-
-    fn image(&self) -> String {
-        format!("{}:1", self.name)
     }
 
     fn body(&self, command: &[&str]) -> serde_json::Value {
         json!({
-            "Image": self.image(),
+            "Image": IMAGE,
             "Cmd": command,
             "Labels": { "dfab-engine-test": self.name },
             "HostConfig": { "Mounts": [{ "Type": "volume", "Source": self.name, "Target": "/data" }] },
@@ -87,20 +66,10 @@ impl Drop for Scene {
             vec!["rm", "-f", &self.name],
             vec!["network", "rm", &self.name],
             vec!["volume", "rm", &self.name],
-            vec!["rmi", &self.image()],
         ] {
             let _ = Command::new("docker").args(arguments).output();
         }
     }
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 #[tokio::test]
@@ -162,7 +131,7 @@ async fn a_container_lives_and_ends() {
     let seen = &snapshot.containers[name];
     assert_eq!((seen.state, &seen.id), (ContainerState::Running, &id));
     assert_eq!(seen.labels["dfab-engine-test"], name);
-    assert_eq!(snapshot.images[&scene.image()], seen.image_id);
+    assert_eq!(snapshot.images[IMAGE], seen.image_id);
     assert!(snapshot.networks.contains_key(name) && snapshot.volumes.contains(name));
 
     let filters = [("label".to_owned(), format!("dfab-engine-test={name}"))];
@@ -173,7 +142,7 @@ async fn a_container_lives_and_ends() {
     let outcome = engine
         .exec(
             name,
-            &["sh", "-c", "echo out; echo err >&2; id -u; exit 3"].map(str::to_owned),
+            &["/app", "report", "3"].map(str::to_owned),
             Some("1234"),
             Duration::from_secs(10),
         )
@@ -196,7 +165,7 @@ async fn a_container_lives_and_ends() {
     let slow = engine
         .exec(
             name,
-            &["sleep", "5"].map(str::to_owned),
+            &["/app", "sleep", "5"].map(str::to_owned),
             None,
             Duration::from_millis(300),
         )
@@ -271,11 +240,11 @@ async fn a_volume_is_given_away_before_its_container_starts() {
 async fn a_stream_that_nobody_reads_slows_no_other_call() {
     let (engine, scene) = (local().await, Scene::new());
     let name = scene.name.as_str();
-    let flood = scene.body(&["sh", "-c", "yes | busybox head -c 20000000; sleep 600"]);
+    let flood = scene.body(&["flood", "20000000"]);
     engine.create_container(name, &flood).await.unwrap();
     engine.start_container(name).await.unwrap();
     let mut unread = Box::pin(engine.logs_follow(name));
-    assert!(unread.next().await.unwrap().unwrap().starts_with(b"y\n"));
+    assert!(unread.next().await.unwrap().unwrap().starts_with(b"yy"));
     let started = Instant::now();
     for _ in 0..50 {
         engine.containers(false, &[]).await.unwrap();
