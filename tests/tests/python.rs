@@ -53,18 +53,18 @@ fn an_action_in_python_is_a_command_and_does_what_it_plans() -> Result<()> {
     images::ensure(APP)?;
     host.load_image(APP)?;
 
-    let help = project.dfab(&["kill", "--help"])?.success()?;
+    let help = project.dfab(&["reload", "--help"])?.success()?;
     assert!(help.contains("--signal"), "{help}");
     project
         .dfab(&["startup", "app", "-H", "h1", "-y"])?
         .success()?;
     let plan = project
-        .dfab(&["plan", "kill", "app", "-H", "h1", "--output", "json"])?
+        .dfab(&["plan", "reload", "app", "-H", "h1", "--output", "json"])?
         .json()?;
     assert_eq!(plan["steps"][0]["operation"], "signal");
     assert_eq!(plan["steps"][0]["signal"], "SIGKILL");
     project
-        .dfab(&["kill", "app", "-H", "h1", "-y", "--signal", "SIGTERM"])?
+        .dfab(&["reload", "app", "-H", "h1", "-y", "--signal", "SIGTERM"])?
         .success()?;
     process::until(Duration::from_secs(10), || {
         let state = host.inspect("one.app")?["State"]["Status"].clone();
@@ -73,7 +73,7 @@ fn an_action_in_python_is_a_command_and_does_what_it_plans() -> Result<()> {
     })?;
     // What does not run gets no signal.
     let plan = project
-        .dfab(&["plan", "kill", "app", "-H", "h1", "--output", "json"])?
+        .dfab(&["plan", "reload", "app", "-H", "h1", "--output", "json"])?
         .json()?;
     assert_eq!(plan["steps"], serde_json::json!([]));
     Ok(())

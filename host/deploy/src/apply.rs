@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use dfab_engine::{Engine, EngineError};
+use dfab_engine::{Engine, EngineError, OutputPiece};
 
 use crate::host::{Host, HostError};
 use crate::plan::{Step, Work};
+use crate::run::{self, RunError};
 
-/// How long a command in a container may take.
-const EXEC_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// How long a command in a container is watched; one that takes longer is a service of its own.
+const EXEC_WATCH: Duration = Duration::from_secs(10);
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum ApplyError {
         /// The end of what it printed, after a colon, or nothing.
         output: String,
     },
+    /// A run did not come to its end.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// An owner of a volume that is not a number.
     #[error(
         "the owner {owner} of volume {volume} is not a number: give `user` as UID or UID:GID, names \
@@ -50,10 +54,23 @@ impl ApplyError {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Host(_) => true,
-            Self::Engine(error) => error.is_unreachable(),
+            Self::Engine(error) | Self::Run(RunError::Engine(error)) => error.is_unreachable(),
             _ => false,
         }
     }
+}
+
+/// What happens beside the end of a step.
+#[derive(Debug)]
+pub enum Note<'a> {
+    /// It turned out that there was nothing to do.
+    NotNeeded,
+    /// A command in a container still runs, and is left so.
+    StillRuns,
+    /// A run has printed this.
+    Output(&'a [OutputPiece]),
+    /// A run has ended with this exit code.
+    ExitCode(i64),
 }
 
 /// Does one step on its host.
@@ -63,9 +80,13 @@ impl ApplyError {
 ///
 /// # Cancellation
 /// When dropped, a request that was sent may still be carried out by the engine.
-pub async fn apply(host: &Host, step: &Step) -> Result<(), ApplyError> {
+pub async fn apply(host: &Host, step: &Step, tell: &dyn Fn(Note<'_>)) -> Result<(), ApplyError> {
     let engine = host.engine().await?;
     let name = step.name.as_str();
+    if !step.if_changed.is_empty() && !has_changed(engine, &step.if_changed).await? {
+        tell(Note::NotNeeded);
+        return Ok(());
+    }
     match &step.work {
         Work::PullImage { repository, tag } => engine.pull_image(repository, tag, None).await?,
         Work::CreateNetwork { body } => {
@@ -105,9 +126,25 @@ pub async fn apply(host: &Host, step: &Step) -> Result<(), ApplyError> {
                 .set_ownership(name, path, uid, gid, permissions.as_deref())
                 .await?;
         }
-        Work::Exec { argv, user } => exec(engine, name, argv, user.as_deref()).await?,
+        Work::Exec { argv, user } => exec(engine, name, argv, user.as_deref(), tell).await?,
         Work::Delay { milliseconds } => {
             tokio::time::sleep(Duration::from_millis(u64::from(*milliseconds))).await;
+        }
+        Work::Update { body } => engine.update_container(name, body).await?,
+        Work::Disconnect { network } => {
+            gone_is_fine(engine.disconnect_network(network, name).await)?;
+        }
+        Work::Run(options) => {
+            let ended = run::run(engine, name, options).await?;
+            tell(Note::Output(&ended.output));
+            tell(Note::ExitCode(ended.exit_code));
+            if options.must_succeed && ended.exit_code != 0 {
+                return Err(ApplyError::Command {
+                    command: options.detail(),
+                    status: ended.exit_code,
+                    output: String::new(),
+                });
+            }
         }
     }
     Ok(())
@@ -121,13 +158,33 @@ fn gone_is_fine(result: Result<(), EngineError>) -> Result<(), EngineError> {
     }
 }
 
+/// Whether one of the images has another id than the one given.
+async fn has_changed(
+    engine: &Engine,
+    images: &[(String, Option<String>)],
+) -> Result<bool, EngineError> {
+    let names: Vec<String> = images.iter().map(|(name, _)| name.clone()).collect();
+    let found = engine.inspect_images(&names).await?;
+    Ok(images.iter().any(|(name, before)| {
+        let now = found.get(name).and_then(|image| image["Id"].as_str());
+        now != before.as_deref()
+    }))
+}
+
 async fn exec(
     engine: &Engine,
     container: &str,
     argv: &[String],
     user: Option<&str>,
+    tell: &dyn Fn(Note<'_>),
 ) -> Result<(), ApplyError> {
-    let outcome = engine.exec(container, argv, user, EXEC_TIMEOUT).await?;
+    let outcome = match engine.exec(container, argv, user, EXEC_WATCH).await {
+        Err(EngineError::Timeout { .. }) => {
+            tell(Note::StillRuns);
+            return Ok(());
+        }
+        other => other?,
+    };
     if outcome.exit_code == 0 {
         return Ok(());
     }

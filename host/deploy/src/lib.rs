@@ -1,6 +1,6 @@
 //! Plans what components decide, and carries it out.
 //!
-//! A policy sees [`request::Survey`]s of engines and answers with steps; [`plan::Plan`] checks them
+//! A policy sees [`survey::Survey`]s of engines and answers with steps; [`plan::Plan`] checks them
 //! and holds everything they need, so that a mistake is found before anything is changed;
 //! [`execute`] runs steps in dependency order and [`apply`] makes one of them happen on an engine.
 //! [`setup`] does the same for recipes and machines.
@@ -8,8 +8,11 @@
 //! This crate prints nothing and reads no file: it tells what happens through events and results.
 
 pub mod apply;
+pub mod drift;
 pub mod execute;
 pub mod host;
 pub mod plan;
 pub mod request;
+pub mod run;
 pub mod setup;
+pub mod survey;

@@ -1,13 +1,17 @@
 //! A plan: what a policy answered, checked, with everything at hand to carry it out.
 
+use std::collections::BTreeSet;
+
 use dfab_maps::{BodyError, Item};
 use dfab_runtime::planning::{NodeKind, Operation, Request, Step as PolicyStep};
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use crate::drift::update_body;
 use crate::execute::Order;
-use crate::request::{Subject, Survey};
+use crate::request::Subject;
+use crate::run::{Run, RunError};
+use crate::survey::Survey;
 
 /// Label of the map that a container, network or volume was made for.
 pub const MAP_LABEL: &str = "dfab.map";
@@ -15,8 +19,11 @@ pub const MAP_LABEL: &str = "dfab.map";
 pub const CONFIGURATION_LABEL: &str = "dfab.configuration";
 /// Label of the container's instance.
 pub const INSTANCE_LABEL: &str = "dfab.instance";
-/// Label of the digest of the body that was sent, without the labels of dfab.
+/// Label of the names of the fields that the map gave at the creation, after the version of this
+/// form. What a later map no longer gives is known by it; values stand in the container itself.
 pub const SPECIFICATION_LABEL: &str = "dfab.specification";
+
+const SPECIFICATION_VERSION: &str = "1";
 
 /// Why a policy's answer is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +57,15 @@ pub enum PlanError {
         kind: &'static str,
         /// Name of the node.
         name: String,
+    },
+    /// A run that cannot be.
+    #[error("step {step} of the policy cannot be done")]
+    Run {
+        /// Index of the step.
+        step: usize,
+        /// Why.
+        #[source]
+        source: RunError,
     },
     /// The map does not give what the creation needs.
     #[error("cannot create {name} on {host}")]
@@ -96,6 +112,10 @@ pub struct Step {
     pub after: Vec<usize>,
     /// Why, in a few words.
     pub reason: String,
+    /// Images by name, with the id that they had: the step is only done if one of them has another
+    /// one when its turn comes. Without any it is always done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub if_changed: Vec<(String, Option<String>)>,
 }
 
 /// What a step does, with all it needs.
@@ -150,6 +170,13 @@ pub enum Work {
     Delay {
         milliseconds: u32,
     },
+    Update {
+        body: Value,
+    },
+    Disconnect {
+        network: String,
+    },
+    Run(Run),
 }
 
 impl Work {
@@ -168,6 +195,9 @@ impl Work {
             Self::PrepareVolume { .. } => "prepare",
             Self::Exec { .. } => "exec",
             Self::Delay { .. } => "wait",
+            Self::Update { .. } => "update",
+            Self::Disconnect { .. } => "disconnect",
+            Self::Run(_) => "run",
         }
     }
 
@@ -197,13 +227,20 @@ impl Work {
             }
             Self::Exec { argv, .. } => Some(argv.join(" ")),
             Self::Delay { milliseconds } => Some(format!("{milliseconds} ms")),
+            Self::Run(run) => Some(run.detail()),
+            Self::Disconnect { network } => Some(format!("from network {network}")),
+            Self::Update { body } => {
+                let fields = body.as_object().into_iter().flatten();
+                Some(fields.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "))
+            }
             _ => None,
         }
     }
 }
 
 impl Plan {
-    /// Checks what a policy answered and completes it.
+    /// Checks what a policy answered and completes it. A step reads and writes no other local paths
+    /// than those that the operator gave: `paths`.
     ///
     /// # Errors
     /// Where the answer makes no sense, or a map lacks what a creation needs.
@@ -212,6 +249,7 @@ impl Plan {
         subjects: &[Subject<'_>],
         surveys: &[Survey<'_>],
         answer: Vec<PolicyStep>,
+        paths: &[String],
     ) -> Result<Self, PlanError> {
         let hosts = surveys
             .iter()
@@ -220,7 +258,7 @@ impl Plan {
         let steps = answer
             .into_iter()
             .enumerate()
-            .map(|(index, step)| complete(index, step, request, subjects, surveys))
+            .map(|(index, step)| complete(index, step, request, subjects, surveys, paths))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             action: request.action.clone(),
@@ -248,6 +286,7 @@ fn complete(
     request: &Request,
     subjects: &[Subject<'_>],
     surveys: &[Survey<'_>],
+    paths: &[String],
 ) -> Result<Step, PlanError> {
     let place = step.node as usize;
     let missing = || PlanError::NoSuchNode {
@@ -279,6 +318,11 @@ fn complete(
         source,
     };
     let map = subject.map;
+    let container_body = |config: &str, instance: Option<&str>| {
+        let client = survey.host.client();
+        dfab_maps::container_body(map, config, instance, client, &survey.features())
+            .map_err(body_error)
+    };
     let work = match (&step.operation, subject.item) {
         (Operation::PullImage, Item::Image { repository, tag }) => Work::PullImage {
             repository: repository.clone(),
@@ -297,11 +341,13 @@ fn complete(
         },
         (Operation::Create, Item::Container { config, instance }) => {
             let instance = instance.as_deref();
-            let client = survey.host.client();
-            let body = dfab_maps::container_body(map, config, instance, client, &survey.features())
-                .map_err(body_error)?;
             Work::CreateContainer {
-                body: labelled(body, map.name(), config, instance),
+                body: labelled(
+                    container_body(config, instance)?,
+                    map.name(),
+                    config,
+                    instance,
+                ),
             }
         }
         (Operation::Remove(_), Item::Network { .. }) => Work::RemoveNetwork,
@@ -342,10 +388,35 @@ fn complete(
             Operation::Delay(milliseconds) => Work::Delay {
                 milliseconds: *milliseconds,
             },
+            Operation::Disconnect(network) => Work::Disconnect {
+                network: network.clone(),
+            },
+            Operation::Update => Work::Update {
+                body: update_body(&container_body(config, instance.as_deref())?),
+            },
+            Operation::Run(options) => {
+                let body = container_body(config, instance.as_deref())?;
+                Work::Run(Run::new(options, body, paths).map_err(|source| PlanError::Run {
+                    step: index,
+                    source,
+                })?)
+            }
             Operation::PullImage | Operation::Create => return Err(unsuitable()),
         },
         _ => return Err(unsuitable()),
     };
+    let mut if_changed = Vec::with_capacity(step.if_changed.len());
+    for image in step.if_changed {
+        let image = request.nodes.get(image as usize).ok_or(PlanError::NoSuchNode {
+            step: index,
+            node: image,
+            count: request.nodes.len(),
+        })?;
+        if image.kind != NodeKind::Image {
+            return Err(unsuitable());
+        }
+        if_changed.push((image.name.clone(), image.observed.engine_id.clone()));
+    }
     Ok(Step {
         host: node.host.clone(),
         host_index: subject.survey,
@@ -354,6 +425,7 @@ fn complete(
         work,
         after: step.after.iter().map(|&after| after as usize).collect(),
         reason: step.reason,
+        if_changed,
     })
 }
 
@@ -369,12 +441,32 @@ fn in_words(operation: &Operation) -> String {
         Operation::PrepareVolume(volume) => format!("prepare volume {volume} of"),
         Operation::Exec(_) => "run a command in".to_owned(),
         Operation::Delay(_) => "wait for".to_owned(),
+        Operation::Update => "update".to_owned(),
+        Operation::Disconnect(network) => format!("disconnect network {network} from"),
+        Operation::Run(_) => "run".to_owned(),
     }
+}
+
+/// Whether a label is one of dfab's own.
+pub(crate) fn is_own_label(name: &str) -> bool {
+    [
+        MAP_LABEL,
+        CONFIGURATION_LABEL,
+        INSTANCE_LABEL,
+        SPECIFICATION_LABEL,
+    ]
+    .contains(&name)
+}
+
+/// Reads [`SPECIFICATION_LABEL`]; none where it has another form than this version's.
+pub(crate) fn given_fields(label: &str) -> Option<BTreeSet<String>> {
+    let mut words = label.split(' ');
+    (words.next() == Some(SPECIFICATION_VERSION)).then(|| words.map(str::to_owned).collect())
 }
 
 /// Adds the labels by which dfab knows its own, beside those of the map.
 fn labelled(mut body: Value, map: &str, configuration: &str, instance: Option<&str>) -> Value {
-    let specification = specification_digest(&body);
+    let specification = specification(&body);
     let Some(fields) = body.as_object_mut() else {
         return body;
     };
@@ -390,8 +482,15 @@ fn labelled(mut body: Value, map: &str, configuration: &str, instance: Option<&s
     body
 }
 
-fn specification_digest(body: &Value) -> String {
-    let digest = Sha256::digest(body.to_string().as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+fn specification(body: &Value) -> String {
+    let mut words = vec![SPECIFICATION_VERSION.to_owned()];
+    for (name, value) in body.as_object().into_iter().flatten() {
+        match (name.as_str(), value) {
+            ("HostConfig", Value::Object(fields)) => {
+                words.extend(fields.keys().map(|field| format!("HostConfig.{field}")));
+            }
+            _ => words.push(name.clone()),
+        }
+    }
+    words.join(" ")
 }

@@ -1,32 +1,18 @@
 //! What a policy is asked: the map's items on each engine, and what was seen of them.
 
-use dfab_engine::{ApiVersion, ContainerState, ObservedContainer, Snapshot};
-use dfab_maps::{Features, Item, Planned, ResolvedMap};
+use std::collections::HashMap;
+
+use dfab_engine::{ContainerState, ObservedContainer, Snapshot};
+use dfab_maps::{Item, Planned, ResolvedMap};
 use dfab_runtime::planning::{
-    ContainerDetails, ExecCommand, Life, Node, NodeKind, Observation, Request, StopOptions,
+    ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process,
+    Request, StopOptions,
 };
+use serde_json::Value;
 
-use crate::host::Host;
-
-/// What was found on one engine, beside what the maps want of it.
-#[derive(Debug)]
-pub struct Survey<'a> {
-    /// The engine's host.
-    pub host: &'a Host,
-    /// Of the engine.
-    pub api_version: ApiVersion,
-    /// What the action is about, in dependency order.
-    pub items: Vec<Planned<'a>>,
-    /// What is there.
-    pub snapshot: Snapshot,
-}
-
-impl Survey<'_> {
-    /// What the engine can do.
-    pub fn features(&self) -> Features {
-        Features::for_api(self.api_version.major, self.api_version.minor)
-    }
-}
+use crate::drift::{self, Details, Scene, Wanted};
+use crate::plan::PlanError;
+use crate::survey::Survey;
 
 /// What a node of a request stands for.
 #[derive(Debug, Clone, Copy)]
@@ -40,18 +26,28 @@ pub struct Subject<'a> {
 }
 
 /// Puts the question to a policy: one request for all engines, and the subject of each of its nodes.
+///
+/// # Errors
+/// Where what is there is to be compared with what the map wants, and the map or the client lacks
+/// something for that.
 pub fn request<'a>(
     action: &str,
     options: Vec<(String, String)>,
     surveys: &'a [Survey<'a>],
-) -> (Request, Vec<Subject<'a>>) {
+) -> Result<(Request, Vec<Subject<'a>>), PlanError> {
     let count = surveys.iter().map(|survey| survey.items.len()).sum();
     let mut nodes = Vec::with_capacity(count);
     let mut subjects = Vec::with_capacity(count);
     for (index, survey) in surveys.iter().enumerate() {
         let first = nodes.len();
+        let places: HashMap<(&str, &Item), usize> = survey
+            .items
+            .iter()
+            .enumerate()
+            .map(|(place, planned)| ((planned.map.name(), &planned.item), first + place))
+            .collect();
         for planned in &survey.items {
-            nodes.push(node(survey, planned, first));
+            nodes.push(node(survey, planned, first, &places)?);
             subjects.push(Subject {
                 survey: index,
                 map: planned.map,
@@ -59,17 +55,22 @@ pub fn request<'a>(
             });
         }
     }
-    (
-        Request {
-            action: action.to_owned(),
-            options,
-            nodes,
-        },
-        subjects,
-    )
+    let request = Request {
+        action: action.to_owned(),
+        options,
+        nodes,
+    };
+    Ok((request, subjects))
 }
 
-fn node(survey: &Survey<'_>, planned: &Planned<'_>, first: usize) -> Node {
+type Places<'a> = HashMap<(&'a str, &'a Item), usize>;
+
+fn node(
+    survey: &Survey<'_>,
+    planned: &Planned<'_>,
+    first: usize,
+    places: &Places<'_>,
+) -> Result<Node, PlanError> {
     let Planned { map, item, .. } = planned;
     let name = map.engine_name(item);
     let (kind, config_name, instance) = match item {
@@ -82,17 +83,19 @@ fn node(survey: &Survey<'_>, planned: &Planned<'_>, first: usize) -> Node {
     };
     let container = match item {
         Item::Container { config, instance } => {
-            Some(details(map, config, instance.as_deref(), survey))
+            Some(details(map, config, instance.as_deref(), survey, places))
         }
         _ => None,
     };
-    Node {
+    let mut observed = observation(item, &name, &survey.snapshot);
+    compare(&mut observed, planned, &name, survey)?;
+    Ok(Node {
         kind,
         host: survey.host.name().to_owned(),
         map_name: map.name().to_owned(),
         config_name,
         instance,
-        observed: observation(item, &name, &survey.snapshot),
+        observed,
         name,
         requires: planned
             .requires
@@ -102,7 +105,94 @@ fn node(survey: &Survey<'_>, planned: &Planned<'_>, first: usize) -> Node {
         requested: planned.requested,
         container,
         config: map.config_json(item).to_string(),
+    })
+}
+
+/// Completes an observation by what is only known where the action compares.
+fn compare(
+    observed: &mut Observation,
+    planned: &Planned<'_>,
+    name: &str,
+    survey: &Survey<'_>,
+) -> Result<(), PlanError> {
+    let Some(details) = &survey.details else {
+        return Ok(());
+    };
+    let map = planned.map;
+    match &planned.item {
+        Item::Image { .. } => {}
+        Item::Network { name: network } => {
+            if let Some(live) = details.networks.get(name) {
+                observed.connected = connected(live);
+                observed.differences = drift::network(&dfab_maps::network_body(map, network), live);
+            }
+        }
+        Item::Volume { owner, alias } => {
+            if let Some(live) = details.volumes.get(name) {
+                let wanted = dfab_maps::volume_body(map, owner, alias);
+                observed.differences = drift::volume(&wanted, live);
+            }
+        }
+        Item::Container { config, instance } => {
+            if let Some(live) = details.containers.get(name) {
+                observed.differences =
+                    container_differences(map, config, instance.as_deref(), live, survey, details)?;
+            }
+            let process = |process: &dfab_engine::Process| Process {
+                user: process.user.clone(),
+                command: process.command.clone(),
+            };
+            let known = details.processes.get(name);
+            observed.processes = known.map(|list| list.iter().map(process).collect());
+        }
     }
+    Ok(())
+}
+
+fn container_differences(
+    map: &ResolvedMap,
+    config: &str,
+    instance: Option<&str>,
+    live: &Value,
+    survey: &Survey<'_>,
+    details: &Details,
+) -> Result<Vec<Difference>, PlanError> {
+    let features = survey.features();
+    let body = dfab_maps::container_body(map, config, instance, survey.host.client(), &features)
+        .map_err(|source| PlanError::Body {
+            name: map.engine_name(&Item::Container {
+                config: config.to_owned(),
+                instance: instance.map(str::to_owned),
+            }),
+            host: survey.host.name().to_owned(),
+            source,
+        })?;
+    let endpoint = |network: String| {
+        let endpoint = dfab_maps::endpoint_body(map, config, &network);
+        (network, endpoint.unwrap_or_default())
+    };
+    let networks = map.container_networks(config);
+    let wanted = Wanted {
+        body: &body,
+        networks: features
+            .networks
+            .then(|| networks.into_iter().map(endpoint).collect()),
+    };
+    let scene = Scene {
+        snapshot: &survey.snapshot,
+        details,
+    };
+    Ok(drift::container(&wanted, live, scene))
+}
+
+/// The names of the containers in a network.
+fn connected(network: &Value) -> Vec<String> {
+    let containers = network["Containers"].as_object().into_iter().flatten();
+    let mut names: Vec<String> = containers
+        .filter_map(|(_, container)| Some(container["Name"].as_str()?.to_owned()))
+        .collect();
+    names.sort();
+    names
 }
 
 fn observation(item: &Item, name: &str, snapshot: &Snapshot) -> Observation {
@@ -133,6 +223,9 @@ fn absent() -> Observation {
         exit_code: None,
         health: None,
         engine_id: None,
+        connected: Vec::new(),
+        differences: Vec::new(),
+        processes: None,
     }
 }
 
@@ -149,6 +242,7 @@ fn observed_container(container: &ObservedContainer) -> Observation {
         exit_code: container.exit_code,
         health: container.health.clone(),
         engine_id: Some(container.id.clone()),
+        ..absent()
     }
 }
 
@@ -157,8 +251,13 @@ fn details(
     config: &str,
     instance: Option<&str>,
     survey: &Survey<'_>,
+    places: &Places<'_>,
 ) -> ContainerDetails {
     let container = map.container(config);
+    let at = |items: Vec<Item>| -> Vec<u32> {
+        let places = items.iter().filter_map(|item| places.get(&(map.name(), item)));
+        places.filter_map(|place| u32::try_from(*place).ok()).collect()
+    };
     let client_timeout = survey.host.client().stop_timeout;
     ContainerDetails {
         persistent: container.is_some_and(|c| c.persistent()),
@@ -185,6 +284,8 @@ fn details(
                 initial: command.initial,
             })
             .collect(),
+        tied_to: at(map.tied_to(config)),
+        volumes: at(map.mounted_volumes(config)),
     }
 }
 

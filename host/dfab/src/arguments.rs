@@ -136,7 +136,7 @@ impl Outline {
 /// Whether an option of that name goes with every command, so that no plugin may take it.
 pub(crate) fn is_common(name: &str) -> bool {
     let common = Common::augment_args(Command::new("dfab"));
-    ["help", "version"].contains(&name)
+    ["help", "version", PLAN_FORM, NO_DEPENDENCIES, "only"].contains(&name)
         || common
             .get_arguments()
             .any(|option| option.get_long() == Some(name))
@@ -210,33 +210,75 @@ pub(crate) fn command(exports: &Exports) -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true);
+    let mut perform = Command::new("perform")
+        .about("Do an action, whichever policy exports it")
+        .subcommand_required(true)
+        .subcommand_help_heading("Actions")
+        .subcommand_value_name("ACTION");
     for action in &exports.actions {
-        plan = plan.subcommand(action_command(action));
+        let format = Arg::new(PLAN_FORM)
+            .long(PLAN_FORM)
+            .value_name("FORM")
+            .help("How the plan is shown: sh prints docker commands that do the same")
+            .value_parser(clap::builder::EnumValueParser::<PlanForm>::new());
+        plan = plan.subcommand(action_command(action).arg(format));
+        perform = perform.subcommand(action_command(action));
         dfab = dfab.subcommand(action_command(action));
     }
-    dfab.subcommand(plan).subcommand(run).subcommand(setup)
+    dfab.subcommand(plan)
+        .subcommand(perform)
+        .subcommand(run)
+        .subcommand(setup)
+}
+
+/// How a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanForm {
+    Text,
+    Json,
+    Sh,
+}
+
+const PLAN_FORM: &str = "format";
+
+/// The form that `--format` asks for.
+pub(crate) fn plan_form(matches: &ArgMatches) -> Option<PlanForm> {
+    matches.get_one::<PlanForm>(PLAN_FORM).copied()
 }
 
 fn action_command(action: &ActionInfo) -> Command {
-    let configurations = Arg::new(CONFIGURATIONS)
+    let references = Arg::new(REFERENCES)
         .value_name("CONTAINER")
-        .help("Containers: CONFIG, MAP.CONFIG or MAP.CONFIG.INSTANCE; a group; __all__")
+        .help(
+            "CONFIG, MAP.CONFIG or MAP.CONFIG.INSTANCE; a group; __all__; network:NAME or volume:ALIAS",
+        )
         .required(true)
         .num_args(1..);
+    let alone = Arg::new(NO_DEPENDENCIES)
+        .long(NO_DEPENDENCIES)
+        .visible_alias("only")
+        .action(ArgAction::SetTrue)
+        .help("Leave alone what they need, or what needs them");
     let command = Command::new(action.name.clone()).about(action.summary.clone());
-    with_parameters(command.arg(configurations), &action.options)
+    with_parameters(command.arg(references), &action.options).arg(alone)
 }
 
-const CONFIGURATIONS: &str = "container references";
+const REFERENCES: &str = "container references";
+const NO_DEPENDENCIES: &str = "no-deps";
 
-/// The containers that an action's command line names.
-pub(crate) fn configurations(matches: &ArgMatches) -> Vec<String> {
+/// What an action's command line names.
+pub(crate) fn references(matches: &ArgMatches) -> Vec<String> {
     matches
-        .get_many::<String>(CONFIGURATIONS)
+        .get_many::<String>(REFERENCES)
         .into_iter()
         .flatten()
         .cloned()
         .collect()
+}
+
+/// Whether only what is named is meant.
+pub(crate) fn without_dependencies(matches: &ArgMatches) -> bool {
+    matches.get_flag(NO_DEPENDENCIES)
 }
 
 fn with_parameters(mut command: Command, parameters: &[Parameter]) -> Command {
@@ -249,6 +291,9 @@ fn with_parameters(mut command: Command, parameters: &[Parameter]) -> Command {
             ValueKind::Boolean => option.action(ArgAction::SetTrue).required(false),
             ValueKind::Integer => option.value_name("NUMBER").value_parser(whole_number()),
             ValueKind::Text => option.value_name("TEXT"),
+            ValueKind::Path => option
+                .value_name("PATH")
+                .value_hint(clap::ValueHint::AnyPath),
             ValueKind::Choice => option
                 .value_name("CHOICE")
                 .value_parser(PossibleValuesParser::new(parameter.choices.clone())),
@@ -287,6 +332,17 @@ pub(crate) fn arguments(matches: &ArgMatches, parameters: &[Parameter]) -> Vec<(
         }
     }
     arguments
+}
+
+/// Those of them that are files and folders of this machine.
+pub(crate) fn paths(matches: &ArgMatches, parameters: &[Parameter]) -> Vec<String> {
+    parameters
+        .iter()
+        .filter(|parameter| parameter.kind == ValueKind::Path)
+        .filter_map(|parameter| matches.get_many::<String>(&parameter.name))
+        .flatten()
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]

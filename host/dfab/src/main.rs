@@ -67,6 +67,7 @@ async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
     match matches.subcommand() {
         Some(("run", matches)) => commands::run::run(&context, matches).await,
         Some(("plan", matches)) => commands::action::plan(&context, matches).await,
+        Some(("perform", matches)) => commands::action::perform(&context, matches).await,
         Some(("setup", matches)) => commands::setup::run(&context, matches).await,
         Some((action, matches)) => commands::action::run(&context, action, matches).await,
         None => Err(Failure::usage("a command is wanted").hint("dfab --help")),

@@ -26,6 +26,17 @@ pub(crate) fn json(value: &Value) -> Result<(), Failure> {
     data(&format!("{value:#}"))
 }
 
+/// Prints output of a container as it is, but for what could steer a terminal.
+pub(crate) fn raw(text: &str) {
+    // A reader that has gone is told by the next line of data.
+    let _ = std::io::stdout().lock().write_all(plain(text).as_bytes());
+}
+
+/// The same for its standard error.
+pub(crate) fn raw_error(text: &str) {
+    let _ = std::io::stderr().lock().write_all(plain(text).as_bytes());
+}
+
 /// Tells a person something.
 pub(crate) fn tell(text: &str) {
     // There is nobody to tell that nobody can be told.

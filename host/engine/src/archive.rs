@@ -6,6 +6,7 @@ use bollard::query_parameters::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::call::checked_name;
 use crate::engine::Engine;
@@ -47,6 +48,47 @@ impl Engine {
             bollard::body_full(archive),
         );
         self.call(&operation, self.shared.timeout, call).await
+    }
+
+    /// Writes the tar archive of a path in a container. The deadline is for each piece.
+    ///
+    /// # Errors
+    /// [`EngineError::is_not_found`] when there is no such container or path;
+    /// [`EngineError::Failed`] where it cannot be written.
+    pub async fn get_archive(
+        &self,
+        container: &str,
+        path: &str,
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<(), EngineError> {
+        let operation = format!("read {path} in container {container}");
+        let name = checked_name(&operation, container)?;
+        let options = DownloadFromContainerOptionsBuilder::new()
+            .path(path)
+            .build();
+        let mut pieces = Box::pin(
+            self.shared
+                .docker
+                .download_from_container(name, Some(options)),
+        );
+        let idle = self.shared.idle_timeout;
+        let failed = |error: std::io::Error| EngineError::Failed {
+            operation: operation.clone(),
+            message: format!("cannot write what was read: {error}"),
+        };
+        loop {
+            match tokio::time::timeout(idle, pieces.next()).await {
+                Ok(Some(Ok(piece))) => to.write_all(&piece).await.map_err(failed)?,
+                Ok(Some(Err(error))) => return Err(EngineError::from_bollard(&operation, error)),
+                Ok(None) => return to.flush().await.map_err(failed),
+                Err(_) => {
+                    return Err(EngineError::Idle {
+                        operation,
+                        after: idle,
+                    });
+                }
+            }
+        }
     }
 
     /// Tells what a path in a container is (`HEAD /containers/…/archive`).

@@ -95,6 +95,16 @@ impl Engine {
         }
     }
 
+    /// Changes a container's limits and restart policy in place (`POST /containers/NAME/update`).
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] with the Engine's reason.
+    pub async fn update_container(&self, name: &str, body: &Value) -> Result<(), EngineError> {
+        let operation = format!("update container {name}");
+        let path = format!("/containers/{}/update", checked_name(&operation, name)?);
+        self.told(&operation, Method::POST, &path, Some(body)).await
+    }
+
     /// Sends a signal, by name or number, to a running container.
     ///
     /// # Errors

@@ -60,6 +60,73 @@ impl Engine {
     }
 }
 
+/// Which part of a container's output is read, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputOptions {
+    /// Only so many lines from the end.
+    pub tail: Option<u32>,
+    /// Each line begins with the time.
+    pub timestamps: bool,
+}
+
+/// A piece of a container's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputPiece {
+    /// From its standard error rather than its standard output.
+    pub is_error: bool,
+    /// As it came.
+    pub bytes: Bytes,
+}
+
+impl Engine {
+    /// What a container has printed so far, in order, up to 64 MiB.
+    ///
+    /// # Errors
+    /// [`EngineError::is_not_found`] when there is no such container.
+    pub async fn output(
+        &self,
+        container: &str,
+        options: OutputOptions,
+    ) -> Result<Vec<OutputPiece>, EngineError> {
+        const LIMIT: usize = 64 * 1024 * 1024;
+        let operation = format!("read the output of container {container}");
+        let name = checked_name(&operation, container)?;
+        let tail = options
+            .tail
+            .map_or_else(|| "all".to_owned(), |lines| lines.to_string());
+        let query = LogsOptionsBuilder::new()
+            .stdout(true)
+            .stderr(true)
+            .timestamps(options.timestamps)
+            .tail(&tail)
+            .build();
+        let mut lines = Box::pin(self.shared.docker.logs(name, Some(query)));
+        let idle = self.shared.idle_timeout;
+        let mut pieces = Vec::new();
+        let mut size = 0;
+        while let Some(piece) = tokio::time::timeout(idle, lines.next())
+            .await
+            .map_err(|_| EngineError::Idle {
+                operation: operation.clone(),
+                after: idle,
+            })?
+        {
+            let piece = piece.map_err(|error| EngineError::from_bollard(&operation, error))?;
+            let is_error = matches!(piece, LogOutput::StdErr { .. });
+            let bytes = bytes_of(piece);
+            size += bytes.len();
+            if size > LIMIT {
+                return Err(EngineError::Decode {
+                    operation,
+                    reason: "it printed more than 64 MiB".to_owned(),
+                });
+            }
+            pieces.push(OutputPiece { is_error, bytes });
+        }
+        Ok(pieces)
+    }
+}
+
 fn bytes_of(output: LogOutput) -> Bytes {
     match output {
         LogOutput::StdOut { message }

@@ -53,15 +53,21 @@ pub struct CycleError {
     path: Vec<String>,
 }
 
-/// A container that was asked for.
+/// A container, network or volume that was asked for.
 #[derive(Debug, Clone)]
 pub struct Selected<'a> {
     /// Its map.
     pub map: &'a ResolvedMap,
-    /// Its configuration.
-    pub config: String,
-    /// Its instance, where the configuration has several.
-    pub instance: Option<String>,
+    /// What it is.
+    pub item: Item,
+}
+
+impl Selected<'_> {
+    /// The clients that it is meant for: a container's own go before those of its map. None: the one
+    /// that is meant without a name.
+    pub fn clients(&self) -> &[String] {
+        self.map.clients_of(&self.item)
+    }
 }
 
 /// Which items an action is about.
@@ -108,7 +114,8 @@ impl Project {
         &self.maps
     }
 
-    /// What references mean: `config`, `map.config`, `map.config.instance`, a group, or `__all__`.
+    /// What references mean: `config`, `map.config`, `map.config.instance`, a group, or `__all__`;
+    /// and `network:NAME` or `volume:ALIAS`, with or without the map's name.
     ///
     /// # Errors
     /// Where one means nothing, or too much.
@@ -117,15 +124,8 @@ impl Project {
         let mut seen = HashSet::new();
         for reference in references {
             for (map, item) in self.meaning(reference)? {
-                let Item::Container { config, instance } = item else {
-                    continue;
-                };
-                if seen.insert((map.name(), config.clone(), instance.clone())) {
-                    selected.push(Selected {
-                        map,
-                        config,
-                        instance,
-                    });
+                if seen.insert((map.name(), item.clone())) {
+                    selected.push(Selected { map, item });
                 }
             }
         }
@@ -141,23 +141,34 @@ impl Project {
         selected: &[Selected<'a>],
         walk: Walk,
     ) -> Result<Vec<Planned<'a>>, CycleError> {
+        self.walk_where(selected, walk, &|_, _| true)
+    }
+
+    /// The same with only those items that are where the walk is, as far as they were not asked for.
+    ///
+    /// # Errors
+    /// As [`Project::walk`].
+    pub fn walk_where<'a>(
+        &'a self,
+        selected: &[Selected<'a>],
+        walk: Walk,
+        is_here: &dyn Fn(&ResolvedMap, &Item) -> bool,
+    ) -> Result<Vec<Planned<'a>>, CycleError> {
         let mut result = Vec::new();
         for map in &self.maps {
             let of_map = selected.iter().filter(|one| one.map.name() == map.name());
-            let requested: Vec<Item> = of_map
-                .map(|one| Item::Container {
-                    config: one.config.clone(),
-                    instance: one.instance.clone(),
-                })
-                .collect();
+            let requested: Vec<Item> = of_map.map(|one| one.item.clone()).collect();
             if !requested.is_empty() {
-                walk_map(map, &requested, walk, &mut result)?;
+                walk_map(map, &requested, walk, is_here, &mut result)?;
             }
         }
         Ok(result)
     }
 
     fn meaning(&self, reference: &str) -> Result<Vec<(&ResolvedMap, Item)>, SelectError> {
+        if let Some((kind @ ("network" | "volume"), name)) = reference.split_once(':') {
+            return self.meaning_of(kind, name, reference);
+        }
         if reference == "__all__" {
             return Ok(self.maps.iter().flat_map(all_of).collect());
         }
@@ -183,6 +194,52 @@ impl Project {
                 candidates: several
                     .iter()
                     .map(|(map, _)| format!("{}.{reference}", map.name()))
+                    .collect(),
+            }),
+        }
+    }
+
+    /// A network or volume, by its name in a map, or with the map's name before it.
+    fn meaning_of(
+        &self,
+        kind: &str,
+        name: &str,
+        reference: &str,
+    ) -> Result<Vec<(&ResolvedMap, Item)>, SelectError> {
+        let items = |map: &ResolvedMap| -> Vec<(String, Item)> {
+            if kind == "network" {
+                let network = |name: &String| (name.clone(), Item::Network { name: name.clone() });
+                map.networks.keys().map(network).collect()
+            } else {
+                let volume = |(name, (owner, alias)): (&String, &(String, String))| {
+                    let (owner, alias) = (owner.clone(), alias.clone());
+                    (name.clone(), Item::Volume { owner, alias })
+                };
+                map.attached.iter().map(volume).collect()
+            }
+        };
+        let mut found = Vec::new();
+        let mut known = Vec::new();
+        for map in &self.maps {
+            for (short, item) in items(map) {
+                let long = format!("{}.{short}", map.name());
+                if name == short || name == long {
+                    found.push((map, item));
+                }
+                known.push(format!("{kind}:{long}"));
+            }
+        }
+        match found.len() {
+            0 => Err(SelectError::Unknown {
+                reference: reference.to_owned(),
+                near: nearest(reference, known.iter().map(String::as_str)).map(str::to_owned),
+            }),
+            1 => Ok(found),
+            _ => Err(SelectError::Ambiguous {
+                reference: reference.to_owned(),
+                candidates: found
+                    .iter()
+                    .map(|(map, _)| format!("{kind}:{}.{name}", map.name()))
                     .collect(),
             }),
         }
@@ -226,6 +283,71 @@ fn meaning_in(map: &ResolvedMap, reference: &str) -> Option<Vec<Item>> {
                 .collect(),
         ),
         None => map.referred(reference),
+    }
+}
+
+impl ResolvedMap {
+    /// The clients that an item is meant for: a container's own go before those of the map.
+    pub fn clients_of(&self, item: &Item) -> &[String] {
+        match item {
+            Item::Container { config, .. } => match self.containers.get(config) {
+                Some(container) if !container.clients.is_empty() => &container.clients,
+                _ => &self.clients,
+            },
+            _ => &self.clients,
+        }
+    }
+
+    /// The containers whose volumes, links or network stack a configuration's containers have: made
+    /// anew, they leave those with something that is gone.
+    pub fn tied_to(&self, config: &str) -> Vec<Item> {
+        let Some(container) = self.containers.get(config) else {
+            return Vec::new();
+        };
+        let mut tied = Vec::new();
+        if let Some((NetworkMode::Container { config, instance }, _)) = &container.network_mode {
+            match instance {
+                Some(instance) => tied.push(Item::Container {
+                    config: config.clone(),
+                    instance: Some(instance.clone()),
+                }),
+                None => tied.extend(self.instances(config)),
+            }
+        }
+        for used in &container.uses {
+            if self.attached_volume(&used.name).is_none() {
+                tied.extend(self.referred(&used.name).unwrap_or_default());
+            }
+        }
+        for link in &container.links {
+            tied.extend(self.referred(&link.container).unwrap_or_default());
+        }
+        tied
+    }
+
+    /// The volumes of the map that are mounted in a configuration's containers.
+    pub fn mounted_volumes(&self, config: &str) -> Vec<Item> {
+        let Some(container) = self.containers.get(config) else {
+            return Vec::new();
+        };
+        let volume = |owner: &str, alias: &str| Item::Volume {
+            owner: owner.to_owned(),
+            alias: alias.to_owned(),
+        };
+        let own = container.attaches.iter();
+        let used = container.uses.iter();
+        own.map(|attached| volume(config, &attached.name))
+            .chain(used.filter_map(|used| {
+                let (owner, alias) = self.attached_volume(&used.name)?;
+                Some(volume(owner, alias))
+            }))
+            .collect()
+    }
+
+    /// The image that a configuration's containers are made of.
+    pub fn container_image(&self, config: &str) -> Option<Item> {
+        let container = self.containers.get(config)?;
+        Some(self.image(config, container))
     }
 }
 
@@ -284,6 +406,7 @@ fn walk_map<'a>(
     map: &'a ResolvedMap,
     requested: &[Item],
     walk: Walk,
+    is_here: &dyn Fn(&ResolvedMap, &Item) -> bool,
     result: &mut Vec<Planned<'a>>,
 ) -> Result<(), CycleError> {
     let requested_items: HashSet<&Item> = requested.iter().collect();
@@ -296,20 +419,25 @@ fn walk_map<'a>(
         Walk::Dependents => {
             let wanted = dependents(map, requested);
             // In the order of the map, so that the same question has the same answer.
-            let starts: Vec<Item> = all_of(map)
+            let containers = all_of(map)
                 .map(|(_, item)| item)
-                .filter(|item| wanted.contains(item))
-                .collect();
+                .filter(|item| wanted.contains(item));
+            // A network or volume that nothing needs is reached from nowhere.
+            let starts = containers.chain(requested.iter().cloned()).collect();
             (starts, Some(wanted))
         }
     };
     let mut visit = Visit {
         map,
         within,
+        is_here: &|item| requested_items.contains(item) || is_here(map, item),
         placed: HashMap::new(),
         result,
     };
     for start in &starts {
+        if !(visit.is_here)(start) {
+            continue;
+        }
         visit.place(start)?;
     }
     for planned in visit.result.iter_mut() {
@@ -324,8 +452,8 @@ fn walk_map<'a>(
 fn dependents(map: &ResolvedMap, requested: &[Item]) -> HashSet<Item> {
     let mut needed_by: HashMap<Item, Vec<&str>> = HashMap::new();
     for name in map.containers.keys() {
-        for need in needs(map, name) {
-            if matches!(need, Item::Container { .. }) {
+        for need in needs(map, name).into_iter().chain(map.mounted_volumes(name)) {
+            if !matches!(need, Item::Image { .. }) {
                 needed_by.entry(need).or_default().push(name);
             }
         }
@@ -362,6 +490,8 @@ struct Visit<'a, 'r> {
     map: &'a ResolvedMap,
     /// The only items to place, where not all are.
     within: Option<HashSet<Item>>,
+    /// Whether an item is where the walk is.
+    is_here: &'r dyn Fn(&Item) -> bool,
     /// Index of what was placed; none while what it needs is being placed.
     placed: HashMap<Item, Option<usize>>,
     result: &'r mut Vec<Planned<'a>>,
@@ -422,6 +552,7 @@ impl Visit<'_, '_> {
         if let Some(within) = &self.within {
             needs.retain(|need| within.contains(need));
         }
+        needs.retain(self.is_here);
         (item.clone(), needs, 0)
     }
 }

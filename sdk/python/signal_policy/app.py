@@ -1,4 +1,4 @@
-"""A policy with one action: `dfab kill CONTAINER… [--signal NAME]`."""
+"""A policy with one action: `dfab reload CONTAINER… [--signal NAME]`."""
 
 from typing import List
 
@@ -17,26 +17,28 @@ class Policy(exports.Policy):
             kind=ValueKind.TEXT,
             required=False,
             many=False,
-            default_value="SIGKILL",
+            default_value="SIGHUP",
             choices=[],
         )
         return [
             planning.ActionInfo(
-                name="kill",
-                summary="Send a signal to running containers",
+                name="reload",
+                summary="Tell running containers to read their configuration again",
                 walk=planning.Walk.SELECTED,
+                compares=False,
                 options=[signal],
             )
         ]
 
     def plan(self, request: planning.Request) -> List[planning.Step]:
-        signal = dict(request.options).get("signal", "SIGKILL")
+        signal = dict(request.options).get("signal", "SIGHUP")
         return [
             planning.Step(
                 node=index,
                 operation=planning.Operation_Signal(signal),
                 after=[],
                 reason="asked for",
+                if_changed=[],
             )
             for index, node in enumerate(request.nodes)
             if node.container is not None and node.observed.life in RUNNING

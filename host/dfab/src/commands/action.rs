@@ -1,24 +1,18 @@
 //! Actions: `dfab startup`, `dfab plan startup` and whatever else a policy exports.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ArgMatches;
 use dfab_deploy::apply::{ApplyError, apply};
-use dfab_deploy::execute::{Event, Outcome, Stop, execute};
-use dfab_deploy::host::Host;
-use dfab_deploy::plan::{Plan, Step};
-use dfab_deploy::request::{Survey, request};
-use dfab_maps::{Planned, ResolvedMap, Walk};
-use dfab_runtime::planning::{ActionInfo, Walk as ActionWalk};
-use dfab_runtime::{CallError, PluginError, PolicyPlugin};
-use serde_json::{Value, json};
+use dfab_deploy::execute::{Event, Stop, execute};
+use dfab_runtime::PolicyPlugin;
+use dfab_runtime::planning::ActionInfo;
 
-use super::{Context, for_each_host, overall};
-use crate::arguments::{self, Form};
-use crate::failure::{Code, Failure, describe};
-use crate::hosts::Directory;
-use crate::task_host::Log;
+use super::Context;
+use super::prepared::Prepared;
+use super::report::{Notes, Results, ended, show, summary};
+use crate::arguments::{self, Form, PlanForm};
+use crate::failure::{Code, Failure};
 use crate::terminal;
 
 /// How many steps run at a time on one host.
@@ -53,12 +47,12 @@ pub(crate) async fn run(
         terminal::tell("Nothing was done.");
         return Ok(Code::Done);
     }
-    let outcomes = carry_out(&prepared).await;
+    let results = carry_out(&prepared, json).await;
     if json {
-        terminal::json(&prepared.as_json(Some(&outcomes)))?;
+        terminal::json(&prepared.as_json(Some(&results)))?;
     }
-    terminal::tell(&summary(&prepared.plan, &outcomes));
-    Ok(prepared.code(&outcomes))
+    terminal::tell(&summary(&prepared.plan, &results.outcomes));
+    Ok(prepared.code(&results.outcomes))
 }
 
 /// Plans an action and shows the plan, as data.
@@ -74,11 +68,30 @@ pub(crate) async fn plan(context: &Context, matches: &ArgMatches) -> Result<Code
     let (policy, info) = policy(context, action)?;
     let prepared = Prepared::new(context, policy, info, matches).await?;
     prepared.tell_unreached();
-    match context.common.output {
-        Form::Json => terminal::json(&prepared.as_json(None))?,
-        Form::Table => terminal::data(&show(&prepared.plan, &prepared.hosts))?,
+    let form = match (arguments::plan_form(matches), context.common.output) {
+        (Some(form), _) => form,
+        (None, Form::Json) => PlanForm::Json,
+        (None, Form::Table) => PlanForm::Text,
+    };
+    match form {
+        PlanForm::Json => terminal::json(&prepared.as_json(None))?,
+        PlanForm::Text => terminal::data(&show(&prepared.plan, &prepared.hosts))?,
+        PlanForm::Sh => terminal::data(&prepared.as_shell()?)?,
     }
     Ok(prepared.code(&[]))
+}
+
+/// Does an action, whichever policy exports it.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn perform(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
+    match matches.subcommand() {
+        Some((action, matches)) => run(context, action, matches).await,
+        None => Err(Failure::usage(
+            "an action is wanted, such as `dfab perform startup CONTAINER`",
+        )),
+    }
 }
 
 fn policy<'a>(
@@ -91,175 +104,7 @@ fn policy<'a>(
         .ok_or_else(|| Failure::usage(format!("no policy exports the action {action}")))
 }
 
-/// A plan, the hosts it is for, and those that could not be asked.
-struct Prepared {
-    hosts: Vec<Arc<Host>>,
-    plan: Plan,
-    unreached: Vec<(String, Failure)>,
-}
-
-impl Prepared {
-    async fn new(
-        context: &Context,
-        policy: &PolicyPlugin,
-        info: &ActionInfo,
-        matches: &ArgMatches,
-    ) -> Result<Self, Failure> {
-        let maps = context.project.load_maps()?;
-        let references = arguments::configurations(matches);
-        let selected = maps
-            .select(&references)
-            .map_err(|error| Failure::usage(error.to_string()))?;
-        let walk = match info.walk {
-            ActionWalk::Dependencies => Walk::Dependencies,
-            ActionWalk::Dependents => Walk::Dependents,
-            ActionWalk::Selected => Walk::Selected,
-        };
-        let directory = Directory::new(&context.project, &context.common)?;
-        let mut named: Vec<String> = context.common.hosts.clone();
-        if named.is_empty() {
-            // Each map says on which clients it runs; one that says nothing, on the engine meant.
-            for selection in &selected {
-                named.extend(clients_of(selection.map));
-            }
-        }
-        let hosts: Vec<_> = directory.hosts(&named)?.into_iter().map(Arc::new).collect();
-        let snapshots = for_each_host(&hosts, |host| async move {
-            let engine = host.engine().await.map_err(Failure::from)?;
-            let snapshot = engine.snapshot().await.map_err(|error| {
-                Failure::new(Code::Unreachable, "cannot see what is on the engine").because(error)
-            })?;
-            Ok::<_, Failure>((engine.api_version(), snapshot))
-        })
-        .await;
-        let mut surveys = Vec::with_capacity(hosts.len());
-        let mut reached = Vec::with_capacity(hosts.len());
-        let mut unreached = Vec::new();
-        for (host, found) in hosts.iter().zip(snapshots) {
-            match found {
-                Ok((api_version, snapshot)) => {
-                    let here = selected.iter().filter(|selection| {
-                        !context.common.hosts.is_empty()
-                            || clients_of(selection.map)
-                                .iter()
-                                .any(|name| name == host.name())
-                    });
-                    let here: Vec<_> = here.cloned().collect();
-                    let items: Vec<Planned<'_>> = maps
-                        .walk(&here, walk)
-                        .map_err(|error| Failure::usage(error.to_string()))?;
-                    surveys.push(Survey {
-                        host,
-                        api_version,
-                        items,
-                        snapshot,
-                    });
-                    reached.push(host.clone());
-                }
-                Err(failure) => unreached.push((host.name().to_owned(), failure)),
-            }
-        }
-        let options = arguments::arguments(matches, &info.options);
-        let (request, subjects) = request(&info.name, options, &surveys);
-        let steps = policy.plan(&request, &Log::sink()).await.map_err(refused)?;
-        let plan = Plan::new(&request, &subjects, &surveys, steps).map_err(|error| {
-            Failure::failed(format!("the plan of {} cannot be used", policy.name())).because(error)
-        })?;
-        drop(surveys);
-        Ok(Self {
-            hosts: reached,
-            plan,
-            unreached,
-        })
-    }
-
-    fn tell_unreached(&self) {
-        for (name, failure) in &self.unreached {
-            terminal::tell(&format!(
-                "{name}: {}",
-                terminal::plain(&failure.to_string())
-            ));
-        }
-    }
-
-    fn code(&self, outcomes: &[Outcome<ApplyError>]) -> Code {
-        let mut codes: Vec<Code> = self
-            .unreached
-            .iter()
-            .map(|(_, failure)| failure.code)
-            .collect();
-        for index in 0..self.hosts.len() {
-            let of_host = self.plan.steps.iter().zip(outcomes);
-            let mut of_host = of_host.filter(|(step, _)| step.host_index == index);
-            let bad = of_host.find(|(_, outcome)| !outcome.is_done());
-            codes.push(if bad.is_some() {
-                Code::Failed
-            } else {
-                Code::Done
-            });
-        }
-        overall(&codes)
-    }
-
-    fn as_json(&self, outcomes: Option<&[Outcome<ApplyError>]>) -> Value {
-        let steps: Vec<_> = self
-            .plan
-            .steps
-            .iter()
-            .enumerate()
-            .map(|(index, step)| {
-                let mut value = serde_json::to_value(step).unwrap_or_default();
-                let outcome = outcomes.and_then(|outcomes| outcomes.get(index));
-                if let (Some(fields), Some(outcome)) = (value.as_object_mut(), outcome) {
-                    let (word, error) = match outcome {
-                        Outcome::Done => ("done", None),
-                        Outcome::Failed(error) => ("failed", Some(describe(error))),
-                        Outcome::Skipped { .. } => ("skipped", None),
-                        Outcome::NotRun => ("not-run", None),
-                    };
-                    fields.insert("outcome".to_owned(), json!(word));
-                    if let Some(error) = error {
-                        fields.insert("error".to_owned(), json!(error));
-                    }
-                }
-                value
-            })
-            .collect();
-        let unreached: serde_json::Map<_, _> = self
-            .unreached
-            .iter()
-            .map(|(name, failure)| (name.clone(), json!(failure.to_string())))
-            .collect();
-        json!({
-            "action": self.plan.action,
-            "hosts": self.plan.hosts,
-            "unreachable": unreached,
-            "steps": steps,
-        })
-    }
-}
-
-/// Where a map runs when the command line names no host.
-fn clients_of(map: &ResolvedMap) -> Vec<String> {
-    let clients: Vec<String> = map.clients().to_vec();
-    if clients.is_empty() {
-        vec!["local".to_owned()]
-    } else {
-        clients
-    }
-}
-
-fn refused(error: PluginError) -> Failure {
-    match &error {
-        PluginError::Call {
-            source: CallError::Invalid(_),
-            ..
-        } => Failure::usage(describe(&error)),
-        _ => Failure::failed(describe(&error)),
-    }
-}
-
-async fn carry_out(prepared: &Prepared) -> Vec<Outcome<ApplyError>> {
+async fn carry_out(prepared: &Prepared, json: bool) -> Results {
     let plan = &prepared.plan;
     let stop = Stop::default();
     let stopping = stop.clone();
@@ -277,7 +122,7 @@ async fn carry_out(prepared: &Prepared) -> Vec<Outcome<ApplyError>> {
         }
     });
     let mut started = vec![Instant::now(); plan.steps.len()];
-    let several = plan.hosts.len() > 1;
+    let notes = Notes::new(plan, json);
     let outcomes = execute(
         &plan.orders(),
         STEPS_AT_A_TIME,
@@ -285,9 +130,12 @@ async fn carry_out(prepared: &Prepared) -> Vec<Outcome<ApplyError>> {
         |index| {
             let work = plan.steps.get(index);
             let host = work.and_then(|step| prepared.hosts.get(step.host_index));
+            let notes = &notes;
             async move {
                 match (host, work) {
-                    (Some(host), Some(step)) => apply(host, step).await,
+                    (Some(host), Some(step)) => {
+                        apply(host, step, &|note| notes.take(index, step, &note)).await
+                    }
                     _ => Err(ApplyError::NoSuchHost(format!("of step {index}"))),
                 }
             }
@@ -301,7 +149,8 @@ async fn carry_out(prepared: &Prepared) -> Vec<Outcome<ApplyError>> {
             Event::Ended(index, outcome) => {
                 let took = started.get(index).map(Instant::elapsed).unwrap_or_default();
                 if let Some(step) = plan.steps.get(index) {
-                    let line = ended(plan, step, outcome, took.as_secs_f64(), several);
+                    let remark = notes.remark(index);
+                    let line = ended(plan, step, outcome, took.as_secs_f64(), remark);
                     terminal::tell(&terminal::plain(&line));
                 }
             }
@@ -309,103 +158,8 @@ async fn carry_out(prepared: &Prepared) -> Vec<Outcome<ApplyError>> {
     )
     .await;
     interrupt.abort();
-    outcomes
-}
-
-/// The line about a step that has ended.
-fn ended(
-    plan: &Plan,
-    step: &Step,
-    outcome: &Outcome<ApplyError>,
-    seconds: f64,
-    several: bool,
-) -> String {
-    let host = if several {
-        format!("{}: ", step.host)
-    } else {
-        String::new()
-    };
-    let what = describe_step(step);
-    match outcome {
-        Outcome::Done => format!("{host}done     {what}  ({seconds:.1} s)"),
-        Outcome::Failed(error) => format!("{host}FAILED   {what}: {}", describe(error)),
-        Outcome::Skipped { because } => {
-            let because = plan
-                .steps
-                .get(*because)
-                .map(describe_step)
-                .unwrap_or_default();
-            format!("{host}skipped  {what}, since it needs: {because}")
-        }
-        Outcome::NotRun => format!("{host}not run  {what}"),
+    Results {
+        outcomes,
+        runs: notes.into_runs(),
     }
-}
-
-fn describe_step(step: &Step) -> String {
-    let detail = step
-        .work
-        .detail()
-        .map(|detail| format!(" ({detail})"))
-        .unwrap_or_default();
-    format!("{} {} {}{detail}", step.work.verb(), step.kind, step.name)
-}
-
-/// The plan as a person reads it: per host, in order.
-fn show(plan: &Plan, hosts: &[Arc<Host>]) -> String {
-    let mut text = String::new();
-    for (index, host) in hosts.iter().enumerate() {
-        let rows: Vec<Vec<String>> = plan
-            .steps
-            .iter()
-            .filter(|step| step.host_index == index)
-            .map(|step| {
-                let detail = step.work.detail().unwrap_or_default();
-                vec![
-                    format!("  {}", step.work.verb()),
-                    step.kind.to_owned(),
-                    step.name.clone(),
-                    [step.reason.clone(), detail]
-                        .into_iter()
-                        .filter(|words| !words.is_empty())
-                        .collect::<Vec<_>>()
-                        .join(": "),
-                ]
-            })
-            .collect();
-        text.push_str(&format!(
-            "{} on {} ({})\n",
-            plan.action,
-            host.name(),
-            host.address()
-        ));
-        if rows.is_empty() {
-            text.push_str("  nothing to do\n");
-        } else {
-            text.push_str(&terminal::columns(&[], &rows));
-            text.push('\n');
-        }
-    }
-    text.push_str(&match plan.steps.len() {
-        0 => "Nothing to do.".to_owned(),
-        1 => "1 step.".to_owned(),
-        count => format!("{count} steps."),
-    });
-    text
-}
-
-/// What was done, in a line.
-fn summary(plan: &Plan, outcomes: &[Outcome<ApplyError>]) -> String {
-    let count =
-        |test: fn(&Outcome<ApplyError>) -> bool| outcomes.iter().filter(|o| test(o)).count();
-    let done = count(Outcome::is_done);
-    let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
-    let left = plan.steps.len() - done - failed;
-    if failed == 0 && left == 0 {
-        return format!("{}: all {done} steps done.", plan.action);
-    }
-    format!(
-        "{}: {done} steps done, {failed} failed, {left} not tried. Mend what failed and run it \
-         again: what is done is not done twice.",
-        plan.action
-    )
 }

@@ -1,6 +1,8 @@
 //! The commands, one module each.
 
 pub(crate) mod action;
+mod prepared;
+mod report;
 pub(crate) mod run;
 pub(crate) mod setup;
 

@@ -1,0 +1,450 @@
+//! A container compared with the body of its creation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dfab_runtime::planning::{Difference, Remedy};
+use serde_json::{Map, Value, json};
+
+use super::fields::{self, CONFIG, Field, Mend, host_field, host_fields};
+use super::form::{Form, is_empty, text_of};
+use super::{Scene, difference, entries, network};
+use crate::plan::{SPECIFICATION_LABEL, given_fields, is_own_label};
+
+/// A container as the map wants it.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Body of `POST /containers/create`, without the labels of dfab.
+    pub(crate) body: &'a Value,
+    /// Its connections, by name of the network, where the engine has networks.
+    pub(crate) networks: Option<Vec<(String, Value)>>,
+}
+
+/// How a container differs from what is wanted.
+pub(crate) fn container(wanted: &Wanted<'_>, live: &Value, scene: Scene<'_>) -> Vec<Difference> {
+    let image = live["Image"]
+        .as_str()
+        .and_then(|id| scene.details.images.get(id));
+    let specification = live["Config"]["Labels"][SPECIFICATION_LABEL].as_str();
+    let mut comparison = Comparison {
+        wanted: wanted.body,
+        live,
+        image: image.map_or(&Value::Null, |image| &image["Config"]),
+        given: specification.and_then(given_fields),
+        scene,
+        found: Vec::new(),
+    };
+    comparison.image();
+    comparison.config();
+    comparison.command();
+    comparison.environment();
+    comparison.labels();
+    comparison.keys("Volumes");
+    comparison.keys("ExposedPorts");
+    comparison.health_check();
+    comparison.host_name();
+    comparison.host_config();
+    comparison.shared_volumes();
+    if let Some(networks) = &wanted.networks {
+        comparison.networks(networks);
+    }
+    comparison.found
+}
+
+struct Comparison<'a> {
+    wanted: &'a Value,
+    live: &'a Value,
+    /// `Config` of the image that the container was made of; null where it is not known.
+    image: &'a Value,
+    /// The fields that dfab gave when it made the container; none for someone else's.
+    given: Option<BTreeSet<String>>,
+    scene: Scene<'a>,
+    found: Vec<Difference>,
+}
+
+impl<'a> Comparison<'a> {
+    fn recreate(&mut self, field: &str, wanted: &Value, live: &Value) {
+        let found = difference(field, wanted, live, Remedy::Recreate);
+        self.found.push(found);
+    }
+
+    /// By id, where the engine has the image that is wanted; else by name.
+    fn image(&mut self) {
+        let wanted = &self.wanted["Image"];
+        let name = wanted.as_str().unwrap_or_default();
+        let is_same = match self.scene.snapshot.images.get(name) {
+            Some(id) => self.live["Image"].as_str() == Some(id),
+            None => self.live["Config"]["Image"].as_str() == Some(name),
+        };
+        if !is_same {
+            let found = match self.live["Config"]["Image"].as_str() {
+                Some(same) if same == name => json!("an older image of that name"),
+                _ => self.live["Config"]["Image"].clone(),
+            };
+            self.recreate("Image", wanted, &found);
+        }
+    }
+
+    fn config(&mut self) {
+        for (name, form) in CONFIG {
+            self.compare_config(name, form);
+        }
+        // Those that nobody classified.
+        let known = |name: &str| {
+            CONFIG.iter().any(|(known, _)| *known == name)
+                || [
+                    "Image",
+                    "Cmd",
+                    "Env",
+                    "Labels",
+                    "Volumes",
+                    "ExposedPorts",
+                    "Healthcheck",
+                    "Hostname",
+                    "HostConfig",
+                    "NetworkingConfig",
+                ]
+                .contains(&name)
+        };
+        let given = self.given.clone().unwrap_or_default();
+        let other: BTreeSet<String> = entries(Some(self.wanted))
+            .map(|(name, _)| name.clone())
+            .chain(given)
+            .filter(|name| !known(name) && !name.contains('.'))
+            .collect();
+        for name in other {
+            // Newer engines tell an address of the network's where it belongs.
+            if name == "MacAddress" && self.has_mac_address() {
+                continue;
+            }
+            self.compare_config(&name, Form::Plain);
+        }
+    }
+
+    fn has_mac_address(&self) -> bool {
+        let networks = self.live["NetworkSettings"].get("Networks");
+        entries(networks).any(|(_, network)| network["MacAddress"] == self.wanted["MacAddress"])
+    }
+
+    fn compare_config(&mut self, name: &str, form: Form) {
+        let wanted = match self.wanted.get(name) {
+            Some(value) => value,
+            None => &self.image[name],
+        };
+        let live = &self.live["Config"][name];
+        let (mut one, other) = (form.of(wanted), form.of(live));
+        if name == "StopSignal" && one.is_null() {
+            one = Form::Signal.of(&json!("SIGTERM"));
+        }
+        let other = if name == "StopSignal" && other.is_null() {
+            Form::Signal.of(&json!("SIGTERM"))
+        } else {
+            other
+        };
+        if one != other {
+            self.recreate(name, wanted, live);
+        }
+    }
+
+    /// An entry point of the map's own takes away the image's command.
+    fn command(&mut self) {
+        let wanted = match (self.wanted.get("Cmd"), self.wanted.get("Entrypoint")) {
+            (Some(command), _) => command,
+            (None, Some(_)) => &Value::Null,
+            (None, None) => &self.image["Cmd"],
+        };
+        let live = &self.live["Config"]["Cmd"];
+        if Form::Sequence.of(wanted) != Form::Sequence.of(live) {
+            self.recreate("Cmd", wanted, live);
+        }
+    }
+
+    /// The values may be secret, so only names are told.
+    fn environment(&mut self) {
+        let of_image = assignments(&self.image["Env"]);
+        let mut wanted = of_image.clone();
+        wanted.extend(assignments(&self.wanted["Env"]));
+        let live = assignments(&self.live["Config"]["Env"]);
+        for (name, value) in &wanted {
+            let found = match live.get(name) {
+                Some(found) if found == value => continue,
+                Some(_) => "another value",
+                // A variable without a value is taken out of the image's.
+                None if value.is_none() => continue,
+                None => "not set",
+            };
+            self.recreate(&format!("Env.{name}"), &json!("the map's value"), &json!(found));
+        }
+        for name in live.keys().filter(|name| !wanted.contains_key(*name)) {
+            self.recreate(&format!("Env.{name}"), &json!("not set"), &json!("set"));
+        }
+    }
+
+    fn labels(&mut self) {
+        let mut wanted: BTreeMap<&String, &Value> = entries(Some(&self.image["Labels"])).collect();
+        wanted.extend(entries(Some(&self.wanted["Labels"])));
+        let labels = &self.live["Config"]["Labels"];
+        for (name, value) in &wanted {
+            let field = format!("Labels.{name}");
+            match labels.get(name.as_str()) {
+                Some(found) if text_of(found) == text_of(value) => {}
+                Some(_) => self.recreate(&field, &json!("the map's value"), &json!("another value")),
+                None => self.recreate(&field, &json!("set"), &json!("not set")),
+            }
+        }
+        // Labels of others' containers are those of their makers.
+        if self.given.is_some() {
+            let left: Vec<String> = entries(Some(labels))
+                .map(|(name, _)| name.clone())
+                .filter(|name| !is_own_label(name) && !wanted.contains_key(name))
+                .collect();
+            for name in left {
+                self.recreate(&format!("Labels.{name}"), &json!("not set"), &json!("set"));
+            }
+        }
+    }
+
+    /// A mapping of which only the keys matter, to which the image has its own.
+    fn keys(&mut self, name: &str) {
+        let keys = |value: &Value| -> BTreeSet<String> {
+            entries(value.get(name)).map(|(key, _)| key.clone()).collect()
+        };
+        let of_image = keys(self.image);
+        let wanted = keys(self.wanted);
+        let live = keys(&self.live["Config"]);
+        for key in wanted.difference(&live) {
+            self.recreate(&format!("{name}.{key}"), &json!("set"), &json!("not set"));
+        }
+        if self.given.is_some() {
+            for key in live.difference(&wanted).filter(|key| !of_image.contains(*key)) {
+                self.recreate(&format!("{name}.{key}"), &json!("not set"), &json!("set"));
+            }
+        }
+    }
+
+    /// What the map leaves out of its check is the image's.
+    fn health_check(&mut self) {
+        let mut expected = match &self.image["Healthcheck"] {
+            Value::Object(fields) => fields.clone(),
+            _ => Map::new(),
+        };
+        if let Some(Value::Object(fields)) = self.wanted.get("Healthcheck") {
+            let given = fields.iter().filter(|(_, value)| !is_empty(value));
+            expected.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+        }
+        let expected = Value::Object(expected);
+        let live = &self.live["Config"]["Healthcheck"];
+        if Form::Plain.of(&expected) != Form::Plain.of(live) {
+            self.recreate("Healthcheck", &expected, live);
+        }
+    }
+
+    /// Without one in the map it is the beginning of the container's id.
+    fn host_name(&mut self) {
+        let live = &self.live["Config"]["Hostname"];
+        let found = text_of(live);
+        let is_as_wanted = match self.wanted.get("Hostname") {
+            Some(wanted) => text_of(wanted) == found,
+            None => {
+                let id = self.live["Id"].as_str().unwrap_or_default();
+                // A container in another's network has that one's name.
+                let was_given = self.was_given("Hostname");
+                !was_given.unwrap_or(!found.is_empty() && self.has_own_network())
+                    || id.starts_with(&found)
+            }
+        };
+        if !is_as_wanted {
+            let wanted = self.wanted.get("Hostname").unwrap_or(&Value::Null);
+            self.recreate("Hostname", &wanted.clone(), live);
+        }
+    }
+
+    fn has_own_network(&self) -> bool {
+        let mode = self.live["HostConfig"]["NetworkMode"].as_str();
+        mode.is_none_or(|mode| mode != "host" && !mode.starts_with("container:"))
+    }
+
+    /// Whether dfab gave a field; not known for a container that someone else made.
+    fn was_given(&self, field: &str) -> Option<bool> {
+        self.given.as_ref().map(|given| given.contains(field))
+    }
+
+    fn host_config(&mut self) {
+        let mut names: BTreeSet<&str> = host_fields().map(|field| field.name).collect();
+        let wanted = &self.wanted["HostConfig"];
+        names.extend(entries(Some(wanted)).map(|(name, _)| name.as_str()));
+        // What was taken out of the map since.
+        let given = self.given.clone().unwrap_or_default();
+        names.extend(given.iter().filter_map(|name| name.strip_prefix("HostConfig.")));
+        for name in names {
+            match name {
+                "NetworkMode" => {}
+                "IpcMode" | "PidMode" => self.mode(name),
+                _ => self.host_config_field(name, host_field(name)),
+            }
+        }
+        self.mode("NetworkMode");
+    }
+
+    fn host_config_field(&mut self, name: &str, field: &Field) {
+        if !field.support.is_empty()
+            && self.scene.details.engine.get(field.support) == Some(&Value::Bool(false))
+        {
+            return;
+        }
+        let live = &self.live["HostConfig"][name];
+        let wanted = &self.wanted["HostConfig"][name];
+        let was_given = self.was_given(&format!("HostConfig.{name}"));
+        if wanted.is_null() {
+            // What was never given is the engine's affair; of others' containers nobody knows.
+            if was_given == Some(false) {
+                return;
+            }
+            if name == "MemorySwap" && self.is_default_swap(live) {
+                return;
+            }
+        }
+        if field.form.of(wanted) == field.form.of(live) {
+            return;
+        }
+        // A limit that is no longer wanted cannot be taken away in place.
+        let remedy = if field.mend == Mend::Update && !is_empty(wanted) {
+            Remedy::Update
+        } else {
+            Remedy::Recreate
+        };
+        let field = format!("HostConfig.{name}");
+        self.found.push(difference(&field, wanted, live, remedy));
+    }
+
+    /// Without a limit of its own the swap may be as large as the memory once more.
+    fn is_default_swap(&self, live: &Value) -> bool {
+        let memory = self.wanted["HostConfig"]["Memory"].as_i64().unwrap_or(0);
+        matches!(live.as_i64(), None | Some(0 | -1)) || live.as_i64() == memory.checked_mul(2)
+    }
+
+    /// A mode that may name another container, of which the engine keeps the id.
+    fn mode(&mut self, name: &str) {
+        let wanted = &self.wanted["HostConfig"][name];
+        let live = &self.live["HostConfig"][name];
+        let (one, other) = (self.mode_text(name, wanted), self.mode_text(name, live));
+        let was_given = self.was_given(&format!("HostConfig.{name}"));
+        let is_as_wanted = if name == "NetworkMode" {
+            // Which networks it is in is compared by itself.
+            one == other || (is_bridged(&one) && is_bridged(&other))
+        } else {
+            one == other || (wanted.is_null() && was_given != Some(true))
+        };
+        if !is_as_wanted {
+            self.recreate(&format!("HostConfig.{name}"), wanted, live);
+        }
+    }
+
+    fn mode_text(&self, name: &str, mode: &Value) -> String {
+        let text = mode.as_str().unwrap_or_default();
+        match text.strip_prefix("container:") {
+            Some(container) => {
+                let known = self.scene.snapshot.containers.get(container);
+                let id = known.map_or(container, |known| known.id.as_str());
+                format!("container:{id}")
+            }
+            None if name == "NetworkMode" && text.is_empty() => "default".to_owned(),
+            None => text.to_owned(),
+        }
+    }
+
+    /// Volumes that it has from another container must be those that the other one has now.
+    fn shared_volumes(&mut self) {
+        let own: BTreeMap<&str, &Value> = mounts(self.live).collect();
+        let bound: BTreeSet<String> = self.wanted["HostConfig"]["Binds"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|bind| Some(bind.as_str()?.split(':').nth(1)?.to_owned()))
+            .collect();
+        let parents: Vec<String> = self.wanted["HostConfig"]["VolumesFrom"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|from| text_of(from).split(':').next().unwrap_or_default().to_owned())
+            .collect();
+        for parent in parents {
+            let Some(live) = self.scene.details.containers.get(&parent) else {
+                continue;
+            };
+            for (path, mount) in mounts(live).filter(|(path, _)| !bound.contains(*path)) {
+                let found = own.get(path).copied().unwrap_or(&Value::Null);
+                if found["Name"] != mount["Name"] || found["Source"] != mount["Source"] {
+                    self.recreate(
+                        &format!("Mounts.{path}"),
+                        &json!(format!("the volume of {parent}")),
+                        &json!("another one"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn networks(&mut self, wanted: &[(String, Value)]) {
+        let mode = self.mode_text("NetworkMode", &self.wanted["HostConfig"]["NetworkMode"]);
+        if !is_bridged(&mode) || self.wanted["NetworkDisabled"] == json!(true) {
+            return;
+        }
+        let plain = [(
+            if mode == "default" {
+                "bridge".to_owned()
+            } else {
+                mode
+            },
+            json!({}),
+        )];
+        let wanted = if wanted.is_empty() { &plain } else { wanted };
+        network::compare(
+            wanted,
+            self.live,
+            &self.scene.snapshot.networks,
+            &mut self.found,
+        );
+    }
+}
+
+/// The part of a body that can be applied to a container in place.
+pub(crate) fn update_body(body: &Value) -> Value {
+    let mut update: Map<String, Value> = fields::updatable()
+        .filter_map(|name| {
+            let value = body["HostConfig"].get(name)?;
+            Some((name.to_owned(), value.clone()))
+        })
+        .collect();
+    // The engine refuses more memory than the swap that is set allows.
+    if let (Some(memory), None) = (
+        update.get("Memory").and_then(Value::as_i64),
+        update.get("MemorySwap"),
+    ) {
+        update.insert("MemorySwap".to_owned(), json!(memory.saturating_mul(2)));
+    }
+    Value::Object(update)
+}
+
+/// A network stack of its own that is connected to networks.
+fn is_bridged(mode: &str) -> bool {
+    !matches!(mode, "host" | "none") && !mode.starts_with("container:")
+}
+
+/// `NAME=VALUE` texts as a mapping; a name alone has no value.
+fn assignments(list: &Value) -> BTreeMap<String, Option<String>> {
+    let items = list.as_array().into_iter().flatten();
+    items
+        .map(|item| {
+            let text = text_of(item);
+            match text.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                None => (text, None),
+            }
+        })
+        .collect()
+}
+
+fn mounts(container: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let mounts = container["Mounts"].as_array().into_iter().flatten();
+    mounts.filter_map(|mount| Some((mount["Destination"].as_str()?, mount)))
+}

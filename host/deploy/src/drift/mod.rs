@@ -1,0 +1,110 @@
+//! How what is on an engine differs from what a map wants.
+//!
+//! Compared is what the engine says of a thing with what it would say had it been created from the
+//! map today: the body of the creation, completed by the image's and the engine's defaults. What the
+//! map does not speak of is the engine's affair, unless dfab gave it at the creation, which the
+//! label [`crate::plan::SPECIFICATION_LABEL`] tells: then it was taken out of the map since. A field
+//! of the body that is not known here is compared as it is, and a difference in it means a new
+//! container: never silence.
+
+mod body;
+mod fields;
+mod form;
+mod network;
+
+use std::collections::HashMap;
+
+use dfab_engine::{Process, Snapshot};
+use dfab_runtime::planning::{Difference, Remedy};
+use serde_json::Value;
+
+pub(crate) use body::{Wanted, container, update_body};
+
+/// Everything an engine tells of the things that an action is about.
+#[derive(Debug, Default)]
+pub struct Details {
+    /// By name.
+    pub containers: HashMap<String, Value>,
+    /// By id: those that the containers were made of.
+    pub images: HashMap<String, Value>,
+    /// By name.
+    pub networks: HashMap<String, Value>,
+    /// By name.
+    pub volumes: HashMap<String, Value>,
+    /// By the name of the container, where it is known.
+    pub processes: HashMap<String, Vec<Process>>,
+    /// What `GET /info` says.
+    pub engine: Value,
+}
+
+/// What is compared with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) details: &'a Details,
+}
+
+/// How a network differs from the body of its creation.
+pub(crate) fn network(wanted: &Value, live: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let driver = wanted.get("Driver").cloned().unwrap_or("bridge".into());
+    compare("Driver", &driver, &live["Driver"], &mut found);
+    let internal = wanted.get("Internal").cloned().unwrap_or(false.into());
+    compare("Internal", &internal, &live["Internal"], &mut found);
+    for (name, value) in entries(wanted.get("Options")) {
+        let field = format!("Options.{name}");
+        compare(&field, value, &live["Options"][name], &mut found);
+    }
+    for name in ["EnableIPv6", "Attachable", "Ingress"] {
+        if let Some(value) = wanted.get(name) {
+            compare(name, value, &live[name], &mut found);
+        }
+    }
+    if let Some(Value::Array(pools)) = wanted.get("IPAM").and_then(|ipam| ipam.get("Config")) {
+        let live = live["IPAM"]["Config"].as_array();
+        for pool in pools {
+            // The engine adds what the map leaves to it.
+            let is_there = live.is_some_and(|live| {
+                live.iter().any(|known| {
+                    entries(Some(pool)).all(|(name, value)| form::is_same(value, &known[name]))
+                })
+            });
+            if !is_there {
+                compare("IPAM.Config", pool, &Value::Null, &mut found);
+            }
+        }
+    }
+    found
+}
+
+/// How a volume differs from the body of its creation.
+pub(crate) fn volume(wanted: &Value, live: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let driver = wanted.get("Driver").cloned().unwrap_or("local".into());
+    compare("Driver", &driver, &live["Driver"], &mut found);
+    let options = wanted.get("DriverOpts").cloned().unwrap_or(Value::Null);
+    compare("Options", &options, &live["Options"], &mut found);
+    found
+}
+
+fn compare(field: &str, wanted: &Value, live: &Value, found: &mut Vec<Difference>) {
+    if !form::is_same(wanted, live) {
+        found.push(difference(field, wanted, live, Remedy::Recreate));
+    }
+}
+
+fn entries(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
+    value.and_then(Value::as_object).into_iter().flatten()
+}
+
+fn difference(field: &str, wanted: &Value, live: &Value, remedy: Remedy) -> Difference {
+    Difference {
+        field: field.to_owned(),
+        wanted: form::short(wanted),
+        found: form::short(live),
+        remedy,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! What was found on one engine, beside what the maps want of it.
+
+use std::collections::BTreeSet;
+
+use dfab_engine::{ApiVersion, Engine, EngineError, Snapshot};
+use dfab_maps::{Features, Item, Planned};
+use serde_json::Value;
+
+use crate::drift::Details;
+use crate::host::{Host, HostError};
+
+/// An engine with what is on it and what is wanted there.
+#[derive(Debug)]
+pub struct Survey<'a> {
+    /// The engine's host.
+    pub host: &'a Host,
+    /// Of the engine.
+    pub api_version: ApiVersion,
+    /// What the action is about, in dependency order.
+    pub items: Vec<Planned<'a>>,
+    /// What is there.
+    pub snapshot: Snapshot,
+    /// More about it, where the action compares.
+    pub details: Option<Details>,
+}
+
+/// Why an engine could not be seen.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// It cannot be reached.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// It does not answer as it should.
+    #[error("cannot see what is on the engine")]
+    Engine(#[from] EngineError),
+}
+
+impl<'a> Survey<'a> {
+    /// Looks at an engine; closer where things are to be compared. May be dropped at any time.
+    ///
+    /// # Errors
+    /// Where the engine cannot be reached or does not answer.
+    pub async fn take(
+        host: &'a Host,
+        items: Vec<Planned<'a>>,
+        compares: bool,
+    ) -> Result<Self, SurveyError> {
+        let engine = host.engine().await?;
+        let snapshot = engine.snapshot().await?;
+        let details = if compares {
+            Some(details(engine, &items, &snapshot).await?)
+        } else {
+            None
+        };
+        Ok(Self {
+            host,
+            api_version: engine.api_version(),
+            items,
+            snapshot,
+            details,
+        })
+    }
+
+    /// What the engine can do.
+    pub fn features(&self) -> Features {
+        Features::for_api(self.api_version.major, self.api_version.minor)
+    }
+}
+
+async fn details(
+    engine: &Engine,
+    items: &[Planned<'_>],
+    snapshot: &Snapshot,
+) -> Result<Details, EngineError> {
+    let mut containers = Vec::new();
+    let mut networks = Vec::new();
+    let mut volumes = Vec::new();
+    let mut with_commands = Vec::new();
+    for planned in items {
+        let name = planned.map.engine_name(&planned.item);
+        match &planned.item {
+            Item::Image { .. } => {}
+            Item::Network { .. } if snapshot.networks.contains_key(&name) => networks.push(name),
+            Item::Volume { .. } if snapshot.volumes.contains(&name) => volumes.push(name),
+            Item::Container { config, .. } if snapshot.containers.contains_key(&name) => {
+                let config = planned.map.container(config);
+                if config.is_some_and(|config| !config.exec_commands().is_empty()) {
+                    with_commands.push(name.clone());
+                }
+                containers.push(name);
+            }
+            Item::Network { .. } | Item::Volume { .. } | Item::Container { .. } => {}
+        }
+    }
+    with_commands.retain(|name| {
+        let seen = snapshot.containers.get(name);
+        seen.is_some_and(|seen| seen.state == dfab_engine::ContainerState::Running)
+    });
+    let images: BTreeSet<String> = containers
+        .iter()
+        .filter_map(|name| Some(snapshot.containers.get(name)?.image_id.clone()))
+        .collect();
+    let images: Vec<String> = images.into_iter().collect();
+    let (containers, images, networks, volumes, processes, info) = tokio::try_join!(
+        engine.inspect_containers(&containers),
+        engine.inspect_images(&images),
+        engine.inspect_networks(&networks),
+        engine.inspect_volumes(&volumes),
+        engine.processes(&with_commands),
+        engine.info(),
+    )?;
+    Ok(Details {
+        containers,
+        images,
+        networks,
+        volumes,
+        processes,
+        engine: serde_json::from_str(&info).unwrap_or(Value::Null),
+    })
+}

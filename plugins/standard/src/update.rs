@@ -1,0 +1,445 @@
+//! `update`: from how things differ to the least that mends it.
+
+use dfab_sdk::policy::{
+    ContainerDetails, Difference, Error, ExecCommand, Level, Life, Node, NodeKind, Operation,
+    Process, Remedy, Request, Step, log,
+};
+
+use crate::chain::{Work, upward};
+use crate::life::{
+    create, create_container, recurring, removal, runs, start_container, startup, stop_options,
+};
+use crate::options::{CheckExec, Options};
+
+/// Plans an update.
+pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
+    let fates = fates(request, options)?;
+    // Containers that were removed before their turn, for a volume that they have mounted.
+    let mut is_removed = vec![false; request.nodes.len()];
+    Ok(upward(request, |index, node, work| {
+        let Some(fate) = fates.get(index) else {
+            return;
+        };
+        match node.kind {
+            NodeKind::Image => {
+                if options.pull && node.observed.life != Life::Absent {
+                    work.push(Operation::PullImage, "--pull");
+                } else {
+                    create(node, work);
+                }
+            }
+            NodeKind::Network => match &fate.recreate {
+                Some(reason) => recreate_network(request, node, reason, work),
+                None => create(node, work),
+            },
+            NodeKind::Volume => match &fate.recreate {
+                Some(reason) => {
+                    for (place, user) in users(request, index) {
+                        remove_container(place, user, options, reason, work);
+                        if let Some(is_removed) = is_removed.get_mut(place) {
+                            *is_removed = true;
+                        }
+                    }
+                    work.push(removal(node), reason);
+                    work.push(Operation::Create, "made anew");
+                }
+                None => create(node, work),
+            },
+            NodeKind::Container => {
+                let is_removed = is_removed.get(index).copied().unwrap_or_default();
+                update_container(
+                    request, index, node, fate, &fates, is_removed, options, work,
+                );
+            }
+        }
+    }))
+}
+
+/// What becomes of a node.
+#[derive(Default)]
+struct Fate {
+    /// Made anew, and why.
+    recreate: Option<String>,
+    /// Made anew if one of these images turns out to be another one.
+    if_changed: Vec<u32>,
+}
+
+impl Fate {
+    fn recreate(reason: impl Into<String>) -> Self {
+        Self {
+            recreate: Some(reason.into()),
+            if_changed: Vec::new(),
+        }
+    }
+}
+
+/// What becomes of each node; decided before any step, for a container goes with what it is tied to.
+fn fates(request: &Request, options: &Options) -> Result<Vec<Fate>, Error> {
+    let mut fates: Vec<Fate> = Vec::with_capacity(request.nodes.len());
+    for node in &request.nodes {
+        let fate = if node.observed.life == Life::Absent {
+            Fate::default()
+        } else if is_forced(node, options) {
+            Fate::recreate("asked for")
+        } else {
+            match (&node.container, node.kind) {
+                (Some(container), _) => container_fate(request, node, container, &fates, options),
+                (None, NodeKind::Network) => named(recreating(&node.observed.differences)),
+                (None, NodeKind::Volume) => volume_fate(node, options),
+                (None, _) => Fate::default(),
+            }
+        };
+        if fate.recreate.is_some() && node.kind == NodeKind::Network {
+            refuse_strangers(request, node)?;
+        }
+        fates.push(fate);
+    }
+    Ok(fates)
+}
+
+fn container_fate(
+    request: &Request,
+    node: &Node,
+    container: &ContainerDetails,
+    earlier: &[Fate],
+    options: &Options,
+) -> Fate {
+    let at = |index: &u32| {
+        let index = *index as usize;
+        Some((request.nodes.get(index)?, earlier.get(index)?))
+    };
+    if node.observed.life == Life::Dead {
+        return Fate::recreate("dead");
+    }
+    if let Some(code) = node.observed.exit_code
+        && options.nonrecoverable.contains(&code)
+    {
+        return Fate::recreate(format!("ended with {code}"));
+    }
+    let new_image_is_fine = container.persistent && !options.update_persistent;
+    let differences: Vec<&Difference> = recreating(&node.observed.differences)
+        .filter(|difference| !(new_image_is_fine && difference.field == "Image"))
+        .filter(|difference| !(options.skip_limit_reset && is_limit(&difference.field)))
+        .collect();
+    if !differences.is_empty() {
+        return named(differences.into_iter());
+    }
+    for (other, fate) in container.tied_to.iter().filter_map(at) {
+        if fate.recreate.is_some() || other.observed.life == Life::Absent {
+            return Fate::recreate(format!("{} is made anew", other.name));
+        }
+    }
+    for (volume, fate) in container.volumes.iter().filter_map(at) {
+        if fate.recreate.is_some() {
+            return Fate::recreate(format!("volume {} is made anew", volume.name));
+        }
+    }
+    let mut if_changed = Vec::new();
+    if options.pull && !new_image_is_fine {
+        let images = node.requires.iter().filter(|index| {
+            at(index).is_some_and(|(needed, _)| {
+                needed.kind == NodeKind::Image && needed.observed.life != Life::Absent
+            })
+        });
+        if_changed.extend(images);
+    }
+    for (_, fate) in container.tied_to.iter().filter_map(at) {
+        if_changed.extend(&fate.if_changed);
+    }
+    if_changed.sort_unstable();
+    if_changed.dedup();
+    Fate {
+        recreate: None,
+        if_changed,
+    }
+}
+
+/// A volume's contents are lost with it, so that must be asked for.
+fn volume_fate(node: &Node, options: &Options) -> Fate {
+    let fate = named(recreating(&node.observed.differences));
+    if let Some(reason) = &fate.recreate
+        && !options.recreate_volumes
+    {
+        let text = format!(
+            "volume {} on {} differs from the map ({reason}) and is left as it is: a new one would \
+             be empty. `--recreate-volumes` makes it anew",
+            node.name, node.host
+        );
+        log(Level::Warn, &text);
+        return Fate::default();
+    }
+    fate
+}
+
+fn recreating(differences: &[Difference]) -> impl Iterator<Item = &Difference> {
+    differences
+        .iter()
+        .filter(|difference| matches!(difference.remedy, Remedy::Recreate))
+}
+
+/// A fate for these differences, if there are any.
+fn named<'a>(differences: impl Iterator<Item = &'a Difference>) -> Fate {
+    const TOLD: usize = 3;
+    let words: Vec<String> = differences
+        .map(|one| format!("{}: {} instead of {}", one.field, one.found, one.wanted))
+        .collect();
+    if words.is_empty() {
+        return Fate::default();
+    }
+    let more = words.len().saturating_sub(TOLD);
+    let mut text = words
+        .iter()
+        .take(TOLD)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
+    if more > 0 {
+        text.push_str(&format!("; and {more} more"));
+    }
+    Fate::recreate(text)
+}
+
+fn is_limit(field: &str) -> bool {
+    const LIMITS: [&str; 13] = [
+        "BlkioWeight",
+        "CpuPeriod",
+        "CpuQuota",
+        "CpuShares",
+        "CpusetCpus",
+        "CpusetMems",
+        "KernelMemory",
+        "Memory",
+        "MemoryReservation",
+        "MemorySwap",
+        "NanoCpus",
+        "OomKillDisable",
+        "PidsLimit",
+    ];
+    let name = field.strip_prefix("HostConfig.");
+    name.is_some_and(|name| LIMITS.contains(&name))
+}
+
+fn is_forced(node: &Node, options: &Options) -> bool {
+    if node.kind == NodeKind::Image {
+        return false;
+    }
+    if options.force_update && node.requested {
+        return true;
+    }
+    let Node {
+        name,
+        map_name,
+        config_name,
+        ..
+    } = node;
+    options.forced.iter().any(|forced| {
+        forced == name || forced == config_name || *forced == format!("{map_name}.{config_name}")
+    })
+}
+
+/// A network cannot go while containers are in it that this plan knows nothing of.
+fn refuse_strangers(request: &Request, network: &Node) -> Result<(), Error> {
+    let is_known = |name: &String| {
+        request
+            .nodes
+            .iter()
+            .any(|node| node.container.is_some() && node.host == network.host && node.name == *name)
+    };
+    let strangers: Vec<&str> = network
+        .observed
+        .connected
+        .iter()
+        .filter(|name| !is_known(name))
+        .map(String::as_str)
+        .collect();
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "network {} on {} must be made anew, and containers that are not part of this action are \
+         connected to it: {}; name them too, or disconnect them first",
+        network.name,
+        network.host,
+        strangers.join(", ")
+    )))
+}
+
+fn recreate_network(request: &Request, network: &Node, reason: &str, work: &mut Work) {
+    let mut reason = reason;
+    for (place, node) in request.nodes.iter().enumerate() {
+        if node.container.is_some()
+            && node.host == network.host
+            && network.observed.connected.contains(&node.name)
+        {
+            let operation = Operation::Disconnect(network.name.clone());
+            work.push_on(place, operation, format!("{} is made anew", network.name));
+        }
+    }
+    work.push(removal(network), reason);
+    reason = "made anew";
+    work.push(Operation::Create, reason);
+}
+
+/// The containers that have a volume mounted, those that need others first.
+fn users(request: &Request, volume: usize) -> Vec<(usize, &Node)> {
+    let mounts = |node: &Node| {
+        let container = node.container.as_ref();
+        container.is_some_and(|container| {
+            container
+                .volumes
+                .iter()
+                .any(|index| *index as usize == volume)
+        })
+    };
+    let nodes = request.nodes.iter().enumerate().rev();
+    nodes
+        .filter(|(_, node)| node.observed.life != Life::Absent && mounts(node))
+        .collect()
+}
+
+fn remove_container(place: usize, node: &Node, options: &Options, reason: &str, work: &mut Work) {
+    let Some(container) = &node.container else {
+        return;
+    };
+    let mut reason = reason.to_owned();
+    if runs(node) {
+        let stop = Operation::Stop(stop_options(container, options));
+        work.push_on(place, stop, std::mem::take(&mut reason));
+    }
+    work.push_on(place, removal(node), reason);
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all that a container's fate depends on"
+)]
+fn update_container(
+    request: &Request,
+    index: usize,
+    node: &Node,
+    fate: &Fate,
+    fates: &[Fate],
+    is_removed: bool,
+    options: &Options,
+    work: &mut Work,
+) {
+    let Some(container) = &node.container else {
+        return;
+    };
+    if node.observed.life == Life::Absent {
+        startup(node, work);
+        return;
+    }
+    let anew = |reason: &str, work: &mut Work| {
+        if !is_removed {
+            remove_container(index, node, options, reason, work);
+        }
+        create_container(container, "made anew", work);
+        start_container(container, true, "just created", work);
+    };
+    if let Some(reason) = &fate.recreate {
+        anew(reason, work);
+        return;
+    }
+    mend_networks(request, node, fates, work);
+    let updates: Vec<&str> = node
+        .observed
+        .differences
+        .iter()
+        .filter(|difference| matches!(difference.remedy, Remedy::Update))
+        .map(|difference| difference.field.as_str())
+        .collect();
+    if !updates.is_empty() {
+        work.push(Operation::Update, format!("{} differ", updates.join(", ")));
+    }
+    let is_new = node.observed.life == Life::Created;
+    if runs(node) {
+        for command in missing(container, node.observed.processes.as_deref(), options) {
+            work.push(Operation::Exec(command.clone()), "does not run");
+        }
+    } else if is_new || !container.persistent {
+        let reason = if is_new {
+            "not started yet"
+        } else {
+            "not running"
+        };
+        start_container(container, is_new, reason, work);
+    }
+    if !fate.if_changed.is_empty() {
+        let from = work.len();
+        anew("if another image was pulled", work);
+        work.only_if_changed(from, &fate.if_changed);
+    }
+}
+
+fn mend_networks(request: &Request, node: &Node, fates: &[Fate], work: &mut Work) {
+    // Networks that are made anew leave nobody connected.
+    let anew: Vec<&str> = node
+        .requires
+        .iter()
+        .filter_map(|index| {
+            let index = *index as usize;
+            let network = request.nodes.get(index)?;
+            let is_anew = network.kind == NodeKind::Network && fates.get(index)?.recreate.is_some();
+            is_anew.then_some(network.name.as_str())
+        })
+        .collect();
+    for name in &anew {
+        work.push(Operation::Connect((*name).to_owned()), "the network is new");
+    }
+    let is_anew = |name: &str| anew.contains(&name);
+    for difference in &node.observed.differences {
+        match &difference.remedy {
+            Remedy::Connect(network) if !is_anew(network) => {
+                work.push(Operation::Connect(network.clone()), "not connected");
+            }
+            Remedy::Reconnect(network) if !is_anew(network) => {
+                let reason = format!("{} differ", difference.field);
+                work.push(Operation::Disconnect(network.clone()), reason);
+                work.push(Operation::Connect(network.clone()), "");
+            }
+            _ => {}
+        }
+    }
+    for difference in &node.observed.differences {
+        if let Remedy::Disconnect(network) = &difference.remedy {
+            work.push(Operation::Disconnect(network.clone()), "not in the map");
+        }
+    }
+}
+
+/// Commands of each start that are not among a container's processes. Where those are not known,
+/// nothing is run a second time.
+fn missing<'a>(
+    container: &'a ContainerDetails,
+    processes: Option<&'a [Process]>,
+    options: &Options,
+) -> Vec<&'a ExecCommand> {
+    let (Some(processes), false) = (processes, options.check_exec == CheckExec::None) else {
+        return Vec::new();
+    };
+    let is_partial = options.check_exec == CheckExec::Partial;
+    let runs = |command: &&ExecCommand| {
+        let line = command.argv.join(" ");
+        let user = command.user.as_deref().unwrap_or("root");
+        processes.iter().any(|process| {
+            let is_command = if is_partial {
+                process.command.contains(&line)
+            } else {
+                process.command == line
+            };
+            is_command && is_same_user(user, &process.user)
+        })
+    };
+    recurring(container)
+        .filter(|command| !runs(command))
+        .collect()
+}
+
+/// A name and a number may be the same user: only the container knows.
+fn is_same_user(wanted: &str, found: &str) -> bool {
+    let is_number = |user: &str| user.bytes().all(|byte| byte.is_ascii_digit());
+    wanted == found
+        || (wanted == "0" && found == "root")
+        || (is_number(wanted) != is_number(found) && wanted != "root" && found != "root")
+}
