@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 
 pub mod host;
 pub mod images;
+pub mod planner;
 pub mod process;
 pub mod project;
+pub mod simulation;
 
 mod docker;
 mod folders;

@@ -392,7 +392,10 @@ fn complete(
                 network: network.clone(),
             },
             Operation::Update => Work::Update {
-                body: update_body(&container_body(config, instance.as_deref())?),
+                body: update_body(
+                    &container_body(config, instance.as_deref())?,
+                    &node.observed.differences,
+                ),
             },
             Operation::Run(options) => {
                 let body = container_body(config, instance.as_deref())?;

@@ -193,7 +193,7 @@ pub fn endpoint_body(map: &ResolvedMap, config: &str, network: &str) -> Option<J
         .networks
         .iter()
         .find(|endpoint| network_name(map, endpoint) == network)
-        .map(|endpoint| endpoint_config(map, endpoint))
+        .map(|endpoint| endpoint_of(map, container, endpoint))
 }
 
 /// `POST /containers/create`
@@ -429,7 +429,7 @@ fn networking(
             return Err(BodyError::TooOld("networks"));
         }
         let name = network_name(map, first);
-        let endpoints = json!({ name.clone(): endpoint_config(map, first) });
+        let endpoints = json!({ name.clone(): endpoint_of(map, container, first) });
         body.insert(
             "NetworkingConfig".to_owned(),
             json!({ "EndpointsConfig": endpoints }),
@@ -487,6 +487,18 @@ fn network_name(map: &ResolvedMap, endpoint: &Endpoint) -> String {
     map.engine_name(&Item::Network {
         name: endpoint.network.clone(),
     })
+}
+
+/// The endpoint, with the container's own links at the first network of the map: the engine takes no
+/// notice of those in the host configuration but in its default network.
+fn endpoint_of(map: &ResolvedMap, container: &ContainerConfig, endpoint: &Endpoint) -> Json {
+    let is_own = |endpoint: &&Endpoint| !is_preset_network(&endpoint.network);
+    let first = container.networks.iter().find(is_own);
+    let mut endpoint = endpoint.clone();
+    if first.is_some_and(|first| first.network == endpoint.network) {
+        endpoint.links.extend(container.links.iter().cloned());
+    }
+    endpoint_config(map, &endpoint)
 }
 
 fn endpoint_config(map: &ResolvedMap, endpoint: &Endpoint) -> Json {

@@ -10,11 +10,15 @@ impl ResolvedMap {
     /// Checks that every reference leads somewhere.
     pub(crate) fn check(&self, report: &mut Report) {
         for (group, members) in &self.groups {
-            let at = Place { line: 1, column: 1 };
+            let (at, places) = match self.group_places.get(group) {
+                Some((at, places)) => (*at, places.as_slice()),
+                None => (Place::default(), [].as_slice()),
+            };
             if self.referred(group).is_some() {
                 report.error(at, format!("the group {group} is called as a container is"));
             }
-            for member in members {
+            for (member, at) in members.iter().zip(places) {
+                let at = *at;
                 if self.referred(member).is_none() {
                     self.no_container(at, &format!("of the group {group}"), member, report);
                 }
@@ -74,6 +78,18 @@ impl ResolvedMap {
                 report.error_with_help(volume.at, message, "give it one here or under `volumes`");
             }
         }
+        for volume in &config.attaches {
+            let same = self.containers.get_key_value(&volume.name);
+            if let Some((other, _)) = same.filter(|(_, same)| same.has_mounts())
+                && !self.use_attached_parent_name
+            {
+                report.error_with_help(
+                    volume.at,
+                    format!("{name} attaches {other}, which is also a container with volumes"),
+                    "call one of them otherwise, so that it is clear what others use",
+                );
+            }
+        }
         for used in &config.uses {
             let is_volume = self.attached_volume(&used.name).is_some();
             if !is_volume && self.referred(&used.name).is_none() {
@@ -81,6 +97,18 @@ impl ResolvedMap {
                 let containers = self.containers.keys().map(String::as_str);
                 let known: Vec<_> = attached.chain(containers).collect();
                 report.unknown(used.at, "volume or container", &used.name, &known);
+            } else if !is_volume
+                && let Some(container) = used.name.split('.').next()
+                && self
+                    .containers
+                    .get(container)
+                    .is_some_and(|found| !found.has_mounts() && found.attaches.is_empty())
+            {
+                report.error_with_help(
+                    used.at,
+                    format!("{name} uses {container}, which has no volumes"),
+                    "give it some under shares, binds, attaches or uses",
+                );
             }
         }
     }
@@ -105,5 +133,12 @@ impl ResolvedMap {
             }
             (None, None) => report.error(at, message),
         }
+    }
+}
+
+impl ContainerConfig {
+    /// Whether it has volumes that can be used by its name.
+    fn has_mounts(&self) -> bool {
+        !(self.shares.is_empty() && self.binds.is_empty() && self.uses.is_empty())
     }
 }

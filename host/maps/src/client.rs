@@ -1,16 +1,20 @@
 //! Clients: the engines that maps run on, as client files describe them.
 
+use std::fmt;
+use std::time::Duration;
+
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use crate::diagnostic::{Invalid, Loaded, Report};
+use crate::config::{delay, optional_text, seconds};
+use crate::diagnostic::{Invalid, Loaded, Report, nearest};
 use crate::tree::{self, Node, Settings, Value};
 
 /// The name of the client that is meant when a map names none.
 const DEFAULT: &str = "__default__";
 
 /// One engine.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Client {
     /// The name by which maps and operators call it.
     pub name: String,
@@ -24,16 +28,88 @@ pub struct Client {
     pub base_url: Option<String>,
     /// The API version to speak, where it is not negotiated.
     pub version: Option<String>,
+    /// How long to wait for an answer of the engine.
+    pub timeout: Option<Duration>,
+    /// How to speak TLS with it, as written.
+    pub tls: Option<Json>,
+    /// The TCP port of the engine as seen from the host, where it has no socket.
+    pub tunnel_remote_port: Option<u16>,
+    /// A local port for a tunnel. dfab needs none.
+    pub tunnel_local_port: Option<u16>,
+    /// What goes before a docker command on the host.
+    pub cmd_prefix: Option<String>,
+    /// What the docker command is called there.
+    pub default_bin: Option<String>,
+    /// Whether docker commands want sudo there.
+    pub use_sudo: bool,
+    /// Whether docker commands are shown.
+    pub debug: bool,
     /// Addresses of interfaces, by the names that maps use.
     pub interfaces: IndexMap<String, String>,
     /// The same for IPv6.
     pub interfaces_ipv6: IndexMap<String, String>,
+    /// Logins at registries, by their host.
+    pub auth_configs: IndexMap<String, RegistryLogin>,
+    /// What the engine can do, where its version does not tell: by the feature's name.
+    pub features: IndexMap<String, bool>,
+    /// Which limits the engine has, where it does not tell: by the limit's name.
+    pub constraints: IndexMap<String, bool>,
     /// Domain of its containers.
     pub domain_name: Option<String>,
     /// Seconds until the engine kills a container that says nothing itself.
     pub stop_timeout: Option<u32>,
+    /// How long to wait for a container that ends.
+    pub wait_timeout: Option<Duration>,
     /// Everything else.
     pub extra: IndexMap<String, Json>,
+}
+
+/// A login at a registry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegistryLogin {
+    /// The user.
+    pub username: Option<String>,
+    /// The password, or a token that goes for one.
+    pub password: Option<Secret>,
+    /// The address that registries asked for once.
+    pub email: Option<String>,
+    /// The registry's own address, where it is not the name of the entry.
+    pub registry: Option<String>,
+}
+
+/// A text that is not shown by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Only what cannot be a secret: what else there is has its name told, and not its value.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("name", &self.name)
+            .field("host", &self.host)
+            .field("user", &self.user)
+            .field("port", &self.port)
+            .field("base_url", &self.base_url)
+            .field("version", &self.version)
+            .field("interfaces", &self.interfaces)
+            .field("interfaces_ipv6", &self.interfaces_ipv6)
+            .field("auth_configs", &self.auth_configs)
+            .field("extra", &self.extra.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -67,7 +143,7 @@ pub fn load_clients(
             Value::Null => {}
             Value::Map(pairs) => {
                 for (key, value) in pairs {
-                    let name = key.scalar_text().unwrap_or_default();
+                    let name = key.key_text();
                     let client = client(&name, value, &mut report);
                     clients.insert(name, client);
                 }
@@ -77,6 +153,43 @@ pub fn load_clients(
     }
     report.finish(clients)
 }
+
+const FEATURES: [&str; 8] = [
+    "host_config",
+    "networks",
+    "volumes",
+    "stop_signal",
+    "container_update",
+    "container_update_restart_policy",
+    "healthcheck",
+    "stop_timeout",
+];
+
+const FIELDS: [&str; 23] = [
+    "host",
+    "fabric_host",
+    "user",
+    "port",
+    "base_url",
+    "version",
+    "timeout",
+    "tls",
+    "tunnel_remote_port",
+    "tunnel_local_port",
+    "cmd_prefix",
+    "default_bin",
+    "use_sudo",
+    "debug",
+    "interfaces",
+    "interfaces_ipv6",
+    "auth_configs",
+    "features",
+    "constraints",
+    "domainname",
+    "stop_timeout",
+    "wait_timeout",
+    "name",
+];
 
 fn client(name: &str, node: &Node, report: &mut Report) -> Client {
     let mut client = Client {
@@ -91,40 +204,212 @@ fn client(name: &str, node: &Node, report: &mut Report) -> Client {
         return client;
     };
     for (key, value) in pairs {
-        let text = || value.scalar_text();
-        match key.scalar_text().unwrap_or_default().as_str() {
-            "host" | "fabric_host" => client.host = text(),
-            "user" => client.user = text(),
-            "port" => {
-                client.port = text().and_then(|port| port.parse().ok());
-                if client.port.is_none() {
-                    report.error(value.at, "a port is a number from 1 to 65535");
-                }
-            }
-            "base_url" => client.base_url = text(),
-            "version" => client.version = text(),
-            "interfaces" => client.interfaces = addresses(value, report),
-            "interfaces_ipv6" => client.interfaces_ipv6 = addresses(value, report),
-            "domainname" => client.domain_name = text(),
-            "stop_timeout" => client.stop_timeout = text().and_then(|time| time.parse().ok()),
-            other => {
-                client.extra.insert(other.to_owned(), value.json());
-            }
+        if value.is_null() {
+            continue;
         }
+        client.read_field(key, value, report);
     }
     client
 }
 
-fn addresses(node: &Node, report: &mut Report) -> IndexMap<String, String> {
-    match &node.value {
-        Value::Null => IndexMap::new(),
-        Value::Map(pairs) => pairs
-            .iter()
-            .filter_map(|(key, value)| Some((key.scalar_text()?, value.scalar_text()?)))
-            .collect(),
-        _ => {
-            report.error(node.at, "interfaces are a mapping from names to addresses");
-            IndexMap::new()
+impl Client {
+    fn read_field(&mut self, key: &Node, value: &Node, report: &mut Report) {
+        let name = key.key_text();
+        match name.as_str() {
+            "host" | "fabric_host" => self.host = optional_text(value, "a host", report),
+            "user" => self.user = optional_text(value, "a user", report),
+            "port" => self.port = port(value, report),
+            "base_url" => self.base_url = optional_text(value, "a URL", report),
+            "version" => self.version = optional_text(value, "an API version", report),
+            "timeout" => self.timeout = delay(value, report),
+            "tls" => self.tls = Some(value.json()),
+            "tunnel_remote_port" => self.tunnel_remote_port = port(value, report),
+            "tunnel_local_port" => self.tunnel_local_port = port(value, report),
+            "cmd_prefix" => self.cmd_prefix = optional_text(value, "a command", report),
+            "default_bin" => self.default_bin = optional_text(value, "a command", report),
+            "use_sudo" => self.use_sudo = value.is_truthy(),
+            "debug" => self.debug = value.is_truthy(),
+            "interfaces" => self.interfaces = addresses(value, report),
+            "interfaces_ipv6" => self.interfaces_ipv6 = addresses(value, report),
+            "auth_configs" => self.auth_configs = logins(value, report),
+            "features" => self.features.extend(switches(value, report)),
+            "constraints" => self.constraints = switches(value, report),
+            "domainname" => self.domain_name = optional_text(value, "a domain", report),
+            // A time to stop is a number; as a feature it is on or off.
+            "stop_timeout" if !matches!(value.value, Value::Bool(_)) => {
+                self.stop_timeout = seconds(value, report);
+            }
+            "wait_timeout" => self.wait_timeout = delay(value, report),
+            feature if FEATURES.contains(&feature) => {
+                self.features.insert(name, value.is_truthy());
+            }
+            free if free.starts_with("x-") => {
+                self.extra.insert(name, value.json());
+            }
+            other => {
+                if let Some(near) = nearest(other, FIELDS.into_iter()) {
+                    report.warning(
+                        key.at,
+                        format!("{other} means nothing to dfab"),
+                        format!("did you mean {near}?"),
+                    );
+                }
+                self.extra.insert(name, value.json());
+            }
         }
+    }
+}
+
+fn port(node: &Node, report: &mut Report) -> Option<u16> {
+    let port = node.reading().and_then(|port| port.parse().ok());
+    let port = port.filter(|port| *port > 0);
+    if port.is_none() {
+        report.error(node.at, "a port is a number from 1 to 65535");
+    }
+    port
+}
+
+fn section<'a>(node: &'a Node, what: &str, report: &mut Report) -> &'a [(Node, Node)] {
+    match &node.value {
+        Value::Map(pairs) => pairs,
+        _ => {
+            report.error(node.at, format!("{what}, not {}", node.kind()));
+            &[]
+        }
+    }
+}
+
+fn addresses(node: &Node, report: &mut Report) -> IndexMap<String, String> {
+    let mut addresses = IndexMap::new();
+    for (key, value) in section(
+        node,
+        "interfaces are a mapping from names to addresses",
+        report,
+    ) {
+        if let Some(address) = optional_text(value, "an address", report) {
+            addresses.insert(key.key_text(), address);
+        }
+    }
+    addresses
+}
+
+fn switches(node: &Node, report: &mut Report) -> IndexMap<String, bool> {
+    section(
+        node,
+        "this is a mapping from names to true or false",
+        report,
+    )
+    .iter()
+    .map(|(key, value)| (key.key_text(), value.is_truthy()))
+    .collect()
+}
+
+fn logins(node: &Node, report: &mut Report) -> IndexMap<String, RegistryLogin> {
+    const FIELDS: [&str; 6] = [
+        "username",
+        "password",
+        "email",
+        "registry",
+        "reauth",
+        "dockercfg_path",
+    ];
+    let mut logins = IndexMap::new();
+    for (key, value) in section(
+        node,
+        "auth_configs are a mapping from registries to logins",
+        report,
+    ) {
+        let mut login = RegistryLogin::default();
+        for (field, value) in section(value, "a login is a mapping", report) {
+            match field.key_text().as_str() {
+                "username" => login.username = optional_text(value, "a user", report),
+                // Without a warning, which would show it.
+                "password" => login.password = value.scalar_text().map(Secret),
+                "email" => login.email = optional_text(value, "an address", report),
+                "registry" => login.registry = optional_text(value, "a registry", report),
+                // Of the Python client's own files and sessions, of which dfab has none.
+                "reauth" | "dockercfg_path" => {}
+                other => report.unknown(field.at, "field of a login", other, &FIELDS),
+            }
+        }
+        logins.insert(key.key_text(), login);
+    }
+    logins
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Settings for Nothing {
+        fn setting(&self, _: &str) -> Option<Json> {
+            None
+        }
+
+        fn variable(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn every_field_of_docker_map_and_docker_fabric_has_its_type() {
+        let clients = load_clients(
+            "web:\n  fabric_host: root@10.0.0.7:2222\n  base_url: unix:///run/docker.sock\n  version: 1.30\n\
+             \x20 timeout: 60\n  stop_timeout: 5\n  wait_timeout: 1.5\n  volumes: false\n\
+             \x20 features: {networks: true}\n  constraints: {mem_limit: yes}\n  use_sudo: yes\n\
+             \x20 tunnel_remote_port: 2375\n  interfaces: {private: 10.0.0.7}\n  domainname: example.com\n  rack: 7\n",
+            "clients.yaml",
+            &Nothing,
+        )
+        .unwrap();
+        let web = &clients.value["web"];
+        assert_eq!(web.host.as_deref(), Some("root@10.0.0.7:2222"));
+        // As written: read as a number it would be 1.3.
+        assert_eq!(web.version.as_deref(), Some("1.30"));
+        assert_eq!(web.timeout, Some(Duration::from_secs(60)));
+        assert_eq!(web.wait_timeout, Some(Duration::from_millis(1500)));
+        assert_eq!(web.stop_timeout, Some(5));
+        assert!(!web.features["volumes"] && web.features["networks"]);
+        assert!(web.constraints["mem_limit"] && web.use_sudo);
+        assert_eq!(web.tunnel_remote_port, Some(2375));
+        assert_eq!(web.interfaces["private"], "10.0.0.7");
+        assert_eq!(web.domain_name.as_deref(), Some("example.com"));
+        assert_eq!(web.extra["rack"], 7);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_places() {
+        let error = load_clients(
+            "a: {port: 0, interfaces: 10.0.0.1}\nb: 5\nc: {stop_timeout: soon}\n",
+            "clients.yaml",
+            &Nothing,
+        )
+        .unwrap_err();
+        insta::assert_snapshot!(error, @r"
+        clients.yaml:1:11: error: a port is a number from 1 to 65535
+        clients.yaml:1:26: error: interfaces are a mapping from names to addresses, not a text
+        clients.yaml:2:4: error: a client is a mapping, not a number
+        clients.yaml:3:19: error: whole seconds are wanted here
+        ");
+    }
+
+    #[test]
+    fn passwords_do_not_show() {
+        let clients = load_clients(
+            "a:\n  auth_configs: {reg.example.com: {username: me, password: hunter2}}\n  token: hunter2\n",
+            "clients.yaml",
+            &Nothing,
+        )
+        .unwrap()
+        .value;
+        let login = &clients["a"].auth_configs["reg.example.com"];
+        assert_eq!(login.password.as_ref().unwrap().reveal(), "hunter2");
+        let shown = format!("{clients:?} {login:?}");
+        assert!(
+            shown.contains("me") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value as Json, json};
-
 use crate::diagnostic::{Place, Report};
+use crate::health_check::HealthCheck;
 use crate::mount::{Bind, Volume};
 use crate::port::{Endpoint, Port};
-use crate::record::{ExecCommand, Link, Record, command_line, records, texts};
+use crate::record::{ExecCommand, Link, records, texts};
 use crate::tree::{Node, Value};
 
-const KEYS: [&str; 25] = [
+/// In the order of the normal form; the last two are what others were called once.
+pub(crate) const KEYS: [&str; 25] = [
     "abstract",
     "extends",
     "image",
@@ -44,7 +44,8 @@ pub struct ContainerConfig {
     pub(crate) at: Place,
     pub(crate) is_abstract: bool,
     pub(crate) extends: Vec<(String, Place)>,
-    pub(crate) image: Option<String>,
+    /// Here and below, the outer option says whether it is given; null replaces what is inherited.
+    pub(crate) image: Option<Option<String>>,
     pub(crate) instances: Vec<String>,
     pub(crate) clients: Vec<String>,
     pub(crate) shares: Vec<String>,
@@ -53,7 +54,6 @@ pub struct ContainerConfig {
     pub(crate) uses: Vec<Volume>,
     pub(crate) links: Vec<Link>,
     pub(crate) exposes: Vec<Port>,
-    /// The outer option says whether it is given; null replaces what is inherited.
     pub(crate) user: Option<Option<String>>,
     pub(crate) permissions: Option<Option<String>>,
     pub(crate) stop_timeout: Option<Option<u32>>,
@@ -78,16 +78,6 @@ pub(crate) enum NetworkMode {
         config: String,
         instance: Option<String>,
     },
-}
-
-/// How the engine finds out whether a container is well. Times are in nanoseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HealthCheck {
-    pub(crate) test: Vec<String>,
-    pub(crate) interval: Option<i64>,
-    pub(crate) timeout: Option<i64>,
-    pub(crate) retries: Option<i64>,
-    pub(crate) start_period: Option<i64>,
 }
 
 impl ContainerConfig {
@@ -136,11 +126,22 @@ impl ContainerConfig {
             at: node.at,
             ..Self::default()
         };
+        config.update(node, report);
+        config
+    }
+
+    /// Reads more of a configuration, which may be written in two places: what the later one says
+    /// replaces what the earlier one said, key by key.
+    pub(crate) fn update(&mut self, node: &Node, report: &mut Report) {
         match &node.value {
             Value::Null => {}
             Value::Map(pairs) => {
+                let is_host = |name: &str| matches!(name, "host_config" | "start_options");
+                if pairs.iter().any(|(key, _)| is_host(&key.key_text())) {
+                    self.host_config.clear();
+                }
                 for (key, value) in pairs {
-                    config.read_key(key, value, report);
+                    self.read_key(key, value, report);
                 }
             }
             _ => report.error(
@@ -148,40 +149,28 @@ impl ContainerConfig {
                 format!("a container is a mapping, not {}", node.kind()),
             ),
         }
-        config
     }
 
     fn read_key(&mut self, key: &Node, value: &Node, report: &mut Report) {
-        let name = key.scalar_text().unwrap_or_default();
+        let name = key.key_text();
         match name.as_str() {
             "abstract" => self.is_abstract = value.is_truthy(),
-            "extends" => {
-                self.extends = texts(value)
-                    .into_iter()
-                    .map(|name| (name, value.at))
-                    .collect();
-            }
-            "image" => self.image = value.scalar_text(),
+            "extends" => self.extends = names(value, report),
+            "image" => self.image = Some(optional_text(value, "an image", report)),
             "instances" => self.instances = list(value, report),
             "clients" => self.clients = list(value, report),
             "shares" => self.shares = list(value, report),
             "binds" => self.binds = records(value, report),
-            "attaches" => {
-                self.attaches = records(value, report);
-                for volume in self.attaches.iter().filter(|volume| volume.read_only) {
-                    report.error(
-                        volume.at,
-                        "an attached volume is the container's own, so it is never read-only",
-                    );
-                }
-            }
+            "attaches" => self.attaches = attached(value, report),
             "uses" => self.uses = records(value, report),
             "links" => self.links = records(value, report),
             "exposes" => self.exposes = records(value, report),
             "user" => self.user = Some(user(value, report)),
-            "permissions" => self.permissions = Some(value.scalar_text()),
+            "permissions" => {
+                self.permissions = Some(optional_text(value, "permissions", report));
+            }
             "stop_timeout" => self.stop_timeout = Some(seconds(value, report)),
-            "stop_signal" => self.stop_signal = Some(value.scalar_text().filter(|s| !s.is_empty())),
+            "stop_signal" => self.stop_signal = Some(optional_text(value, "a signal", report)),
             "start_delay" => self.start_delay = Some(delay(value, report)),
             "network_mode" | "network" => {
                 if name == "network" {
@@ -191,7 +180,7 @@ impl ContainerConfig {
             }
             "networks" => self.networks = records(value, report),
             "exec_commands" => self.exec_commands = records(value, report),
-            "healthcheck" => self.healthcheck = health_check(value, report),
+            "healthcheck" => self.healthcheck = HealthCheck::read(value, report),
             "persistent" => self.persistent = Some(value.is_truthy()),
             "create_options" => self.create_options = options(value, report),
             "host_config" | "start_options" => {
@@ -208,121 +197,36 @@ impl ContainerConfig {
             other => report.unknown(key.at, "key of a container", other, &KEYS),
         }
     }
-
-    /// Takes over what the other one gives: lists are joined, the rest is replaced.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        fn replace<T: Clone>(mine: &mut Option<T>, theirs: &Option<T>) {
-            if theirs.is_some() {
-                mine.clone_from(theirs);
-            }
-        }
-        fn union(mine: &mut Vec<String>, theirs: &[String]) {
-            for item in theirs {
-                if !mine.contains(item) {
-                    mine.push(item.clone());
-                }
-            }
-        }
-        fn by_first<R: Record>(mine: &mut Vec<R>, theirs: &[R]) {
-            for item in theirs {
-                match mine.iter_mut().find(|known| item.replaces(known)) {
-                    Some(known) => known.clone_from(item),
-                    None => mine.push(item.clone()),
-                }
-            }
-        }
-        fn update(mine: &mut Vec<(String, Node)>, theirs: &[(String, Node)]) {
-            for (key, value) in theirs {
-                match mine.iter_mut().find(|(known, _)| known == key) {
-                    Some((_, known)) => known.clone_from(value),
-                    None => mine.push((key.clone(), value.clone())),
-                }
-            }
-        }
-        replace(&mut self.image, &other.image);
-        union(&mut self.instances, &other.instances);
-        union(&mut self.clients, &other.clients);
-        union(&mut self.shares, &other.shares);
-        by_first(&mut self.binds, &other.binds);
-        by_first(&mut self.attaches, &other.attaches);
-        by_first(&mut self.uses, &other.uses);
-        by_first(&mut self.links, &other.links);
-        by_first(&mut self.exposes, &other.exposes);
-        replace(&mut self.user, &other.user);
-        replace(&mut self.permissions, &other.permissions);
-        replace(&mut self.stop_timeout, &other.stop_timeout);
-        replace(&mut self.stop_signal, &other.stop_signal);
-        replace(&mut self.start_delay, &other.start_delay);
-        replace(&mut self.network_mode, &other.network_mode);
-        by_first(&mut self.networks, &other.networks);
-        by_first(&mut self.exec_commands, &other.exec_commands);
-        replace(&mut self.healthcheck, &other.healthcheck);
-        replace(&mut self.persistent, &other.persistent);
-        update(&mut self.create_options, &other.create_options);
-        update(&mut self.host_config, &other.host_config);
-    }
-
-    /// The configuration in its normal form, without what is not given.
-    pub(crate) fn json(&self) -> Json {
-        fn all<R: Record>(records: &[R]) -> Json {
-            records.iter().map(Record::json).collect()
-        }
-        let options = |options: &[(String, Node)]| -> Json {
-            options
-                .iter()
-                .map(|(key, value)| (key.clone(), value.json()))
-                .collect()
-        };
-        let mut fields = Map::new();
-        let mut put = |name: &str, value: Json| {
-            let empty = match &value {
-                Json::Null => true,
-                Json::Array(items) => items.is_empty(),
-                Json::Object(fields) => fields.is_empty(),
-                _ => false,
-            };
-            if !empty {
-                fields.insert(name.to_owned(), value);
-            }
-        };
-        put("image", json!(self.image));
-        put("instances", json!(self.instances));
-        put("clients", json!(self.clients));
-        put("shares", json!(self.shares));
-        put("binds", all(&self.binds));
-        put("attaches", all(&self.attaches));
-        put("uses", all(&self.uses));
-        put("links", all(&self.links));
-        put("exposes", all(&self.exposes));
-        put("user", json!(self.user.clone().flatten()));
-        put("permissions", json!(self.permissions.clone().flatten()));
-        put("stop_timeout", json!(self.stop_timeout()));
-        put("stop_signal", json!(self.stop_signal()));
-        put(
-            "start_delay",
-            json!(self.start_delay().map(|delay| delay.as_secs_f64())),
-        );
-        put(
-            "network_mode",
-            match &self.network_mode {
-                Some((NetworkMode::Plain(mode), _)) => json!(mode),
-                Some((NetworkMode::Container { config, instance }, _)) => json!([config, instance]),
-                None => Json::Null,
-            },
-        );
-        put("networks", all(&self.networks));
-        put("exec_commands", all(&self.exec_commands));
-        put("persistent", json!(self.persistent));
-        put("create_options", options(&self.create_options));
-        put("host_config", options(&self.host_config));
-        Json::Object(fields)
-    }
 }
 
 /// One text or a list of them; null is none.
 pub(crate) fn list(node: &Node, report: &mut Report) -> Vec<String> {
+    names(node, report)
+        .into_iter()
+        .map(|(text, _)| text)
+        .collect()
+}
+
+/// The same, with their places.
+pub(crate) fn names(node: &Node, report: &mut Report) -> Vec<(String, Place)> {
+    let named = |item: &Node, report: &mut Report| match &item.value {
+        Value::Null | Value::List(_) | Value::Map(_) => {
+            report.error(
+                item.at,
+                format!("a text is wanted here, not {}", item.kind()),
+            );
+            None
+        }
+        _ => item.plain_text(report).map(|text| (text, item.at)),
+    };
     match &node.value {
-        Value::Null | Value::List(_) | Value::Text(_) => texts(node),
+        Value::Null => Vec::new(),
+        Value::List(items) => items
+            .iter()
+            .filter_map(|item| named(item, report))
+            .collect(),
+        Value::Text(text) if text.is_empty() => Vec::new(),
+        Value::Text(_) => named(node, report).into_iter().collect(),
         _ => {
             report.error(
                 node.at,
@@ -333,10 +237,19 @@ pub(crate) fn list(node: &Node, report: &mut Report) -> Vec<String> {
     }
 }
 
+/// A text, or none where it is null or empty.
+pub(crate) fn optional_text(node: &Node, what: &str, report: &mut Report) -> Option<String> {
+    if matches!(node.value, Value::List(_) | Value::Map(_)) {
+        let message = format!("{what} is wanted here, not {}", node.kind());
+        report.error(node.at, message);
+    }
+    node.plain_text(report).filter(|text| !text.is_empty())
+}
+
 /// A user, or a list of user and group (B-07).
 pub(crate) fn user(node: &Node, report: &mut Report) -> Option<String> {
     match &node.value {
-        Value::List(items) if items.len() <= 2 => Some(texts(node).join(":")),
+        Value::List(items) if matches!(items.len(), 1 | 2) => Some(texts(node, report).join(":")),
         Value::List(_) | Value::Map(_) => {
             report.error(
                 node.at,
@@ -344,26 +257,43 @@ pub(crate) fn user(node: &Node, report: &mut Report) -> Option<String> {
             );
             None
         }
-        _ => node.scalar_text().filter(|text| !text.is_empty()),
+        // A plain `1000:50` is a number to the base of 60 in YAML 1.1, and is not meant so.
+        _ => node.plain_text(report).filter(|text| !text.is_empty()),
     }
 }
 
-fn seconds(node: &Node, report: &mut Report) -> Option<u32> {
+/// An attached volume is mounted to be written in the container that it belongs to.
+fn attached(node: &Node, report: &mut Report) -> Vec<Volume> {
+    let volumes: Vec<Volume> = records(node, report);
+    for volume in volumes.iter().filter(|volume| volume.read_only) {
+        report.warning(
+            volume.at,
+            format!(
+                "the container attaches {}, which is its own and therefore not read-only",
+                volume.name
+            ),
+            "leave out the mark, or give it where others use the volume",
+        );
+    }
+    volumes
+}
+
+pub(crate) fn seconds(node: &Node, report: &mut Report) -> Option<u32> {
     if node.is_null() {
         return None;
     }
-    let number = node.scalar_text().and_then(|text| text.parse().ok());
+    let number = node.reading().and_then(|text| text.parse().ok());
     if number.is_none() {
         report.error(node.at, "whole seconds are wanted here");
     }
     number
 }
 
-fn delay(node: &Node, report: &mut Report) -> Option<Duration> {
+pub(crate) fn delay(node: &Node, report: &mut Report) -> Option<Duration> {
     if node.is_null() {
         return None;
     }
-    let number = node.scalar_text().and_then(|text| text.parse().ok());
+    let number = node.reading().and_then(|text| text.parse().ok());
     let delay = number.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     if delay.is_none() {
         report.error(node.at, "seconds are wanted here");
@@ -378,9 +308,18 @@ fn network_mode(node: &Node, report: &mut Report) -> NetworkMode {
     };
     match &node.value {
         Value::Null | Value::Bool(false) => NetworkMode::Plain("none".to_owned()),
-        Value::List(items) => match texts(node).as_slice() {
-            [config] => container(config, None),
-            [config, instance] if items.len() == 2 => container(config, Some(instance)),
+        Value::List(items) => match items.as_slice() {
+            [config]
+            | [
+                config,
+                Node {
+                    value: Value::Null, ..
+                },
+            ] if !config.is_null() => container(&config.scalar_text().unwrap_or_default(), None),
+            [config, instance] if !config.is_null() => container(
+                &config.scalar_text().unwrap_or_default(),
+                instance.scalar_text().as_deref(),
+            ),
             _ => {
                 report.error(
                     node.at,
@@ -405,10 +344,13 @@ fn network_mode(node: &Node, report: &mut Report) -> NetworkMode {
 fn options(node: &Node, report: &mut Report) -> Vec<(String, Node)> {
     match &node.value {
         Value::Null => Vec::new(),
-        Value::Map(pairs) => pairs
-            .iter()
-            .map(|(key, value)| (key.scalar_text().unwrap_or_default(), value.clone()))
-            .collect(),
+        Value::Map(pairs) => {
+            for (key, value) in pairs {
+                warn_of_readings(&key.key_text(), value, report);
+            }
+            let pair = |(key, value): &(Node, Node)| (key.key_text(), value.clone());
+            pairs.iter().map(pair).collect()
+        }
         _ => {
             report.error(
                 node.at,
@@ -419,94 +361,42 @@ fn options(node: &Node, report: &mut Report) -> Vec<(String, Node)> {
     }
 }
 
-fn health_check(node: &Node, report: &mut Report) -> Option<HealthCheck> {
-    const FIELDS: [&str; 5] = ["test", "interval", "timeout", "retries", "start_period"];
-    let get = |name: &str| -> Option<&Node> {
-        let found = match &node.value {
-            Value::Map(pairs) => {
-                let mut pairs = pairs.iter();
-                pairs
-                    .find(|(key, _)| key.scalar_text().as_deref() == Some(name))
-                    .map(|(_, v)| v)
-            }
-            Value::List(items) => FIELDS
-                .iter()
-                .position(|f| *f == name)
-                .and_then(|i| items.get(i)),
-            _ if name == "test" => Some(node),
-            _ => None,
-        };
-        found.filter(|value| !value.is_null())
-    };
-    if let Value::Map(pairs) = &node.value {
-        for (key, _) in pairs {
-            let name = key.scalar_text().unwrap_or_default();
-            if !FIELDS.contains(&name.as_str()) {
-                report.unknown(key.at, "field of a health check", &name, &FIELDS);
-            }
-        }
-    }
-    let test = match get("test") {
-        None => vec!["NONE".to_owned()],
-        Some(Node {
-            value: Value::Text(text),
-            ..
-        }) if text == "NONE" => vec![text.clone()],
-        Some(Node {
-            value: Value::Text(text),
-            ..
-        }) => vec!["CMD-SHELL".to_owned(), text.clone()],
-        Some(command) => {
-            let mut words = command_line(command, report)?;
-            let first = words.first().map(String::as_str);
-            if !matches!(first, Some("NONE" | "CMD" | "CMD-SHELL")) {
-                words.insert(0, "CMD".to_owned());
-            }
-            words
-        }
-    };
-    let mut time = |name: &str| get(name).and_then(|value| nanoseconds(value, report));
-    let (interval, timeout, start_period) =
-        (time("interval"), time("timeout"), time("start_period"));
-    let retries = get("retries")
-        .and_then(Node::scalar_text)
-        .and_then(|text| text.parse().ok());
-    Some(HealthCheck {
-        test,
-        interval,
-        timeout,
-        retries,
-        start_period,
-    })
-}
+/// Options whose values are texts to the engine.
+const TEXT_OPTIONS: [&str; 9] = [
+    "command",
+    "domainname",
+    "entrypoint",
+    "environment",
+    "hostname",
+    "labels",
+    "restart_policy",
+    "sysctls",
+    "user",
+];
 
-/// A number of nanoseconds, or one with a unit (B-09: hours and decimals too).
-fn nanoseconds(node: &Node, report: &mut Report) -> Option<i64> {
-    let text = node.scalar_text()?;
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let factor = match unit.trim() {
-        "" | "ns" => 1.0,
-        "us" => 1e3,
-        "ms" => 1e6,
-        "s" => 1e9,
-        "m" => 60e9,
-        "h" => 3600e9,
-        _ => f64::NAN,
-    };
-    let time = number.parse::<f64>().unwrap_or(f64::NAN) * factor;
-    if !time.is_finite() || time > 9e18 {
-        report.error(
-            node.at,
-            "a time is written as a number with ns, us, ms, s, m or h",
-        );
-        return None;
+/// Options are passed on as YAML 1.1 reads them; that is told where something else may be meant.
+fn warn_of_readings(option: &str, node: &Node, report: &mut Report) {
+    match &node.value {
+        Value::List(items) => {
+            for item in items {
+                warn_of_readings(option, item, report);
+            }
+        }
+        Value::Map(pairs) => {
+            for (_, value) in pairs {
+                warn_of_readings(option, value, report);
+            }
+        }
+        Value::Bool(_) if !TEXT_OPTIONS.contains(&option) => {}
+        _ => {
+            if let Some(reading) = node.other_reading() {
+                let written = node.scalar_text().unwrap_or_default();
+                report.warning(
+                    node.at,
+                    format!("{written} without quotes is {reading} in YAML 1.1"),
+                    format!("write \"{written}\" if that is meant, else {reading}"),
+                );
+            }
+        }
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "it was compared with what fits"
-    )]
-    Some(time.round() as i64)
 }

@@ -6,6 +6,7 @@ use crate::config::NetworkMode;
 use crate::diagnostic::nearest;
 use crate::map::{Item, ResolvedMap};
 use crate::names::is_preset_network;
+use crate::port::Endpoint;
 
 /// The maps of a project.
 #[derive(Debug, Clone)]
@@ -141,25 +142,12 @@ impl Project {
         selected: &[Selected<'a>],
         walk: Walk,
     ) -> Result<Vec<Planned<'a>>, CycleError> {
-        self.walk_where(selected, walk, &|_, _| true)
-    }
-
-    /// The same with only those items that are where the walk is, as far as they were not asked for.
-    ///
-    /// # Errors
-    /// As [`Project::walk`].
-    pub fn walk_where<'a>(
-        &'a self,
-        selected: &[Selected<'a>],
-        walk: Walk,
-        is_here: &dyn Fn(&ResolvedMap, &Item) -> bool,
-    ) -> Result<Vec<Planned<'a>>, CycleError> {
         let mut result = Vec::new();
         for map in &self.maps {
             let of_map = selected.iter().filter(|one| one.map.name() == map.name());
             let requested: Vec<Item> = of_map.map(|one| one.item.clone()).collect();
             if !requested.is_empty() {
-                walk_map(map, &requested, walk, is_here, &mut result)?;
+                walk_map(map, &requested, walk, &mut result)?;
             }
         }
         Ok(result)
@@ -319,8 +307,12 @@ impl ResolvedMap {
                 tied.extend(self.referred(&used.name).unwrap_or_default());
             }
         }
-        for link in &container.links {
-            tied.extend(self.referred(&link.container).unwrap_or_default());
+        // In a network of the map's own a link is a name, which the next container of that name has.
+        let has_own_network = |endpoint: &Endpoint| !is_preset_network(&endpoint.network);
+        if !container.networks.iter().any(has_own_network) {
+            for link in &container.links {
+                tied.extend(self.referred(&link.container).unwrap_or_default());
+            }
         }
         tied
     }
@@ -406,7 +398,6 @@ fn walk_map<'a>(
     map: &'a ResolvedMap,
     requested: &[Item],
     walk: Walk,
-    is_here: &dyn Fn(&ResolvedMap, &Item) -> bool,
     result: &mut Vec<Planned<'a>>,
 ) -> Result<(), CycleError> {
     let requested_items: HashSet<&Item> = requested.iter().collect();
@@ -430,14 +421,10 @@ fn walk_map<'a>(
     let mut visit = Visit {
         map,
         within,
-        is_here: &|item| requested_items.contains(item) || is_here(map, item),
         placed: HashMap::new(),
         result,
     };
     for start in &starts {
-        if !(visit.is_here)(start) {
-            continue;
-        }
         visit.place(start)?;
     }
     for planned in visit.result.iter_mut() {
@@ -490,8 +477,6 @@ struct Visit<'a, 'r> {
     map: &'a ResolvedMap,
     /// The only items to place, where not all are.
     within: Option<HashSet<Item>>,
-    /// Whether an item is where the walk is.
-    is_here: &'r dyn Fn(&Item) -> bool,
     /// Index of what was placed; none while what it needs is being placed.
     placed: HashMap<Item, Option<usize>>,
     result: &'r mut Vec<Planned<'a>>,
@@ -552,7 +537,6 @@ impl Visit<'_, '_> {
         if let Some(within) = &self.within {
             needs.retain(|need| within.contains(need));
         }
-        needs.retain(self.is_here);
         (item.clone(), needs, 0)
     }
 }

@@ -9,27 +9,33 @@ mod client;
 mod config;
 mod diagnostic;
 mod graph;
+mod health_check;
+mod inheritance;
 mod map;
 mod mount;
 mod names;
+mod normal_form;
 mod options;
 mod picture;
 mod port;
 mod record;
 mod resource;
 mod scalar;
+mod schema;
 mod tree;
 
 pub use body::{
     BodyError, Features, Preparation, container_body, endpoint_body, network_body, preparations,
     volume_body,
 };
-pub use client::{Client, load_clients};
+pub use client::{Client, RegistryLogin, Secret, load_clients};
 pub use config::ContainerConfig;
 pub use diagnostic::{Diagnostic, Invalid, Loaded, Severity};
 pub use graph::{CycleError, Planned, Project, ProjectError, SelectError, Selected, Walk};
 pub use map::{Item, ResolvedMap, load_map};
+pub use normal_form::document_json;
 pub use options::OptionError;
 pub use picture::Picture;
 pub use record::ExecCommand;
+pub use schema::{client_schema, map_schema};
 pub use tree::Settings;

@@ -1,10 +1,9 @@
 //! A container map: the document, resolved and checked.
 
 use indexmap::IndexMap;
-use serde_json::{Value as Json, json};
 
-use crate::config::{ContainerConfig, list};
-use crate::diagnostic::{Invalid, Loaded, Report, nearest};
+use crate::config::{ContainerConfig, list, names, optional_text};
+use crate::diagnostic::{Invalid, Loaded, Place, Report, nearest};
 use crate::mount::HostPath;
 use crate::names::{is_preset_network, split_tag};
 use crate::resource::{NetworkConfig, VolumeConfig};
@@ -53,6 +52,8 @@ pub struct ResolvedMap {
     pub(crate) use_attached_parent_name: bool,
     pub(crate) clients: Vec<String>,
     pub(crate) groups: IndexMap<String, Vec<String>>,
+    /// Where each group and each of its members stands.
+    pub(crate) group_places: IndexMap<String, (Place, Vec<Place>)>,
     pub(crate) containers: IndexMap<String, ContainerConfig>,
     pub(crate) volumes: IndexMap<String, VolumeConfig>,
     pub(crate) networks: IndexMap<String, NetworkConfig>,
@@ -63,7 +64,7 @@ pub struct ResolvedMap {
     pub(crate) attached: IndexMap<String, (String, String)>,
 }
 
-const SECTIONS: [&str; 13] = [
+pub(crate) const SECTIONS: [&str; 13] = [
     "name",
     "repository",
     "default_tag",
@@ -90,21 +91,13 @@ pub fn load_map(
     settings: &dyn Settings,
 ) -> Result<Loaded<ResolvedMap>, Invalid> {
     let mut report = Report::new(file);
-    let mut map = ResolvedMap {
-        name: fallback_name.to_owned(),
-        set_hostname: true,
-        ..ResolvedMap::default()
-    };
-    if let Some(root) = tree::read(text, settings, &mut report) {
-        match &root.value {
-            Value::Map(pairs) => map.read(pairs, &mut report),
-            _ => report.error(root.at, format!("a map is a mapping, not {}", root.kind())),
-        }
+    let map = ResolvedMap::document(text, fallback_name, settings, &mut report).map(|mut map| {
         map.extend(&mut report);
         map.attach(&mut report);
         map.check(&mut report);
-    }
-    report.finish(map)
+        map
+    });
+    report.finish(map.unwrap_or_default())
 }
 
 impl ResolvedMap {
@@ -148,32 +141,6 @@ impl ResolvedMap {
         }
     }
 
-    /// An item's configuration in its normal form.
-    pub fn config_json(&self, item: &Item) -> Json {
-        match item {
-            Item::Container { config, .. } => self
-                .containers
-                .get(config)
-                .map_or(Json::Null, ContainerConfig::json),
-            Item::Volume { alias, .. } => match self.volumes.get(alias) {
-                Some(volume) => json!({
-                    "default_path": volume.default_path, "driver": volume.driver,
-                    "driver_options": volume.driver_options, "create_options": volume.create_options,
-                    "user": volume.user, "permissions": volume.permissions,
-                }),
-                None => json!({}),
-            },
-            Item::Network { name } => match self.networks.get(name) {
-                Some(network) => json!({
-                    "driver": network.driver, "driver_options": network.driver_options,
-                    "internal": network.internal, "create_options": network.create_options,
-                }),
-                None => json!({}),
-            },
-            Item::Image { .. } => json!({}),
-        }
-    }
-
     /// The networks that a container is in, by their names on the engine, in the order given.
     pub fn container_networks(&self, config: &str) -> Vec<String> {
         let endpoints = self
@@ -195,7 +162,8 @@ impl ResolvedMap {
     pub(crate) fn image(&self, name: &str, config: &ContainerConfig) -> Item {
         let image = config
             .image
-            .as_deref()
+            .as_ref()
+            .and_then(Option::as_deref)
             .filter(|image| !image.is_empty())
             .unwrap_or(name);
         let (image, tag) = split_tag(image);
@@ -275,58 +243,81 @@ impl ResolvedMap {
         }
     }
 
+    /// Reads the document, without following what it refers to; none where it is no YAML.
+    pub(crate) fn document(
+        text: &str,
+        fallback_name: &str,
+        settings: &dyn Settings,
+        report: &mut Report,
+    ) -> Option<Self> {
+        let mut map = Self {
+            name: fallback_name.to_owned(),
+            set_hostname: true,
+            ..Self::default()
+        };
+        let root = tree::read(text, settings, report)?;
+        match &root.value {
+            Value::Map(pairs) => map.read(pairs, report),
+            _ => report.error(root.at, format!("a map is a mapping, not {}", root.kind())),
+        }
+        Some(map)
+    }
+
     fn read(&mut self, pairs: &[(Node, Node)], report: &mut Report) {
         for (key, value) in pairs {
-            let name = key.scalar_text().unwrap_or_default();
-            let text = || value.scalar_text().filter(|text| !text.is_empty());
+            let name = key.key_text();
             match name.as_str() {
                 "name" => {
-                    if let Some(name) = text() {
+                    if let Some(name) = optional_text(value, "a name", report) {
                         self.name = name;
                     }
                 }
-                "repository" => self.repository = text(),
-                "default_tag" => self.default_tag = text(),
-                "default_domain" => self.default_domain = text(),
+                "repository" => self.repository = optional_text(value, "a repository", report),
+                "default_tag" => self.default_tag = optional_text(value, "a tag", report),
+                "default_domain" => self.default_domain = optional_text(value, "a domain", report),
+                // Null and false are the same, but not given is not.
                 "set_hostname" => self.set_hostname = value.is_truthy(),
                 "use_attached_parent_name" => self.use_attached_parent_name = value.is_truthy(),
                 "clients" => self.clients = list(value, report),
                 "groups" => {
-                    for (name, members) in section(value, "groups", report) {
-                        let members = list(members, report);
-                        self.groups.insert(name, members);
+                    for (key, members) in section(value, "groups", report) {
+                        let (members, places) = names(members, report).into_iter().unzip();
+                        self.groups.insert(key.key_text(), members);
+                        self.group_places.insert(key.key_text(), (key.at, places));
                     }
                 }
                 "containers" => {
-                    for (name, config) in section(value, "containers", report) {
-                        self.add_container(name, config, report);
+                    for (key, config) in section(value, "containers", report) {
+                        self.add_container(key, config, report);
                     }
                 }
                 "volumes" => {
-                    for (name, volume) in section(value, "volumes", report) {
+                    for (key, volume) in section(value, "volumes", report) {
                         self.volumes
-                            .insert(name, VolumeConfig::read(volume, report));
+                            .insert(key.key_text(), VolumeConfig::read(volume, report));
                     }
                 }
                 "networks" => {
-                    for (name, network) in section(value, "networks", report) {
+                    for (key, network) in section(value, "networks", report) {
                         self.networks
-                            .insert(name, NetworkConfig::read(network, report));
+                            .insert(key.key_text(), NetworkConfig::read(network, report));
                     }
                 }
                 "host" => {
-                    for (name, path) in section(value, "host", report) {
-                        if name == "root" {
-                            self.host_root = path.scalar_text();
+                    for (key, path) in section(value, "host", report) {
+                        if key.key_text() == "root" {
+                            self.host_root = optional_text(path, "a path on the host", report);
                         } else if let Some(path) = HostPath::read(path, report) {
-                            self.host.insert(name, path);
+                            self.host.insert(key.key_text(), path);
                         }
                     }
                 }
-                "host_root" => self.host_root = text(),
+                "host_root" => {
+                    self.host_root = optional_text(value, "a path on the host", report);
+                }
                 free if free.starts_with("x-") => {}
                 _ => match &value.value {
-                    Value::Null | Value::Map(_) => self.add_container(name, value, report),
+                    Value::Null | Value::Map(_) => self.add_container(key, value, report),
                     _ => {
                         let message = format!(
                             "{name} is no key of a map, and as a container it would be a mapping, \
@@ -347,75 +338,16 @@ impl ResolvedMap {
         }
     }
 
-    /// A configuration may be written in two places; the later one goes before, key by key.
-    fn add_container(&mut self, name: String, node: &Node, report: &mut Report) {
-        let config = ContainerConfig::read(node, report);
+    fn add_container(&mut self, key: &Node, node: &Node, report: &mut Report) {
+        key.warn_of_reading(report);
+        let name = key.key_text();
         match self.containers.get_mut(&name) {
-            Some(known) => {
-                known.merge(&config);
-                known.is_abstract |= config.is_abstract;
-                known.extends.extend(config.extends);
-            }
+            Some(known) => known.update(node, report),
             None => {
+                let config = ContainerConfig::read(node, report);
                 self.containers.insert(name, config);
             }
         }
-    }
-
-    /// Replaces every configuration by what it is with all that it extends.
-    fn extend(&mut self, report: &mut Report) {
-        let mut extended: IndexMap<String, ContainerConfig> = IndexMap::new();
-        for name in self.containers.keys() {
-            self.extended(name, &mut Vec::new(), &mut extended, report);
-        }
-        self.containers = self
-            .containers
-            .keys()
-            .filter_map(|name| Some((name.clone(), extended.get(name)?.clone())))
-            .filter(|(_, config)| !config.is_abstract)
-            .collect();
-    }
-
-    /// Computes one configuration, after those that it extends. A cycle is reported with its path.
-    fn extended<'a>(
-        &'a self,
-        name: &'a str,
-        path: &mut Vec<&'a str>,
-        done: &mut IndexMap<String, ContainerConfig>,
-        report: &mut Report,
-    ) {
-        let Some(own) = self.containers.get(name) else {
-            return;
-        };
-        if done.contains_key(name) {
-            return;
-        }
-        path.push(name);
-        let mut result = ContainerConfig {
-            at: own.at,
-            ..ContainerConfig::default()
-        };
-        for (base, at) in &own.extends {
-            if path.contains(&base.as_str()) {
-                let cycle = format!("{} -> {base}", path.join(" -> "));
-                report.error(
-                    *at,
-                    format!("configurations extend each other in a circle: {cycle}"),
-                );
-            } else if self.containers.contains_key(base) {
-                self.extended(base, path, done, report);
-                if let Some(base) = done.get(base) {
-                    result.merge(base);
-                }
-            } else {
-                let known: Vec<_> = self.containers.keys().map(String::as_str).collect();
-                report.unknown(*at, "configuration", base, &known);
-            }
-        }
-        result.merge(own);
-        result.is_abstract = own.is_abstract;
-        path.pop();
-        done.insert(name.to_owned(), result);
     }
 
     /// Notes which configuration attaches which alias.
@@ -444,22 +376,21 @@ impl ResolvedMap {
 }
 
 /// The pairs of a section, which must be a mapping.
-fn section<'a>(node: &'a Node, name: &str, report: &mut Report) -> Vec<(String, &'a Node)> {
+fn section<'a>(node: &'a Node, name: &str, report: &mut Report) -> &'a [(Node, Node)] {
     match &node.value {
-        Value::Map(pairs) => pairs
-            .iter()
-            .map(|(key, value)| (key.scalar_text().unwrap_or_default(), value))
-            .collect(),
-        Value::Null => Vec::new(),
+        Value::Map(pairs) => pairs,
+        Value::Null => &[],
         _ => {
             report.error(node.at, format!("{name} is a mapping, not {}", node.kind()));
-            Vec::new()
+            &[]
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value as Json, json};
+
     use super::*;
     use crate::mount::Bind;
 

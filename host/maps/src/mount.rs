@@ -17,9 +17,11 @@ impl HostPath {
     pub(crate) fn read(node: &Node, report: &mut Report) -> Option<Self> {
         match &node.value {
             Value::Map(pairs) => {
-                let pair =
-                    |(key, value): &(Node, Node)| Some((key.scalar_text()?, value.scalar_text()?));
-                Some(Self::ByInstance(pairs.iter().filter_map(pair).collect()))
+                let mut paths = Vec::with_capacity(pairs.len());
+                for (key, value) in pairs {
+                    paths.push((key.key_text(), text(value, "a path on the host", report)?));
+                }
+                Some(Self::ByInstance(paths))
             }
             _ => text(node, "a path on the host", report).map(Self::Same),
         }
@@ -39,7 +41,7 @@ impl HostPath {
         }
     }
 
-    fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         match self {
             Self::Same(path) => json!(path),
             Self::ByInstance(paths) => paths
@@ -94,10 +96,11 @@ impl Bind {
 }
 
 impl Record for Bind {
+    const FIELDS: &'static [&'static str] = &["name", "path", "host_path", "readonly"];
+
     fn read(element: Element, report: &mut Report) -> Option<Self> {
         let at = element.at;
-        let names = ["name", "path", "host_path", "readonly"];
-        match element.sorted(&names, report)? {
+        match element.sorted(Self::FIELDS, report)? {
             Err(fields) if fields.node("path").is_some() => {
                 let path = fields.node("path")?.clone();
                 let Some(host) = fields.node("host_path") else {
@@ -170,9 +173,11 @@ pub(crate) struct Volume {
 }
 
 impl Record for Volume {
+    const FIELDS: &'static [&'static str] = &["name", "path", "readonly"];
+
     fn read(element: Element, report: &mut Report) -> Option<Self> {
         let at = element.at;
-        match element.sorted(&["name", "path", "readonly"], report)? {
+        match element.sorted(Self::FIELDS, report)? {
             Err(fields) => Some(Self {
                 name: fields.required("name", report)?,
                 path: fields.text("path"),

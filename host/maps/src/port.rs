@@ -17,55 +17,130 @@ pub(crate) struct Port {
     pub(crate) at: Place,
 }
 
+impl Port {
+    fn new(
+        at: Place,
+        exposed: &Node,
+        [host_port, interface, ipv6]: [Option<&Node>; 3],
+        report: &mut Report,
+    ) -> Option<Self> {
+        let given = |node: Option<&Node>| node.filter(|node| !node.is_null()).cloned();
+        let exposed = port_text(exposed, true, report)?;
+        let host_port = match given(host_port) {
+            Some(node) if node.value == Value::Text(String::new()) => None,
+            Some(node) => Some(port_text(&node, false, report)?),
+            None => None,
+        };
+        let interface = match given(interface) {
+            Some(node) => Some(text(&node, "an interface", report)?),
+            None => None,
+        };
+        Some(Self {
+            exposed,
+            host_port,
+            interface,
+            ipv6: ipv6.is_some_and(Node::is_truthy),
+            at,
+        })
+    }
+}
+
+/// A port or a range of ports; that of the container may have a protocol.
+fn port_text(node: &Node, of_container: bool, report: &mut Report) -> Option<String> {
+    let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+    let Some(text) = node.reading() else {
+        let message = format!("a port is wanted here, not {}", node.kind());
+        report.error(node.at, message);
+        return None;
+    };
+    if let Some(reading) = node.other_reading() {
+        let written = node.scalar_text().unwrap_or_default();
+        report.warning(
+            node.at,
+            format!("{written} without quotes is the number {reading} in YAML 1.1"),
+            match written.split_once(':') {
+                Some((one, other)) => format!("to publish a port, write {{{other}: {one}}}"),
+                None => format!("write {reading} if that is meant"),
+            },
+        );
+    }
+    let (ports, protocol) = match text.split_once('/') {
+        Some((ports, protocol)) => (ports, Some(protocol)),
+        None => (text.as_str(), None),
+    };
+    let has_protocol =
+        protocol.is_none_or(|name| of_container && matches!(name, "tcp" | "udp" | "sctp"));
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    if has_protocol && is_port(first) && is_port(last) {
+        return Some(text);
+    }
+    let help = match text.split_once(':') {
+        Some((host, port)) => format!("to publish a port, write {{{port}: {host}}}"),
+        None if of_container => {
+            "a list names several ports; to publish one, write {PORT: HOST_PORT}, or \
+             {PORT: [HOST_PORT, INTERFACE]}"
+                .to_owned()
+        }
+        None => "a port is a number from 1 to 65535, or a range such as 8000-8010".to_owned(),
+    };
+    report.error_with_help(node.at, format!("{text} is no port"), help);
+    None
+}
+
+/// A number where it is one: `80` and `"80"` are the same port (B-06).
+fn port_json(port: &str) -> Json {
+    match port.parse::<u16>() {
+        Ok(number) if number.to_string() == port => json!(number),
+        _ => json!(port),
+    }
+}
+
 impl Record for Port {
+    const FIELDS: &'static [&'static str] = &["exposed_port", "host_port", "interface", "ipv6"];
+
+    fn first_part(key: &Node) -> Node {
+        key.clone()
+    }
+
     fn read(element: Element, report: &mut Report) -> Option<Self> {
         let at = element.at;
-        let names = ["exposed_port", "host_port", "interface", "ipv6"];
-        let parts = match element.sorted(&names, report)? {
+        let parts = match element.sorted(Self::FIELDS, report)? {
             Err(fields) => {
-                return Some(Self {
-                    exposed: fields.required("exposed_port", report)?,
-                    host_port: fields.text("host_port"),
-                    interface: fields.text("interface"),
-                    ipv6: fields.node("ipv6").is_some_and(Node::is_truthy),
-                    at,
-                });
+                let Some(exposed) = fields.node("exposed_port") else {
+                    report.error(at, "the field exposed_port is missing");
+                    return None;
+                };
+                let rest = ["host_port", "interface", "ipv6"].map(|name| fields.node(name));
+                return Self::new(at, exposed, rest, report);
             }
             Ok(parts) => parts,
         };
-        let exposed = match parts.first() {
-            Some(exposed) => text(exposed, "a port", report)?,
-            None => return too_many(at, "port", report),
-        };
         match parts.as_slice() {
             [
-                _,
+                exposed,
                 Node {
                     value: Value::Map(pairs),
                     ..
                 },
             ] => {
-                let get = |name: &str| {
-                    let found = pairs
-                        .iter()
-                        .find(|(key, _)| key.scalar_text().as_deref() == Some(name));
+                let names = ["host_port", "interface", "ipv6"];
+                for (key, _) in pairs {
+                    let name = key.key_text();
+                    if !names.contains(&name.as_str()) {
+                        report.unknown(key.at, "field", &name, &names);
+                        return None;
+                    }
+                }
+                let rest = names.map(|name| {
+                    let found = pairs.iter().find(|(key, _)| key.key_text() == name);
                     found.map(|(_, value)| value)
-                };
-                Some(Self {
-                    exposed,
-                    host_port: get("host_port").and_then(Node::scalar_text),
-                    interface: get("interface").and_then(Node::scalar_text),
-                    ipv6: get("ipv6").is_some_and(Node::is_truthy),
-                    at,
-                })
+                });
+                Self::new(at, exposed, rest, report)
             }
-            [_, rest @ ..] if rest.len() <= 3 => Some(Self {
-                exposed,
-                host_port: rest.first().and_then(Node::scalar_text),
-                interface: rest.get(1).and_then(Node::scalar_text),
-                ipv6: rest.get(2).is_some_and(Node::is_truthy),
-                at,
-            }),
+            [exposed, rest @ ..] if rest.len() <= 3 => {
+                let rest = [rest.first(), rest.get(1), rest.get(2)];
+                Self::new(at, exposed, rest, report)
+            }
             _ => too_many(at, "port", report),
         }
     }
@@ -76,7 +151,8 @@ impl Record for Port {
 
     fn json(&self) -> Json {
         json!({
-            "exposed_port": self.exposed, "host_port": self.host_port,
+            "exposed_port": port_json(&self.exposed),
+            "host_port": self.host_port.as_deref().map(port_json),
             "interface": self.interface, "ipv6": self.ipv6,
         })
     }
@@ -103,6 +179,15 @@ const ENDPOINT_FIELDS: [&str; 5] = [
 ];
 
 impl Record for Endpoint {
+    const FIELDS: &'static [&'static str] = &[
+        "network_name",
+        "aliases",
+        "links",
+        "ipv4_address",
+        "ipv6_address",
+        "link_local_ips",
+    ];
+
     fn read(element: Element, report: &mut Report) -> Option<Self> {
         let at = element.at;
         let (network, fields) = match element.parts {
@@ -136,18 +221,22 @@ impl Record for Endpoint {
             }
         }
         let fields = Fields { at, pairs: fields };
-        let list = |name: &str| fields.node(name).map(texts).unwrap_or_default();
+        let mut list = |name: &str| match fields.node(name) {
+            Some(node) => texts(node, report),
+            None => Vec::new(),
+        };
+        let (aliases, link_local_ips) = (list("aliases"), list("link_local_ips"));
         let links = match fields.node("links") {
             Some(links) => records(&links.clone(), report),
             None => Vec::new(),
         };
         Some(Self {
             network,
-            aliases: list("aliases"),
+            aliases,
             links,
             ipv4_address: fields.text("ipv4_address"),
             ipv6_address: fields.text("ipv6_address"),
-            link_local_ips: list("link_local_ips"),
+            link_local_ips,
             at,
         })
     }
@@ -157,11 +246,12 @@ impl Record for Endpoint {
     }
 
     fn json(&self) -> Json {
+        let given = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
         json!({
-            "network_name": self.network, "aliases": self.aliases,
+            "network_name": self.network, "aliases": given(&self.aliases),
             "links": self.links.iter().map(Record::json).collect::<Vec<_>>(),
             "ipv4_address": self.ipv4_address, "ipv6_address": self.ipv6_address,
-            "link_local_ips": self.link_local_ips,
+            "link_local_ips": given(&self.link_local_ips),
         })
     }
 }
@@ -174,8 +264,7 @@ fn endpoint_fields(rest: &[Node], report: &mut Report) -> Option<Vec<(String, No
         },
     ] = rest
     {
-        let pair =
-            |(key, value): &(Node, Node)| (key.scalar_text().unwrap_or_default(), value.clone());
+        let pair = |(key, value): &(Node, Node)| (key.key_text(), value.clone());
         return Some(pairs.iter().map(pair).collect());
     }
     if rest.len() > ENDPOINT_FIELDS.len() {

@@ -10,6 +10,13 @@ use crate::tree::{Node, Value};
 
 /// A record of a list, which may replace an inherited one.
 pub(crate) trait Record: Sized + Clone + PartialEq {
+    /// What its fields are called, where they are written by name.
+    const FIELDS: &'static [&'static str];
+
+    /// The key of a mapping whose pairs are records, as the first part of one.
+    fn first_part(key: &Node) -> Node {
+        key.as_text()
+    }
     /// Reads an element; reports what is wrong with it.
     fn read(element: Element, report: &mut Report) -> Option<Self>;
     /// Whether this one takes the place of another one of the base configuration.
@@ -35,10 +42,23 @@ pub(crate) enum Parts {
 pub(crate) fn records<R: Record>(node: &Node, report: &mut Report) -> Vec<R> {
     let elements: Vec<Element> = match &node.value {
         Value::Null => Vec::new(),
-        Value::Map(pairs) => pairs
-            .iter()
-            .map(|(key, value)| Element::positional(key.at, vec![key.clone(), value.clone()]))
-            .collect(),
+        Value::Map(pairs) => {
+            let is_field = |(key, _): &(Node, Node)| R::FIELDS.contains(&key.key_text().as_str());
+            if pairs.len() > 1 && pairs.iter().all(is_field) {
+                report.warning(
+                    node.at,
+                    format!(
+                        "this reads as {} entries, not as the fields of one",
+                        pairs.len()
+                    ),
+                    "write it in brackets if it is one: [{ … }]",
+                );
+            }
+            let pair = |(key, value): &(Node, Node)| {
+                Element::positional(key.at, vec![R::first_part(key), value.clone()])
+            };
+            pairs.iter().map(pair).collect()
+        }
         Value::List(items) => items.iter().map(Element::of).collect(),
         Value::Text(_) => vec![Element::of(node)],
         Value::Bool(_) | Value::Number(_) => {
@@ -70,7 +90,7 @@ impl Element {
             Value::Map(pairs) => Parts::Named(
                 pairs
                     .iter()
-                    .map(|(key, value)| (key.scalar_text().unwrap_or_default(), value.clone()))
+                    .map(|(key, value)| (key.key_text(), value.clone()))
                     .collect(),
             ),
             _ => Parts::Positional(vec![node.clone()]),
@@ -98,13 +118,7 @@ impl Element {
                     return Some(Err(Fields { at: self.at, pairs }));
                 }
                 let (name, value) = pairs.pop()?;
-                vec![
-                    Node {
-                        at: self.at,
-                        value: Value::Text(name),
-                    },
-                    value,
-                ]
+                vec![Node::new(self.at, Value::Text(name)), value]
             }
         };
         if let [
@@ -116,6 +130,10 @@ impl Element {
         ] = parts.as_slice()
         {
             let inner = inner.clone();
+            if inner.is_empty() {
+                report.error(self.at, "the list is empty, so it does not say anything");
+                return None;
+            }
             parts.truncate(1);
             parts.extend(inner);
         }
@@ -168,15 +186,18 @@ pub(crate) fn is_flag(node: &Node) -> bool {
     }
 }
 
+/// A text that is not empty. Numbers are none: no name is meant by them.
 pub(crate) fn text(node: &Node, what: &str, report: &mut Report) -> Option<String> {
-    let text = node.scalar_text().filter(|text| !text.is_empty());
-    if text.is_none() {
-        report.error(
-            node.at,
-            format!("{what} is wanted here, not {}", node.kind()),
-        );
+    let message = format!("{what} is wanted here, not {}", node.kind());
+    match &node.value {
+        Value::Text(text) if !text.is_empty() => return Some(text.clone()),
+        Value::Text(_) => report.error(node.at, format!("{what} is wanted here, not nothing")),
+        Value::Number(_) | Value::Bool(_) => {
+            report.error_with_help(node.at, message, "if it is one, write it in quotes");
+        }
+        _ => report.error(node.at, message),
     }
-    text
+    None
 }
 
 pub(crate) fn too_many<T>(at: Place, what: &str, report: &mut Report) -> Option<T> {
@@ -205,9 +226,11 @@ impl Link {
 }
 
 impl Record for Link {
+    const FIELDS: &'static [&'static str] = &["container", "alias"];
+
     fn read(element: Element, report: &mut Report) -> Option<Self> {
         let at = element.at;
-        match element.sorted(&["container", "alias"], report)? {
+        match element.sorted(Self::FIELDS, report)? {
             Err(fields) => Some(Self {
                 container: fields.required("container", report)?,
                 alias: fields.text("alias"),
@@ -240,14 +263,20 @@ impl Record for Link {
 }
 
 /// One text or a list of them.
-pub(crate) fn texts(node: &Node) -> Vec<String> {
+pub(crate) fn texts(node: &Node, report: &mut Report) -> Vec<String> {
+    let text = |item: &Node, report: &mut Report| match &item.value {
+        Value::Null | Value::List(_) | Value::Map(_) => {
+            let message = format!("a text is wanted here, not {}", item.kind());
+            report.error(item.at, message);
+            None
+        }
+        _ => item.plain_text(report),
+    };
     match &node.value {
-        Value::List(items) => items.iter().filter_map(Node::scalar_text).collect(),
-        _ => node
-            .scalar_text()
-            .filter(|text| !text.is_empty())
-            .into_iter()
-            .collect(),
+        Value::List(items) => items.iter().filter_map(|item| text(item, report)).collect(),
+        Value::Null => Vec::new(),
+        Value::Text(text) if text.is_empty() => Vec::new(),
+        _ => text(node, report).into_iter().collect(),
     }
 }
 
@@ -263,6 +292,8 @@ pub struct ExecCommand {
 }
 
 impl Record for ExecCommand {
+    const FIELDS: &'static [&'static str] = &["cmd", "user", "policy"];
+
     fn read(element: Element, report: &mut Report) -> Option<Self> {
         let at = element.at;
         let (command, user, policy) = match element.parts {
@@ -275,12 +306,11 @@ impl Record for ExecCommand {
                 found
             }
             Parts::Named(pairs) => {
-                let known = ["cmd", "user", "policy"];
                 if let Some((name, value)) = pairs
                     .iter()
-                    .find(|(name, _)| !known.contains(&name.as_str()))
+                    .find(|(name, _)| !Self::FIELDS.contains(&name.as_str()))
                 {
-                    report.unknown(value.at, "field", name, &known);
+                    report.unknown(value.at, "field", name, Self::FIELDS);
                     return None;
                 }
                 let fields = Fields { at, pairs };
@@ -289,7 +319,8 @@ impl Record for ExecCommand {
             }
         };
         let Some(command) = command else {
-            return too_many(at, "command", report);
+            report.error(at, "the field cmd is missing");
+            return None;
         };
         let argv = command_line(&command, report)?;
         let initial = match policy.as_ref().and_then(Node::scalar_text).as_deref() {
@@ -320,7 +351,7 @@ impl Record for ExecCommand {
 /// A command as a list, or as text that is split as a shell would.
 pub(crate) fn command_line(node: &Node, report: &mut Report) -> Option<Vec<String>> {
     let argv = match &node.value {
-        Value::List(_) => texts(node),
+        Value::List(_) => texts(node, report),
         _ => match shell_words::split(&text(node, "a command", report)?) {
             Ok(words) => words,
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::config::user;
+use crate::config::{optional_text, user};
 use crate::diagnostic::Report;
 use crate::tree::{Node, Value};
 
@@ -41,13 +41,18 @@ impl VolumeConfig {
             Value::Null => {}
             Value::Map(pairs) => {
                 for (key, value) in pairs {
-                    match key.scalar_text().unwrap_or_default().as_str() {
-                        "default_path" => volume.default_path = value.scalar_text(),
-                        "driver" => volume.driver = value.scalar_text(),
-                        "driver_options" => volume.driver_options = Some(value.json()),
-                        "create_options" => volume.create_options = Some(value.json()),
+                    match key.key_text().as_str() {
+                        "default_path" => {
+                            volume.default_path =
+                                optional_text(value, "a path in the container", report)
+                        }
+                        "driver" => volume.driver = optional_text(value, "a driver", report),
+                        "driver_options" => volume.driver_options = mapping(value, report),
+                        "create_options" => volume.create_options = mapping(value, report),
                         "user" => volume.user = user(value, report),
-                        "permissions" => volume.permissions = value.scalar_text(),
+                        "permissions" => {
+                            volume.permissions = optional_text(value, "permissions", report)
+                        }
                         free if free.starts_with("x-") => {}
                         other => report.unknown(key.at, "key of a volume", other, &KEYS),
                     }
@@ -68,11 +73,11 @@ impl NetworkConfig {
             Value::Null => {}
             Value::Map(pairs) => {
                 for (key, value) in pairs {
-                    match key.scalar_text().unwrap_or_default().as_str() {
-                        "driver" => network.driver = value.scalar_text(),
-                        "driver_options" => network.driver_options = Some(value.json()),
+                    match key.key_text().as_str() {
+                        "driver" => network.driver = optional_text(value, "a driver", report),
+                        "driver_options" => network.driver_options = mapping(value, report),
                         "internal" => network.internal = value.is_truthy(),
-                        "create_options" => network.create_options = Some(value.json()),
+                        "create_options" => network.create_options = mapping(value, report),
                         free if free.starts_with("x-") => {}
                         other => report.unknown(key.at, "key of a network", other, &KEYS),
                     }
@@ -81,5 +86,18 @@ impl NetworkConfig {
             _ => report.error(node.at, "a network is a mapping"),
         }
         network
+    }
+}
+
+/// Options, if there are any.
+fn mapping(node: &Node, report: &mut Report) -> Option<Json> {
+    match &node.value {
+        Value::Null => None,
+        Value::Map(pairs) => (!pairs.is_empty()).then(|| node.json()),
+        _ => {
+            let message = format!("options are a mapping, not {}", node.kind());
+            report.error(node.at, message);
+            None
+        }
     }
 }

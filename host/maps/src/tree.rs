@@ -29,6 +29,8 @@ pub trait Settings {
 pub(crate) struct Node {
     pub(crate) at: Place,
     pub(crate) value: Value,
+    /// How a boolean or number is written: `0750`, or `yes`.
+    pub(crate) written: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -42,12 +44,63 @@ pub(crate) enum Value {
 }
 
 impl Node {
+    pub(crate) fn new(at: Place, value: Value) -> Self {
+        Self {
+            at,
+            value,
+            written: None,
+        }
+    }
+
     pub(crate) fn is_null(&self) -> bool {
         self.value == Value::Null
     }
 
-    /// Text, or what a number or boolean reads as; none for lists, mappings and null.
+    /// A scalar as it is written; none for lists, mappings and null.
     pub(crate) fn scalar_text(&self) -> Option<String> {
+        self.written.clone().or_else(|| self.reading())
+    }
+
+    /// A scalar where text is meant: as it is written, with a warning where a YAML 1.1 reader takes it
+    /// for something else.
+    pub(crate) fn plain_text(&self, report: &mut Report) -> Option<String> {
+        self.warn_of_reading(report);
+        self.scalar_text()
+    }
+
+    /// Warns where what is written without quotes is not what a YAML 1.1 reader understands.
+    pub(crate) fn warn_of_reading(&self, report: &mut Report) {
+        if let Some(reading) = self.other_reading() {
+            let written = self.scalar_text().unwrap_or_default();
+            report.warning(
+                self.at,
+                format!(
+                    "{written} without quotes is {reading} in YAML 1.1; it is taken as written"
+                ),
+                format!("write \"{written}\""),
+            );
+        }
+    }
+
+    /// What a YAML 1.1 reader makes of a scalar, where that is not what is written.
+    pub(crate) fn other_reading(&self) -> Option<String> {
+        let written = self.written.as_deref()?;
+        let reading = self.reading()?;
+        (!written.eq_ignore_ascii_case(&reading)).then_some(reading)
+    }
+
+    /// The same as a text, whatever it reads as.
+    pub(crate) fn as_text(&self) -> Self {
+        Self::new(self.at, Value::Text(self.key_text()))
+    }
+
+    /// The text of a mapping's key.
+    pub(crate) fn key_text(&self) -> String {
+        self.scalar_text().unwrap_or_else(|| "null".to_owned())
+    }
+
+    /// What a scalar is after reading: `488` for a plain `0750`.
+    pub(crate) fn reading(&self) -> Option<String> {
         match &self.value {
             Value::Text(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
@@ -90,7 +143,7 @@ impl Node {
             Value::Map(pairs) => Json::Object(
                 pairs
                     .iter()
-                    .map(|(key, value)| (key.scalar_text().unwrap_or_default(), value.json()))
+                    .map(|(key, value)| (key.key_text(), value.json()))
                     .collect(),
             ),
         }
@@ -112,18 +165,12 @@ impl Node {
                 fields
                     .into_iter()
                     .map(|(key, value)| {
-                        (
-                            Self {
-                                at,
-                                value: Value::Text(key),
-                            },
-                            Self::from_json(at, value),
-                        )
+                        (Self::new(at, Value::Text(key)), Self::from_json(at, value))
                     })
                     .collect(),
             ),
         };
-        Self { at, value }
+        Self::new(at, value)
     }
 }
 
@@ -171,10 +218,8 @@ impl<'a> Reader<'a, '_> {
                 }
             }
         }
-        Some(root.unwrap_or(Node {
-            at: Place { line: 1, column: 1 },
-            value: Value::Null,
-        }))
+        let start = Place { line: 1, column: 1 };
+        Some(root.unwrap_or(Node::new(start, Value::Null)))
     }
 
     fn next(&mut self) -> Option<(Event<'a>, Span)> {
@@ -201,7 +246,7 @@ impl<'a> Reader<'a, '_> {
                 .error(at, "the document is nested too deep, or too large");
             return None;
         }
-        let (value, anchor, tag) = match event {
+        match event {
             Event::Alias(anchor) => {
                 let Some((node, size)) = self.anchors.get(&anchor) else {
                     self.report
@@ -209,37 +254,43 @@ impl<'a> Reader<'a, '_> {
                     return None;
                 };
                 self.size += size;
-                return Some(Node { at, ..node.clone() });
+                Some(Node { at, ..node.clone() })
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let is_text = tag.as_ref().is_some_and(|tag| tag.suffix == "str");
-                let value = if style == ScalarStyle::Plain && !is_text {
+                let plain = style == ScalarStyle::Plain && !is_text;
+                let value = if plain {
                     plain_scalar(&text)
                 } else {
-                    Value::Text(text.into_owned())
+                    Value::Text(text.to_string())
                 };
-                (value, anchor, tag)
+                let is_read = matches!(value, Value::Bool(_) | Value::Number(_));
+                let node = Node {
+                    at,
+                    value,
+                    written: is_read.then(|| text.into_owned()),
+                };
+                self.finished(node, anchor, 1, tag.as_deref())
             }
             Event::SequenceStart(anchor, tag) => {
                 let before = self.size;
                 let value = Value::List(self.list(depth)?);
                 let size = self.size - before;
                 let tag = tag.map(|tag| tag.into_owned());
-                return self.finished(Node { at, value }, anchor, size, tag.as_ref());
+                self.finished(Node::new(at, value), anchor, size, tag.as_ref())
             }
             Event::MappingStart(anchor, tag) => {
                 let before = self.size;
                 let value = Value::Map(self.map(depth)?);
                 let size = self.size - before;
                 let tag = tag.map(|tag| tag.into_owned());
-                return self.finished(Node { at, value }, anchor, size, tag.as_ref());
+                self.finished(Node::new(at, value), anchor, size, tag.as_ref())
             }
             _ => {
                 self.report.error(at, "a value is wanted here");
-                return None;
+                None
             }
-        };
-        self.finished(Node { at, value }, anchor, 1, tag.as_deref())
+        }
     }
 
     fn finished(
@@ -374,9 +425,14 @@ impl<'a> Reader<'a, '_> {
                     .map(|(key, value)| (key, self.with_paths(value)))
                     .collect(),
             ),
-            other => other,
+            other => {
+                return Node {
+                    value: other,
+                    ..node
+                };
+            }
         };
-        Node { at: node.at, value }
+        Node::new(node.at, value)
     }
 }
 

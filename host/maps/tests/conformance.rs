@@ -60,6 +60,20 @@ fn essence(body: &Value) -> Value {
     if let Some(Value::Number(signal)) = fields.get("StopSignal") {
         fields["StopSignal"] = json!(signal.to_string());
     }
+    // A container's links are also its endpoint's: in a network of one's own the engine takes no notice
+    // of the others.
+    let links = fields["HostConfig"]["Links"].clone();
+    let endpoints = fields
+        .get_mut("NetworkingConfig")
+        .and_then(|config| config.get_mut("EndpointsConfig"))
+        .and_then(Value::as_object_mut);
+    for (_, endpoint) in endpoints.into_iter().flatten() {
+        if let Some(endpoint) = endpoint.as_object_mut()
+            && endpoint.get("Links") == Some(&links)
+        {
+            endpoint.remove("Links");
+        }
+    }
     if let Some(host) = fields.get_mut("HostConfig").and_then(Value::as_object_mut) {
         // The first network is the network mode, unless the map gives another.
         if host.get("NetworkMode").is_some_and(|mode| {

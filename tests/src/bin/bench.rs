@@ -3,7 +3,6 @@
 //! Figures of one run may be compared with each other, and with those of another run only as ratios.
 #![expect(clippy::print_stdout, reason = "this is a program for a terminal")]
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use dfab_runtime::{
     RuntimeOptions, TaskHost, TaskPlugin,
 };
 use dfab_ssh::{ResolveOptions, Session, resolve};
+use dfab_tests::planner::component;
 use dfab_tests::{Project, TestHost};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -256,6 +256,9 @@ fn startup(containers: usize) -> Request {
             exit_code: None,
             health: None,
             engine_id: None,
+            connected: Vec::new(),
+            differences: Vec::new(),
+            processes: None,
         },
         requires,
         requested: true,
@@ -272,6 +275,8 @@ fn startup(containers: usize) -> Request {
         networks: Vec::new(),
         prepares: Vec::new(),
         exec_commands: Vec::new(),
+        tied_to: Vec::new(),
+        volumes: Vec::new(),
     };
     let mut nodes = vec![node(
         NodeKind::Image,
@@ -322,17 +327,6 @@ fn whole_command(project: &Project) -> Result<()> {
     }
     ratio(show("docker version", times), ours);
     Ok(())
-}
-
-fn component(name: &str) -> Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    let target = program
-        .ancestors()
-        .nth(2)
-        .context("not in a target folder")?;
-    Ok(target
-        .join("plugins/wasm32-wasip2/release")
-        .join(format!("{name}.wasm")))
 }
 
 fn ssh(project: &Project, line: &str, stdin: Stdio) -> Result<()> {

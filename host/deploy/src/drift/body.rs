@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dfab_runtime::planning::{Difference, Remedy};
 use serde_json::{Map, Value, json};
 
-use super::fields::{self, CONFIG, Field, Mend, host_field, host_fields};
+use super::fields::{CONFIG, Field, Mend, host_field, host_fields};
 use super::form::{Form, is_empty, text_of};
 use super::{Scene, difference, entries, network};
 use crate::plan::{SPECIFICATION_LABEL, given_fields, is_own_label};
@@ -278,6 +278,8 @@ impl<'a> Comparison<'a> {
         for name in names {
             match name {
                 "NetworkMode" => {}
+                // In a network of the map's own they are the endpoint's, and not told here.
+                "Links" if self.is_in_own_network() => {}
                 "IpcMode" | "PidMode" => self.mode(name),
                 _ => self.host_config_field(name, host_field(name)),
             }
@@ -314,6 +316,11 @@ impl<'a> Comparison<'a> {
         };
         let field = format!("HostConfig.{name}");
         self.found.push(difference(&field, wanted, live, remedy));
+    }
+
+    fn is_in_own_network(&self) -> bool {
+        let mode = self.wanted["HostConfig"]["NetworkMode"].as_str();
+        mode.is_some_and(|mode| is_bridged(mode) && !matches!(mode, "" | "default" | "bridge"))
     }
 
     /// Without a limit of its own the swap may be as large as the memory once more.
@@ -407,12 +414,14 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The part of a body that can be applied to a container in place.
-pub(crate) fn update_body(body: &Value) -> Value {
-    let mut update: Map<String, Value> = fields::updatable()
-        .filter_map(|name| {
-            let value = body["HostConfig"].get(name)?;
-            Some((name.to_owned(), value.clone()))
+/// The part of a body that mends these differences in place.
+pub(crate) fn update_body(body: &Value, differences: &[Difference]) -> Value {
+    let mut update: Map<String, Value> = differences
+        .iter()
+        .filter(|difference| difference.remedy == Remedy::Update)
+        .filter_map(|difference| {
+            let name = difference.field.strip_prefix("HostConfig.")?;
+            Some((name.to_owned(), body["HostConfig"].get(name)?.clone()))
         })
         .collect();
     // The engine refuses more memory than the swap that is set allows.

@@ -21,13 +21,6 @@ pub(super) struct Field {
     pub(super) support: &'static str,
 }
 
-/// Names of the fields of `HostConfig` that can be changed in place.
-pub(crate) fn updatable() -> impl Iterator<Item = &'static str> {
-    HOST.iter()
-        .filter(|field| field.mend == Mend::Update)
-        .map(|field| field.name)
-}
-
 /// How a field of `HostConfig` is compared; one that is not listed as it is.
 pub(super) fn host_field(name: &str) -> &'static Field {
     const OTHER: Field = recreate("", Form::Plain);
@@ -82,9 +75,9 @@ const HOST: [Field; 51] = [
     recreate("BlkioDeviceWriteBps", Form::Records),
     recreate("BlkioDeviceWriteIOps", Form::Records),
     recreate("Ulimits", Form::Records),
-    recreate("Sysctls", Form::Plain),
-    recreate("Tmpfs", Form::Plain),
-    recreate("StorageOpt", Form::Plain),
+    recreate("Sysctls", Form::Texts),
+    recreate("Tmpfs", Form::Texts),
+    recreate("StorageOpt", Form::Texts),
     recreate("Init", Form::Plain),
     recreate("PidMode", Form::Plain),
     recreate("UTSMode", Form::Plain),

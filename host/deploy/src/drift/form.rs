@@ -1,5 +1,7 @@
 //! Forms in which values are compared: two that mean the same to the engine are equal in it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 /// How a field's value is brought into a form in which it can be compared.
@@ -7,6 +9,8 @@ use serde_json::{Map, Value, json};
 pub(super) enum Form {
     /// As it is; a number and its text are the same.
     Plain,
+    /// A mapping to texts, of which an empty one says something too.
+    Texts,
     /// A list whose order matters.
     Sequence,
     /// A list of texts whose order does not matter.
@@ -43,6 +47,13 @@ impl Form {
         };
         let value = match self {
             Self::Plain => plain(value),
+            Self::Texts => {
+                let fields = value.as_object().into_iter().flatten();
+                let texts: BTreeMap<_, _> = fields
+                    .map(|(name, value)| (name.clone(), json!(text_of(value))))
+                    .collect();
+                texts.into_iter().collect::<Map<_, _>>().into()
+            }
             Self::Sequence => json!(texts(value)),
             Self::Set => sorted(texts(value)),
             Self::Capabilities => sorted(texts(value).iter().map(|name| capability(name)).collect()),

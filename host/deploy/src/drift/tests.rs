@@ -1,0 +1,452 @@
+use std::collections::HashMap;
+
+use dfab_engine::{ContainerState, ObservedContainer};
+use serde_json::json;
+
+use super::*;
+
+/// An engine with an image, a network and a container, as it tells of them.
+struct Engine {
+    snapshot: Snapshot,
+    details: Details,
+}
+
+impl Engine {
+    fn new() -> Self {
+        let mut snapshot = Snapshot::default();
+        snapshot.images.insert("app:1".into(), "sha256:a".into());
+        snapshot.networks.insert("m.net".into(), "n1".into());
+        snapshot.networks.insert("bridge".into(), "n0".into());
+        let parent = ObservedContainer {
+            id: "c0ffee".into(),
+            state: ContainerState::Running,
+            exit_code: None,
+            health: None,
+            image: "app:1".into(),
+            image_id: "sha256:a".into(),
+            labels: Default::default(),
+        };
+        snapshot.containers.insert("m.parent".into(), parent);
+        let image = json!({ "Id": "sha256:a", "Config": {
+            "Env": ["PATH=/bin", "LANG=C"], "Cmd": ["serve"], "User": "app",
+            "Labels": { "vendor": "x" }, "Volumes": { "/data": {} }, "ExposedPorts": { "80/tcp": {} },
+            "Healthcheck": { "Test": ["CMD", "check"], "Interval": 5_000_000_000_i64 },
+        }});
+        Self {
+            snapshot,
+            details: Details {
+                images: HashMap::from([("sha256:a".to_owned(), image)]),
+                ..Details::default()
+            },
+        }
+    }
+
+    fn differences(&self, body: &Value, networks: &[(String, Value)], live: &Value) -> Vec<String> {
+        let wanted = Wanted {
+            body,
+            networks: Some(networks.to_vec()),
+        };
+        let scene = Scene {
+            snapshot: &self.snapshot,
+            details: &self.details,
+        };
+        let found = container(&wanted, live, scene);
+        found
+            .iter()
+            .map(|one| {
+                let remedy = match &one.remedy {
+                    Remedy::Recreate => "recreate".to_owned(),
+                    Remedy::Update => "update".to_owned(),
+                    Remedy::Connect(name) => format!("connect {name}"),
+                    Remedy::Disconnect(name) => format!("disconnect {name}"),
+                    Remedy::Reconnect(name) => format!("reconnect {name}"),
+                };
+                format!("{}: {remedy}", one.field)
+            })
+            .collect()
+    }
+}
+
+/// What the engine tells of a container made of `app:1` with nothing else, by dfab.
+fn live() -> Value {
+    json!({
+        "Id": "0123456789abcdef", "Image": "sha256:a",
+        "Config": {
+            "Image": "app:1", "Hostname": "0123456789ab", "User": "app", "Cmd": ["serve"],
+            "Env": ["PATH=/bin", "LANG=C"], "Entrypoint": null, "WorkingDir": "", "Tty": false,
+            "Labels": { "vendor": "x", "dfab.map": "m", "dfab.specification": "1 Image" },
+            "Volumes": { "/data": {} }, "ExposedPorts": { "80/tcp": {} },
+            "Healthcheck": { "Test": ["CMD", "check"], "Interval": 5_000_000_000_i64 },
+        },
+        "HostConfig": {
+            "NetworkMode": "bridge", "RestartPolicy": { "Name": "no", "MaximumRetryCount": 0 },
+            "Memory": 0, "MemorySwap": 0, "LogConfig": { "Type": "journald", "Config": {} },
+            "ShmSize": 67_108_864, "SecurityOpt": null, "Binds": null, "Links": null,
+            "PidsLimit": null, "IpcMode": "private", "CgroupnsMode": "private",
+        },
+        "NetworkSettings": { "Networks": { "bridge": { "NetworkID": "n0", "Aliases": null } } },
+        "Mounts": [],
+    })
+}
+
+fn with(mut value: Value, path: &str, new: Value) -> Value {
+    let mut place = &mut value;
+    for part in path.split('/') {
+        place = &mut place[part];
+    }
+    *place = new;
+    value
+}
+
+fn plain() -> Value {
+    json!({ "Image": "app:1" })
+}
+
+#[test]
+fn what_the_image_and_the_engine_fill_in_is_no_difference() {
+    let engine = Engine::new();
+    assert!(engine.differences(&plain(), &[], &live()).is_empty());
+    // Nor in a container that someone else made.
+    let foreign = with(
+        live(),
+        "Config/Labels",
+        json!({ "vendor": "x", "com.example": "1" }),
+    );
+    assert!(engine.differences(&plain(), &[], &foreign).is_empty());
+}
+
+#[test]
+fn every_field_of_a_container_is_compared() {
+    let engine = Engine::new();
+    // Body, the same as the engine tells it, something else, and what is to be done about that.
+    let fields = [
+        ("User", json!("5"), json!("6"), "recreate"),
+        ("WorkingDir", json!("/a"), json!("/b"), "recreate"),
+        ("Hostname", json!("a"), json!("b"), "recreate"),
+        ("Domainname", json!("a"), json!("b"), "recreate"),
+        ("StopSignal", json!("SIGQUIT"), json!("SIGINT"), "recreate"),
+        ("StopTimeout", json!(5), json!(6), "recreate"),
+        ("Tty", json!(true), json!(false), "recreate"),
+        ("Cmd", json!(["a", "b"]), json!(["a b"]), "recreate"),
+        (
+            "HostConfig/CapAdd",
+            json!(["NET_ADMIN"]),
+            json!(["CAP_SYS_TIME"]),
+            "recreate",
+        ),
+        ("HostConfig/CapDrop", json!(["ALL"]), json!([]), "recreate"),
+        (
+            "HostConfig/Dns",
+            json!(["10.0.0.1", "10.0.0.2"]),
+            json!(["10.0.0.2", "10.0.0.1"]),
+            "recreate",
+        ),
+        (
+            "HostConfig/ExtraHosts",
+            json!(["a:1.2.3.4"]),
+            json!(null),
+            "recreate",
+        ),
+        (
+            "HostConfig/Devices",
+            json!([{ "PathOnHost": "/dev/a" }]),
+            json!([]),
+            "recreate",
+        ),
+        (
+            "HostConfig/Ulimits",
+            json!([{ "Name": "nofile", "Soft": 1, "Hard": 2 }]),
+            json!([{ "Name": "nofile", "Soft": 1, "Hard": 3 }]),
+            "recreate",
+        ),
+        (
+            "HostConfig/LogConfig",
+            json!({ "Type": "syslog", "Config": { "tag": "x" } }),
+            json!({ "Type": "syslog", "Config": {} }),
+            "recreate",
+        ),
+        (
+            "HostConfig/Mounts",
+            json!([{ "Type": "tmpfs", "Target": "/t" }]),
+            json!([]),
+            "recreate",
+        ),
+        (
+            "HostConfig/Binds",
+            json!(["/a:/b:ro"]),
+            json!(["/a:/b"]),
+            "recreate",
+        ),
+        (
+            "HostConfig/PortBindings",
+            json!({ "80/tcp": [{ "HostPort": "1" }] }),
+            json!({ "80/tcp": [{ "HostPort": "2" }] }),
+            "recreate",
+        ),
+        (
+            "HostConfig/Privileged",
+            json!(true),
+            json!(false),
+            "recreate",
+        ),
+        (
+            "HostConfig/Sysctls",
+            json!({ "a": "1" }),
+            json!({ "a": "2" }),
+            "recreate",
+        ),
+        (
+            "HostConfig/Tmpfs",
+            json!({ "/t": "" }),
+            json!({ "/u": "" }),
+            "recreate",
+        ),
+        (
+            "HostConfig/SecurityOpt",
+            json!(["no-new-privileges"]),
+            json!(["label=disable"]),
+            "recreate",
+        ),
+        ("HostConfig/PidMode", json!("host"), json!(""), "recreate"),
+        (
+            "HostConfig/AFieldOfTomorrow",
+            json!("a"),
+            json!("b"),
+            "recreate",
+        ),
+        ("HostConfig/Memory", json!(1024), json!(2048), "update"),
+        ("HostConfig/CpuShares", json!(5), json!(0), "update"),
+        ("HostConfig/PidsLimit", json!(5), json!(6), "update"),
+        (
+            "HostConfig/RestartPolicy",
+            json!({ "Name": "always" }),
+            json!({ "Name": "no" }),
+            "update",
+        ),
+    ];
+    for (path, wanted, other, remedy) in fields {
+        let (field, body, here) = match path.strip_prefix("HostConfig/") {
+            Some(name) => (
+                format!("HostConfig.{name}"),
+                json!({ "Image": "app:1", "HostConfig": { name: wanted } }),
+                path.to_owned(),
+            ),
+            None => (
+                path.to_owned(),
+                json!({ "Image": "app:1", path: wanted }),
+                format!("Config/{path}"),
+            ),
+        };
+        let same = with(live(), &here, wanted.clone());
+        assert!(engine.differences(&body, &[], &same).is_empty(), "{path}");
+        let differs = with(live(), &here, other);
+        let found = engine.differences(&body, &[], &differs);
+        assert_eq!(found, [format!("{field}: {remedy}")], "{path}");
+        // What dfab gave and the map no longer has is found too, and in place nothing is taken away.
+        let label = format!("1 Image {field}");
+        let taken_out = with(same, "Config/Labels/dfab.specification", json!(label));
+        let found = engine.differences(&plain(), &[], &taken_out);
+        assert_eq!(found, [format!("{field}: recreate")], "{path} taken out");
+    }
+}
+
+#[test]
+fn environment_and_labels_are_compared_by_name_and_tell_no_values() {
+    let engine = Engine::new();
+    let body = json!({ "Image": "app:1", "Env": ["A=1", "LANG=de"], "Labels": { "a": "1" } });
+    let same = with(live(), "Config/Env", json!(["PATH=/bin", "LANG=de", "A=1"]));
+    let same = with(same, "Config/Labels/a", json!("1"));
+    assert!(engine.differences(&body, &[], &same).is_empty());
+    let found = engine.differences(&body, &[], &live());
+    assert_eq!(
+        found,
+        [
+            "Env.A: recreate",
+            "Env.LANG: recreate",
+            "Labels.a: recreate"
+        ]
+    );
+    // Removed from the map (the original never saw that).
+    let found = engine.differences(&plain(), &[], &same);
+    assert_eq!(
+        found,
+        [
+            "Env.LANG: recreate",
+            "Env.A: recreate",
+            "Labels.a: recreate"
+        ]
+    );
+    let wanted = Wanted {
+        body: &json!({ "Image": "app:1", "Env": ["PASSWORD=secret"] }),
+        networks: None,
+    };
+    let scene = Scene {
+        snapshot: &engine.snapshot,
+        details: &engine.details,
+    };
+    let told = format!("{:?}", container(&wanted, &live(), scene));
+    assert!(
+        told.contains("Env.PASSWORD") && !told.contains("secret"),
+        "{told}"
+    );
+}
+
+#[test]
+fn ipv6_bindings_and_numbers_are_equal_however_they_are_written() {
+    let engine = Engine::new();
+    // B-19, B-20
+    let body = json!({ "Image": "app:1", "Env": ["N=5"], "HostConfig": { "PortBindings": {
+        "80/tcp": [{ "HostIp": "fe80::1", "HostPort": 8443 }, { "HostPort": "80" }],
+    }}});
+    let same = with(live(), "Config/Env", json!(["PATH=/bin", "LANG=C", "N=5"]));
+    let same = with(
+        same,
+        "HostConfig/PortBindings",
+        json!({ "80/tcp": [
+            { "HostIp": "0.0.0.0", "HostPort": "80" },
+            { "HostIp": "fe80:0:0:0:0:0:0:1", "HostPort": "8443" },
+        ]}),
+    );
+    assert!(engine.differences(&body, &[], &same).is_empty());
+}
+
+#[test]
+fn an_image_is_known_by_its_id() {
+    let mut engine = Engine::new();
+    engine
+        .snapshot
+        .images
+        .insert("app:1".into(), "sha256:b".into());
+    assert_eq!(
+        engine.differences(&plain(), &[], &live()),
+        ["Image: recreate"]
+    );
+    // Where the engine has no such image, by its name.
+    let other = json!({ "Image": "app:2" });
+    assert_eq!(
+        engine.differences(&other, &[], &live()),
+        ["Image: recreate"]
+    );
+    engine.snapshot.images.clear();
+    assert!(engine.differences(&plain(), &[], &live()).is_empty());
+}
+
+#[test]
+fn connections_are_mended_one_by_one() {
+    let engine = Engine::new();
+    let body = json!({ "Image": "app:1", "HostConfig": { "NetworkMode": "m.net" } });
+    let net = |endpoint: Value| vec![("m.net".to_owned(), endpoint)];
+    let connected = |endpoint: Value| {
+        let live = with(live(), "HostConfig/NetworkMode", json!("m.net"));
+        with(
+            live,
+            "NetworkSettings/Networks",
+            json!({ "m.net": endpoint }),
+        )
+    };
+    // Null aliases (B-22) and another spelling of an address.
+    let here = connected(
+        json!({ "NetworkID": "n1", "Aliases": null, "IPAMConfig": { "IPv6Address": "fd00::1" } }),
+    );
+    let address = json!({ "IPAMConfig": { "IPv6Address": "fd00:0::1" } });
+    assert!(engine.differences(&body, &net(address), &here).is_empty());
+    assert!(engine.differences(&body, &net(json!({})), &here).is_empty());
+    let reconnect = ["Networks.m.net.Aliases: reconnect m.net"];
+    assert_eq!(
+        engine.differences(&body, &net(json!({ "Aliases": ["a"] })), &here),
+        reconnect
+    );
+    let links = json!({ "Links": ["m.db:db"] });
+    let reconnect = ["Networks.m.net.Links: reconnect m.net"];
+    assert_eq!(engine.differences(&body, &net(links), &here), reconnect);
+    // Another network of the same name; one that is missing; one that is too many.
+    let gone = connected(json!({ "NetworkID": "n9" }));
+    assert_eq!(
+        engine.differences(&body, &net(json!({})), &gone),
+        ["Networks.m.net: reconnect m.net"]
+    );
+    assert_eq!(
+        engine.differences(&body, &net(json!({})), &live()),
+        [
+            "Networks.m.net: connect m.net",
+            "Networks.bridge: disconnect bridge"
+        ]
+    );
+}
+
+#[test]
+fn a_network_of_another_container_is_known_by_its_id() {
+    let engine = Engine::new();
+    let body = json!({ "Image": "app:1", "HostConfig": { "NetworkMode": "container:m.parent" } });
+    let same = with(live(), "HostConfig/NetworkMode", json!("container:c0ffee"));
+    let same = with(same, "Config/Hostname", json!("m-parent"));
+    assert!(engine.differences(&body, &[], &same).is_empty());
+    let old = with(same, "HostConfig/NetworkMode", json!("container:decaf"));
+    assert_eq!(
+        engine.differences(&body, &[], &old),
+        ["HostConfig.NetworkMode: recreate"]
+    );
+}
+
+#[test]
+fn volumes_of_another_container_must_be_those_that_it_has_now() {
+    // B-21
+    let mut engine = Engine::new();
+    let mount = |name: &str| json!([{ "Type": "volume", "Name": name, "Destination": "/srv" }]);
+    let parent = json!({ "Mounts": mount("new") });
+    engine.details.containers.insert("m.parent".into(), parent);
+    let body = json!({ "Image": "app:1", "HostConfig": { "VolumesFrom": ["m.parent:ro"] } });
+    let live = with(live(), "HostConfig/VolumesFrom", json!(["m.parent:ro"]));
+    let same = with(live.clone(), "Mounts", mount("new"));
+    assert!(engine.differences(&body, &[], &same).is_empty());
+    let old = with(live, "Mounts", mount("old"));
+    assert_eq!(
+        engine.differences(&body, &[], &old),
+        ["Mounts./srv: recreate"]
+    );
+}
+
+#[test]
+fn limits_that_the_engine_cannot_keep_are_not_compared() {
+    let mut engine = Engine::new();
+    let body = json!({ "Image": "app:1", "HostConfig": { "Memory": 1024, "MemorySwap": 4096 } });
+    let here = with(live(), "HostConfig/Memory", json!(1024));
+    assert_eq!(
+        engine.differences(&body, &[], &here),
+        ["HostConfig.MemorySwap: update"]
+    );
+    engine.details.engine = json!({ "SwapLimit": false });
+    assert!(engine.differences(&body, &[], &here).is_empty());
+    // Twice the memory is what the engine gives without a limit for the swap.
+    let foreign = with(live(), "Config/Labels", json!({ "vendor": "x" }));
+    let foreign = with(foreign, "HostConfig/Memory", json!(1024));
+    let foreign = with(foreign, "HostConfig/MemorySwap", json!(2048));
+    let body = json!({ "Image": "app:1", "HostConfig": { "Memory": 1024 } });
+    assert!(engine.differences(&body, &[], &foreign).is_empty());
+}
+
+#[test]
+fn networks_and_volumes_are_compared_by_what_the_map_says() {
+    let wanted = json!({ "Driver": "bridge", "Internal": true, "Options": { "mtu": "1400" } });
+    let live =
+        json!({ "Driver": "bridge", "Internal": true, "Options": { "mtu": "1400", "x": "y" } });
+    assert!(network(&wanted, &live).is_empty());
+    let other = json!({ "Driver": "overlay", "Internal": false, "Options": {} });
+    let fields: Vec<_> = network(&wanted, &other)
+        .into_iter()
+        .map(|one| one.field)
+        .collect();
+    assert_eq!(fields, ["Driver", "Internal", "Options.mtu"]);
+    // B-10
+    let wanted = json!({ "Name": "v", "DriverOpts": { "type": "nfs" } });
+    let live = json!({ "Driver": "local", "Options": { "type": "nfs" } });
+    assert!(volume(&wanted, &live).is_empty());
+    assert_eq!(volume(&json!({ "Name": "v" }), &live)[0].field, "Options");
+    assert!(
+        volume(
+            &json!({ "Name": "v" }),
+            &json!({ "Driver": "local", "Options": null })
+        )
+        .is_empty()
+    );
+}

@@ -9,7 +9,7 @@ use dfab_deploy::host::Host;
 use dfab_deploy::plan::{Plan, PlanError};
 use dfab_deploy::request::request;
 use dfab_deploy::survey::{Survey, SurveyError};
-use dfab_maps::{Item, ResolvedMap, Selected, Walk};
+use dfab_maps::{Selected, Walk};
 use dfab_runtime::planning::{ActionInfo, Walk as ActionWalk};
 use dfab_runtime::{CallError, PluginError, PolicyPlugin};
 use futures_util::stream::{self, StreamExt as _};
@@ -75,9 +75,8 @@ impl Prepared {
                 .filter(|selection| is_on(selection.clients(), host.name()))
                 .cloned()
                 .collect();
-            let is_here = |map: &ResolvedMap, item: &Item| is_on(map.clients_of(item), host.name());
             let items = maps
-                .walk_where(&here, walk, &is_here)
+                .walk(&here, walk)
                 .map_err(|error| Failure::usage(error.to_string()))?;
             walks.push(items);
         }

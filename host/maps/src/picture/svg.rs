@@ -53,14 +53,19 @@ const STYLE: &str = "\
 /// The picture as a document of its own.
 pub(super) fn svg(groups: &[Group]) -> String {
     let mut body = String::new();
-    let mut width = 0.0_f64;
+    let laid: Vec<Layout> = groups.iter().map(laid_out).collect();
+    let titles = groups
+        .iter()
+        .map(|group| text_width(&shortened(&group.name)));
+    let inner = laid
+        .iter()
+        .map(|laid| laid.width)
+        .chain(titles)
+        .fold(0.0, f64::max);
+    let mut width = inner + 2.0 * (MARGIN + PADDING);
     let mut y = MARGIN;
-    for group in groups {
-        let laid = laid_out(group);
-        let title = text_width(&shortened(&group.name));
-        let inner = laid.width.max(title);
-        write_group(&mut body, group, &laid, inner, y);
-        width = width.max(inner + 2.0 * (MARGIN + PADDING));
+    for (group, laid) in groups.iter().zip(&laid) {
+        write_group(&mut body, group, laid, inner, y);
         y += TITLE_HEIGHT + laid.height + 2.0 * PADDING + MARGIN;
     }
     let legend = write_legend(&mut body, groups, y);
@@ -90,7 +95,7 @@ pub(super) fn laid_out(group: &Group) -> Layout {
         })
         .collect();
     let mut ends = vec![(0_u32, 0_u32); group.nodes.len()];
-    for edge in group.edges.iter() {
+    for edge in &group.edges {
         if let Some(end) = ends.get_mut(edge.from) {
             end.0 += 1;
         }

@@ -1,4 +1,7 @@
-use dfab_sdk::policy::{ExecCommand, Observation};
+use dfab_sdk::policy::{
+    ContainerDetails, Difference, ExecCommand, Life, NodeKind, Observation, Operation, Process,
+    Remedy, StopOptions,
+};
 
 use super::*;
 
@@ -13,6 +16,8 @@ fn node(kind: NodeKind, name: &str, life: Life, requires: &[u32]) -> Node {
         networks: Vec::new(),
         prepares: Vec::new(),
         exec_commands: Vec::new(),
+        tied_to: Vec::new(),
+        volumes: Vec::new(),
     });
     Node {
         kind,
@@ -26,6 +31,9 @@ fn node(kind: NodeKind, name: &str, life: Life, requires: &[u32]) -> Node {
             exit_code: None,
             health: None,
             engine_id: None,
+            connected: Vec::new(),
+            differences: Vec::new(),
+            processes: None,
         },
         requires: requires.to_vec(),
         requested: name == "web",
@@ -78,6 +86,13 @@ fn shown(step: &Step, request: &Request) -> String {
         Operation::Exec(command) => format!("exec {}", command.argv.join(" ")),
         Operation::Delay(milliseconds) => format!("delay {milliseconds}"),
         Operation::Signal(signal) => format!("signal {signal}"),
+        Operation::Update => "update".to_owned(),
+        Operation::Disconnect(network) => format!("disconnect {network}"),
+        Operation::Run(run) => {
+            let words = [run.entrypoint.clone(), run.command.clone()];
+            let words: Vec<_> = words.into_iter().flatten().flatten().collect();
+            format!("run {}", words.join(" "))
+        }
     };
     format!(
         "{} {what} after {:?}",
@@ -177,7 +192,7 @@ fn shutdown_takes_down_what_needs_it_first() {
     assert_eq!(
         planned(
             "shutdown",
-            &[("attached", "true")],
+            &[("remove-attached", "true")],
             nodes(Life::Exited, Life::Absent)
         ),
         [
@@ -213,7 +228,7 @@ fn remove_refuses_what_runs() {
 fn persistent_containers_can_be_kept() {
     let mut nodes = vec![node(NodeKind::Container, "web", Life::Running, &[])];
     nodes[0].container.as_mut().unwrap().persistent = true;
-    assert!(planned("shutdown", &[("keep-persistent", "true")], nodes.clone()).is_empty());
+    assert!(planned("shutdown", &[("no-persistent", "true")], nodes.clone()).is_empty());
     assert_eq!(planned("shutdown", &[], nodes).len(), 2);
 }
 
@@ -221,12 +236,12 @@ fn persistent_containers_can_be_kept() {
 fn the_volumes_of_a_kept_container_are_kept() {
     let mut nodes = nodes(Life::Exited, Life::Exited);
     nodes[2].container.as_mut().unwrap().persistent = true;
-    let attached = ("attached", "true");
+    let attached = ("remove-attached", "true");
     for action in ["remove", "shutdown"] {
         assert_eq!(
             planned(
                 action,
-                &[attached, ("keep-persistent", "true")],
+                &[attached, ("no-persistent", "true")],
                 nodes.clone()
             ),
             ["web remove force=false after []"]
@@ -272,4 +287,286 @@ fn create_and_start_are_the_two_halves_of_startup() {
         ["db start after []", "web start after [0]"]
     );
     assert!(planned("start", &[], nodes(Life::Absent, Life::Absent)).is_empty());
+}
+
+fn with_difference(mut node: Node, field: &str, remedy: Remedy) -> Node {
+    node.observed.differences.push(Difference {
+        field: field.to_owned(),
+        wanted: "new".to_owned(),
+        found: "old".to_owned(),
+        remedy,
+    });
+    node
+}
+
+/// What is planned, without the order.
+fn steps(action: &str, options: &[(&str, &str)], nodes: Vec<Node>) -> Vec<String> {
+    let steps = planned(action, options, nodes).into_iter();
+    steps
+        .map(|step| step.split(" after ").next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn an_update_of_what_is_as_wanted_does_nothing() {
+    assert!(planned("update", &[], nodes(Life::Running, Life::Running)).is_empty());
+}
+
+#[test]
+fn an_update_starts_what_does_not_run_unless_it_is_persistent() {
+    assert_eq!(
+        steps("update", &[], nodes(Life::Exited, Life::Created)),
+        ["db start", "web start"]
+    );
+    let mut kept = nodes(Life::Exited, Life::Running);
+    kept[2].container.as_mut().unwrap().persistent = true;
+    assert!(steps("update", &[], kept).is_empty());
+}
+
+#[test]
+fn what_differs_is_made_anew_and_what_is_tied_to_it() {
+    let mut all = nodes(Life::Running, Life::Running);
+    all[2] = with_difference(all[2].clone(), "Env.A", Remedy::Recreate);
+    let anew = [
+        "db stop 5",
+        "db remove force=false",
+        "db create",
+        "db start",
+    ];
+    assert_eq!(steps("update", &[], all.clone()), anew);
+    all[3].container.as_mut().unwrap().tied_to = vec![2];
+    let both = steps("update", &[], all);
+    assert_eq!(both[..4], anew);
+    assert_eq!(
+        both[4..],
+        [
+            "web stop 5",
+            "web remove force=false",
+            "web create",
+            "web start"
+        ]
+    );
+}
+
+#[test]
+fn a_persistent_container_keeps_its_image_unless_asked() {
+    let mut all = nodes(Life::Running, Life::Running);
+    all[2] = with_difference(all[2].clone(), "Image", Remedy::Recreate);
+    all[2].container.as_mut().unwrap().persistent = true;
+    assert!(steps("update", &[], all.clone()).is_empty());
+    assert_eq!(
+        steps("update", &[("update-persistent", "true")], all).len(),
+        4
+    );
+}
+
+#[test]
+fn limits_are_mended_in_place_and_networks_too() {
+    let mut all = nodes(Life::Running, Life::Running);
+    all[2] = with_difference(all[2].clone(), "HostConfig.Memory", Remedy::Update);
+    all[2] = with_difference(
+        all[2].clone(),
+        "Networks.a",
+        Remedy::Connect("a".to_owned()),
+    );
+    all[2] = with_difference(
+        all[2].clone(),
+        "Networks.b",
+        Remedy::Reconnect("b".to_owned()),
+    );
+    all[2] = with_difference(
+        all[2].clone(),
+        "Networks.c",
+        Remedy::Disconnect("c".to_owned()),
+    );
+    assert_eq!(
+        steps("update", &[], all),
+        [
+            "db connect a",
+            "db disconnect b",
+            "db connect b",
+            "db disconnect c",
+            "db update"
+        ]
+    );
+    let mut all = nodes(Life::Running, Life::Running);
+    all[2] = with_difference(all[2].clone(), "HostConfig.Memory", Remedy::Recreate);
+    assert_eq!(steps("update", &[], all.clone()).len(), 4);
+    assert!(steps("update", &[("skip-limit-reset", "true")], all).is_empty());
+}
+
+#[test]
+fn a_volume_is_not_emptied_by_the_way() {
+    let mut all = nodes(Life::Running, Life::Running);
+    all[1] = with_difference(all[1].clone(), "Driver", Remedy::Recreate);
+    all[2].container.as_mut().unwrap().volumes = vec![1];
+    all[3].container.as_mut().unwrap().volumes = vec![1];
+    assert_eq!(
+        steps("update", &[("recreate-volumes", "true")], all),
+        [
+            "web stop 5",
+            "web remove force=false",
+            "db stop 5",
+            "db remove force=false",
+            "data remove force=false",
+            "data create",
+            "db create",
+            "db start",
+            "web create",
+            "web start"
+        ]
+    );
+}
+
+#[test]
+fn a_network_made_anew_gets_its_containers_back() {
+    let mut all = nodes(Life::Running, Life::Running);
+    all[1].kind = NodeKind::Network;
+    all[1].observed.connected = vec!["db".to_owned()];
+    all[1] = with_difference(all[1].clone(), "Internal", Remedy::Recreate);
+    assert_eq!(
+        steps("update", &[], all.clone()),
+        [
+            "db disconnect data",
+            "data remove force=false",
+            "data create",
+            "db connect data"
+        ]
+    );
+    all[1].observed.connected.push("stranger".to_owned());
+    let request = Request {
+        action: "update".to_owned(),
+        options: Vec::new(),
+        nodes: all,
+    };
+    let error = plan(&request).unwrap_err();
+    assert!(
+        matches!(&error, Error::Conflict(text) if text.contains("stranger")),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn commands_that_do_not_run_are_run_again_but_for_initial_ones() {
+    let mut all = nodes(Life::Running, Life::Running);
+    let command = |line: &str, initial| ExecCommand {
+        argv: line.split(' ').map(str::to_owned).collect(),
+        user: None,
+        initial,
+    };
+    let container = all[2].container.as_mut().unwrap();
+    container.exec_commands = vec![
+        command("serve a", false),
+        command("serve b", false),
+        command("init", true),
+    ];
+    // Where it is not known what runs, nothing is run a second time.
+    assert!(steps("update", &[], all.clone()).is_empty());
+    let process = |command: &str| Process {
+        user: "root".to_owned(),
+        command: command.to_owned(),
+    };
+    all[2].observed.processes = Some(vec![process("serve a"), process("nice serve b")]);
+    assert_eq!(steps("update", &[], all.clone()), ["db exec serve b"]);
+    for how in ["partial", "none"] {
+        assert!(steps("update", &[("check-exec-commands", how)], all.clone()).is_empty());
+    }
+    assert_eq!(
+        steps("exec-all", &[], all.clone()),
+        ["db exec serve a", "db exec serve b"]
+    );
+    // All are run after a new start.
+    all[2] = with_difference(all[2].clone(), "Env.A", Remedy::Recreate);
+    assert_eq!(
+        steps("update", &[], all)[4..],
+        ["db exec serve a", "db exec serve b", "db exec init"]
+    );
+}
+
+#[test]
+fn with_pull_a_container_is_made_anew_only_for_another_image() {
+    let request = Request {
+        action: "update".to_owned(),
+        options: vec![("pull".to_owned(), "true".to_owned())],
+        nodes: nodes(Life::Running, Life::Running),
+    };
+    let steps = plan(&request).unwrap();
+    assert!(matches!(steps[0].operation, Operation::PullImage));
+    assert!(steps[0].if_changed.is_empty());
+    assert!(steps[1..].iter().all(|step| step.if_changed == [0]));
+    assert_eq!(steps.len(), 9);
+}
+
+#[test]
+fn what_is_forced_is_made_anew() {
+    let all = || nodes(Life::Running, Life::Running);
+    assert_eq!(
+        steps("update", &[("force-update", "true")], all()),
+        [
+            "web stop 5",
+            "web remove force=false",
+            "web create",
+            "web start"
+        ]
+    );
+    assert_eq!(steps("update", &[("force", "m.db")], all())[0], "db stop 5");
+    let mut ended = all();
+    ended[2].observed.life = Life::Exited;
+    ended[2].observed.exit_code = Some(127);
+    assert_eq!(
+        steps("update", &[("nonrecoverable-exit-code", "127")], ended),
+        ["db remove force=false", "db create", "db start"]
+    );
+}
+
+#[test]
+fn a_script_has_a_container_of_its_own() {
+    let script = [
+        ("script", "jobs/clean.sh"),
+        ("command-format", "-x {script_path} '{{}}'"),
+    ];
+    assert_eq!(
+        steps("script", &script, nodes(Life::Exited, Life::Absent)),
+        ["db start", "web run -x /tmp/script_run/clean.sh {}"]
+    );
+    let request = |options: &[(&str, &str)], web| Request {
+        action: "script".to_owned(),
+        options: options
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        nodes: nodes(Life::Running, web),
+    };
+    let error = plan(&request(&script, Life::Exited)).unwrap_err();
+    assert!(matches!(error, Error::Conflict(_)), "{error:?}");
+    let forced = [script[0], ("remove-existing-before", "true")];
+    assert_eq!(
+        steps("script", &forced, nodes(Life::Running, Life::Running)),
+        [
+            "web stop 5",
+            "web remove force=false",
+            "web run /tmp/script_run/clean.sh"
+        ]
+    );
+    for wrong in [
+        [("script", "a.sh"), ("upload-dir", "jobs")],
+        [("script", "a.sh"), ("command-format", "{path}")],
+        [("script", "a.sh"), ("container-script-dir", "tmp")],
+        [("script", "a.sh"), ("tail", "few")],
+    ] {
+        assert!(plan(&request(&wrong, Life::Absent)).is_err(), "{wrong:?}");
+    }
+    let whole = [("script", "jobs/x/a.sh"), ("upload-dir", "jobs/")];
+    assert_eq!(
+        steps("script", &whole, nodes(Life::Running, Life::Absent)),
+        ["web run /tmp/script_run/x/a.sh"]
+    );
+    assert_eq!(
+        steps(
+            "single-cmd",
+            &[("command", "ls -l")],
+            nodes(Life::Running, Life::Absent)
+        ),
+        ["web run /bin/sh -c ls -l"]
+    );
 }

@@ -1,0 +1,280 @@
+use jsonschema::Validator;
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::diagnostic::Report;
+use crate::load_map;
+use crate::options::{apply_create_options, apply_host_config};
+use crate::tree;
+
+struct Nothing;
+
+impl crate::Settings for Nothing {
+    fn setting(&self, name: &str) -> Option<Json> {
+        Some(json!(name))
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn parsed(text: &str) -> Json {
+    let mut report = Report::new("m.yaml");
+    let node = tree::read(text, &Nothing, &mut report);
+    node.unwrap_or_else(|| panic!("{report:?}")).json()
+}
+
+fn validator(schema: &Json) -> Validator {
+    let schema = jsonschema::draft202012::new(schema);
+    schema.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Where a text does not keep to the schema.
+fn mistakes(validator: &Validator, text: &str) -> Vec<String> {
+    let document = parsed(text);
+    validator
+        .iter_errors(&document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
+}
+
+fn examples(wanted: fn(&str) -> bool) -> Vec<(String, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/conformance/maps");
+    let mut found: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .filter(|(name, _)| wanted(name))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn the_schemas_are_schemas() {
+    for schema in [map_schema(), client_schema()] {
+        jsonschema::draft202012::meta::validate(&schema).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+fn maps_of_the_predecessor_keep_to_the_schema() {
+    let validator = validator(&map_schema());
+    let maps = examples(|name| !name.contains("clients"));
+    assert!(maps.len() > 10);
+    for (name, text) in maps {
+        assert_eq!(mistakes(&validator, &text), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn client_files_of_the_predecessor_keep_to_the_schema() {
+    let validator = validator(&client_schema());
+    let clients = examples(|name| name.contains("clients"));
+    assert!(clients.len() > 1);
+    for (name, text) in clients {
+        assert_eq!(mistakes(&validator, &text), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// Every form of every record, each of which the reader takes as well.
+#[test]
+fn every_form_of_a_record_keeps_to_the_schema() {
+    let validator = validator(&map_schema());
+    for text in [
+        "a: null",
+        "a: {binds: {/c: /h, /d: [/h, ro], v: ro, w: null, /e: {i: /h}}}",
+        "a: {binds: [v, [v, ro], [/c, h], [/c, h, true], [/c, [h, rw]], v: ro, /c: [h, ro]]}",
+        "a: {binds: [{name: v}, {name: v, readonly: yes}, {path: /c, host_path: h, readonly: no}]}",
+        "a: {attaches: v}",
+        "a: {attaches: [v, [v, /p], {v: /p}, {name: v, path: /p}]}",
+        "a: {attaches: {v: /p, w: null}}",
+        "a: {uses: [v, [v, ro], [v, /p], [v, /p, rw], [v, [/p, ro]], {v: ro}, {v: [/p, ro]}, {name: v, path: /p}]}",
+        "a: {uses: {v: ro, w: /p}}",
+        "a: {links: [c, [c, d], {container: c, alias: d}, {c: d}]}",
+        "a: {links: {c: d, e: null}}",
+        "a: {exposes: [80, '53/udp', [80, 8080], [80, null], [80, 8080, i], [80, [8080, i]], [80, 8080, i, true]]}",
+        "a: {exposes: [[80, {host_port: 80, interface: i}], {exposed_port: 80, host_port: 80}]}",
+        "a: {exposes: {80: 80, 81: null, 82: [82, i], 83: {host_port: 83, ipv6: true}}}",
+        "a: {networks: [n, [n, x], [n, [x, y]], [n, x, [c], 10.0.0.1], {n: null}, {n: x}, {n: {aliases: x}}]}",
+        "a: {networks: {n: [x, y], m: null, o: {links: {c: d}, ipv4_address: 10.0.0.1}}}",
+        "a: {networks: [{network_name: n, aliases: [x]}]}",
+        "a: {exec_commands: [ls, [ls, root], [[ls, -l], root, initial], {cmd: ls, policy: restart}]}",
+        "a: {healthcheck: curl}\nb: {healthcheck: [[CMD, curl], 10s, 3s, 3]}\nc: {healthcheck: {test: NONE}}",
+        "a: {network_mode: b.i}\nb: {network_mode: [a, i]}\nc: {network_mode: null}",
+        "a: {user: 0}\nb: {user: [a, b]}\nc: {user: 'a:b'}",
+        "a: {stop_timeout: !env seconds, persistent: !env flag}",
+        "a: {create_options: {environment: [A=b], command: ls, mem_limit: 5m}}",
+        "a: {start_options: {dns: 10.0.0.1}, network: host, x-mine: {a: b}}",
+        "volumes: {a: /b, c: {default_path: /d, driver: nfs, user: [1, 2]}, e: null}\nnetworks: {n: null}",
+        "host: {root: /srv, a: b, c: {i: d}}\ngroups: {g: [a, b.c]}\nx-any: [1]\nclients: c",
+    ] {
+        assert_eq!(mistakes(&validator, text), Vec::<String>::new(), "{text}");
+    }
+}
+
+/// Whatever the predecessor's own inputs are to the reader, they are to editors.
+#[test]
+fn inputs_of_the_predecessor_are_right_or_wrong_as_they_are_to_the_reader() {
+    // What is wrong with these only the reader finds out.
+    let out_of_reach = [
+        ("binds", "[{a: x}]"),
+        ("binds", "{name: a, readonly: true}"),
+        ("binds", "[[a, \"true\"]]"),
+        ("exposes", "[80, 8080, private]"),
+        ("healthcheck", "[curl, x]"),
+    ];
+    let validator = validator(&map_schema());
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/conformance/inputs.jsonl"
+    );
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut seen = 0;
+    for line in text.lines() {
+        let row: Json = serde_json::from_str(line).unwrap();
+        let (kind, yaml) = (row["type"].as_str().unwrap(), row["yaml"].as_str().unwrap());
+        let key = match kind {
+            // These stand on the command line, not in maps.
+            "config_ids" => continue,
+            "list" => "shares",
+            other => other,
+        };
+        let result = if row["deviation"].is_null() {
+            &row["value"]
+        } else {
+            &row["dfab"]
+        };
+        let found = mistakes(&validator, &format!("a:\n  {key}: {yaml}\n"));
+        let is_refused = result.is_null() && !out_of_reach.contains(&(kind, yaml));
+        assert_eq!(!found.is_empty(), is_refused, "{kind}: {yaml}: {found:?}");
+        seen += 1;
+    }
+    assert!(seen > 130);
+}
+
+#[test]
+fn wrong_keys_and_forms_are_refused() {
+    let validator = validator(&map_schema());
+    for text in [
+        "volume: /x",
+        "a: [80]",
+        "a: {expose: [80]}",
+        "a: {exposes: 80}",
+        "a: {exposes: [[80, 8080, i, true, 5]]}",
+        "a: {exposes: [{exposed_port: 80, hostport: 80}]}",
+        "a: {binds: [{name: v, read_only: true}]}",
+        "a: {binds: [[/c, h, ro, 5]]}",
+        "a: {exposes: ['80:8080']}",
+        "a: {networks: [[n, {alias: x}]]}",
+        "a: {exec_commands: [[ls, root, always]]}",
+        "a: {healthcheck: {tset: curl}}",
+        "a: {image: [x]}",
+        "a: {host_config: {memory_limit: 5m}}",
+        "a: {host_config: {command: ls}}",
+        "a: {create_options: {enviroment: {}}}",
+        "volumes: {v: {path: /x}}",
+        "networks: {n: {drivr: bridge}}",
+        "containers: {a: {imag: x}}",
+        "groups: [a]",
+    ] {
+        assert!(!mistakes(&validator, text).is_empty(), "{text}");
+    }
+    let validator = self::validator(&client_schema());
+    for text in [
+        "[a]",
+        "a: web1",
+        "a: {port: 70000}",
+        "a: {interfaces: [x]}",
+        "a: {host: [x]}",
+    ] {
+        assert!(!mistakes(&validator, text).is_empty(), "{text}");
+    }
+}
+
+/// So that a key that the reader learns is not forgotten here, and none is told of that it refuses.
+#[test]
+fn container_keys_are_those_of_the_reader() {
+    let schema = map_schema();
+    let keys = schema["$defs"]["container"]["anyOf"][1]["properties"]
+        .as_object()
+        .unwrap();
+    let refused = load_map("a: {wrong: 1}", "m.yaml", "m", &Nothing).unwrap_err();
+    let help = refused.0[0].help.clone().unwrap();
+    let mut known: Vec<&str> = help.trim_start_matches("there is: ").split(", ").collect();
+    let mut told: Vec<&str> = keys.keys().map(String::as_str).collect();
+    known.sort_unstable();
+    told.sort_unstable();
+    assert_eq!(told, known);
+}
+
+#[test]
+fn options_are_those_that_the_engine_gets() {
+    let node = |shape: &Json| {
+        let target = shape.get("$ref").and_then(Json::as_str).unwrap_or_default();
+        let text = match (target, shape.get("type"), shape.get("anyOf")) {
+            ("#/$defs/flag", ..) => "true",
+            ("#/$defs/text" | "#/$defs/number" | "#/$defs/command", ..) => "5",
+            (_, Some(Json::Array(types)), _) if types.contains(&json!("integer")) => "5m",
+            (_, Some(Json::Array(types)), _) if types.contains(&json!("array")) => "[{Name: x}]",
+            (_, Some(Json::Array(types)), _) if types.contains(&json!("object")) => "{Name: x}",
+            _ => "[x]",
+        };
+        tree::read(text, &Nothing, &mut Report::new("m.yaml")).unwrap()
+    };
+    let given = |properties: Map<String, Json>| -> Vec<_> {
+        properties
+            .iter()
+            .map(|(name, shape)| (name.clone(), node(shape)))
+            .collect()
+    };
+    let (mut body, mut host) = (Map::new(), Map::new());
+    apply_host_config(&given(option::host_config()), &mut host).unwrap();
+    assert_eq!(host.len(), option::host_config().len());
+    apply_create_options(&given(option::create_options()), &mut body, &mut host).unwrap();
+    assert_eq!(body.len() + host.len(), option::create_options().len());
+    // And all of them: the tables stand in the source one option a line.
+    let source = include_str!("../options.rs");
+    let lines = source
+        .lines()
+        .filter(|line| line.trim_start().starts_with("(\"") && line.contains("Form::"));
+    let names: Vec<&str> = lines.filter_map(|line| line.split('"').nth(1)).collect();
+    assert!(names.len() > 50);
+    for name in names {
+        assert!(
+            option::create_options().contains_key(name),
+            "{name} is missing"
+        );
+    }
+}
+
+/// Editors show nothing for what has no description.
+#[test]
+fn every_key_is_described() {
+    fn check(schema: &Json, path: &str) {
+        if let Some(properties) = schema.get("properties").and_then(Json::as_object) {
+            for (name, property) in properties {
+                assert!(property["description"].is_string(), "{path}.{name}");
+            }
+        }
+        match schema {
+            Json::Object(fields) => {
+                for (name, field) in fields {
+                    check(field, &format!("{path}.{name}"));
+                }
+            }
+            Json::Array(items) => {
+                for item in items {
+                    check(item, path);
+                }
+            }
+            _ => {}
+        }
+    }
+    check(&map_schema(), "map");
+    check(&client_schema(), "client");
+}
