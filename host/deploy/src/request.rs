@@ -131,6 +131,7 @@ fn compare(
             if let Some(live) = details.volumes.get(name) {
                 let wanted = dfab_maps::volume_body(map, owner, alias);
                 observed.differences = drift::volume(&wanted, live);
+                observed.connected = mounted(name, details);
             }
         }
         Item::Container { config, instance } => {
@@ -183,6 +184,23 @@ fn container_differences(
         details,
     };
     Ok(drift::container(&wanted, live, scene))
+}
+
+/// The names of the containers that have a volume mounted, as far as they are looked at.
+fn mounted(volume: &str, details: &Details) -> Vec<String> {
+    let has_it = |container: &Value| {
+        let mounts = container["Mounts"].as_array().into_iter().flatten();
+        mounts
+            .filter_map(|mount| mount["Name"].as_str())
+            .any(|name| name == volume)
+    };
+    let containers = details.containers.iter();
+    let mut names: Vec<String> = containers
+        .filter(|(_, container)| has_it(container))
+        .map(|(name, _)| name.clone())
+        .collect();
+    names.sort();
+    names
 }
 
 /// The names of the containers in a network.

@@ -138,6 +138,11 @@ impl Report {
         });
     }
 
+    /// Everything that was said.
+    pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.diagnostics
+    }
+
     /// The value, unless there was an error.
     pub(crate) fn finish<T>(self, value: T) -> Result<Loaded<T>, Invalid> {
         let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;

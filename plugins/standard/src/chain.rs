@@ -52,10 +52,25 @@ impl Work {
 }
 
 /// Each node after those that it requires.
-pub fn upward(request: &Request, mut decide: impl FnMut(usize, &Node, &mut Work)) -> Vec<Step> {
+pub fn upward(request: &Request, decide: impl FnMut(usize, &Node, &mut Work)) -> Vec<Step> {
+    upward_after(request, &[], decide)
+}
+
+/// The same, with some nodes that require nothing before all others; a node to which one of them does
+/// something comes after it.
+pub fn upward_after(
+    request: &Request,
+    first: &[usize],
+    mut decide: impl FnMut(usize, &Node, &mut Work),
+) -> Vec<Step> {
     let mut chain = Chain::new(request.nodes.len());
-    for (index, node) in request.nodes.iter().enumerate() {
-        chain.add(index, &node.requires, |work| decide(index, node, work));
+    let is_first = |index: &usize| first.contains(index);
+    let rest = (0..request.nodes.len()).filter(|index| !is_first(index));
+    for index in first.iter().copied().chain(rest) {
+        if let Some(node) = request.nodes.get(index) {
+            let waits_for = chain.waits_for(index, &node.requires);
+            chain.add(index, &waits_for, |work| decide(index, node, work));
+        }
     }
     chain.steps
 }
@@ -85,6 +100,8 @@ struct Chain {
     steps: Vec<Step>,
     /// By node: its last step, or, for one without steps, those that it would have waited for.
     ends: Vec<Vec<u32>>,
+    /// By node: the other nodes that have done something to it.
+    touched_by: Vec<Vec<u32>>,
 }
 
 impl Chain {
@@ -92,7 +109,13 @@ impl Chain {
         Self {
             steps: Vec::with_capacity(nodes),
             ends: vec![Vec::new(); nodes],
+            touched_by: vec![Vec::new(); nodes],
         }
+    }
+
+    fn waits_for(&self, node: usize, required: &[u32]) -> Vec<u32> {
+        let touched_by = self.touched_by.get(node).into_iter().flatten();
+        required.iter().chain(touched_by).copied().collect()
     }
 
     fn add(&mut self, node: usize, waits_for: &[u32], decide: impl FnOnce(&mut Work)) {
@@ -105,6 +128,11 @@ impl Chain {
         after.sort_unstable();
         after.dedup();
         for item in work.items {
+            if let (Some(other), Ok(node)) = (item.node, u32::try_from(node))
+                && let Some(touched_by) = self.touched_by.get_mut(other)
+            {
+                touched_by.push(node);
+            }
             let Ok(place) = u32::try_from(item.node.unwrap_or(node)) else {
                 continue;
             };

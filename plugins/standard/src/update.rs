@@ -5,7 +5,7 @@ use dfab_sdk::policy::{
     Process, Remedy, Request, Step, log,
 };
 
-use crate::chain::{Work, upward};
+use crate::chain::{Work, upward_after};
 use crate::life::{
     create, create_container, recurring, removal, runs, start_container, startup, stop_options,
 };
@@ -16,7 +16,16 @@ pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
     let fates = fates(request, options)?;
     // Containers that were removed before their turn, for a volume that they have mounted.
     let mut is_removed = vec![false; request.nodes.len()];
-    Ok(upward(request, |index, node, work| {
+    // What containers hang on is made anew before anything is done to those.
+    let first: Vec<usize> = (0..request.nodes.len())
+        .filter(|index| {
+            let is_container = |node: &Node| node.container.is_some();
+            let fate = fates.get(*index);
+            !request.nodes.get(*index).is_some_and(is_container)
+                && fate.is_some_and(|fate| fate.recreate.is_some())
+        })
+        .collect();
+    Ok(upward_after(request, &first, |index, node, work| {
         let Some(fate) = fates.get(index) else {
             return;
         };
@@ -34,7 +43,7 @@ pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
             },
             NodeKind::Volume => match &fate.recreate {
                 Some(reason) => {
-                    for (place, user) in users(request, index) {
+                    for (place, user) in users(request, node) {
                         remove_container(place, user, options, reason, work);
                         if let Some(is_removed) = is_removed.get_mut(place) {
                             *is_removed = true;
@@ -281,20 +290,14 @@ fn recreate_network(request: &Request, network: &Node, reason: &str, work: &mut 
 }
 
 /// The containers that have a volume mounted, those that need others first.
-fn users(request: &Request, volume: usize) -> Vec<(usize, &Node)> {
-    let mounts = |node: &Node| {
-        let container = node.container.as_ref();
-        container.is_some_and(|container| {
-            container
-                .volumes
-                .iter()
-                .any(|index| *index as usize == volume)
-        })
+fn users<'a>(request: &'a Request, volume: &Node) -> Vec<(usize, &'a Node)> {
+    let has_it = |node: &Node| {
+        node.container.is_some()
+            && node.host == volume.host
+            && volume.observed.connected.contains(&node.name)
     };
     let nodes = request.nodes.iter().enumerate().rev();
-    nodes
-        .filter(|(_, node)| node.observed.life != Life::Absent && mounts(node))
-        .collect()
+    nodes.filter(|(_, node)| has_it(node)).collect()
 }
 
 fn remove_container(place: usize, node: &Node, options: &Options, reason: &str, work: &mut Work) {
@@ -402,10 +405,23 @@ fn mend_networks(request: &Request, node: &Node, fates: &[Fate], work: &mut Work
         }
     }
     for difference in &node.observed.differences {
-        if let Remedy::Disconnect(network) = &difference.remedy {
+        if let Remedy::Disconnect(network) = &difference.remedy
+            && !is_made_anew(request, node, fates, network)
+        {
             work.push(Operation::Disconnect(network.clone()), "not in the map");
         }
     }
+}
+
+/// Whether a network is made anew, and so has left a container already.
+fn is_made_anew(request: &Request, container: &Node, fates: &[Fate], network: &str) -> bool {
+    let mut nodes = request.nodes.iter().zip(fates);
+    nodes.any(|(node, fate)| {
+        node.kind == NodeKind::Network
+            && node.host == container.host
+            && node.name == network
+            && fate.recreate.is_some()
+    })
 }
 
 /// Commands of each start that are not among a container's processes. Where those are not known,

@@ -59,12 +59,15 @@ pub fn client_schema() -> Json {
                 "description": "A login at a registry.",
                 "type": "object",
                 "properties": fields([
-                    ("username", "The user.", &[reference("scalar")]),
-                    ("password", "The password; better as `!env NAME`.", &[reference("scalar")]),
-                    ("email", "An address, for registries that ask for one.", &[reference("scalar")]),
+                    ("username", "The user.", reference("scalar")),
+                    ("password", "The password; better as `!env NAME`.", reference("scalar")),
+                    ("email", "An address, for registries that ask for one.", reference("scalar")),
                     ("registry", "The registry's address, where it is not the name of the entry.",
-                     &[reference("scalar")]),
+                     reference("scalar")),
+                    ("reauth", "Of the Python client; means nothing to dfab.", json!({})),
+                    ("dockercfg_path", "Of the Python client; means nothing to dfab.", json!({})),
                 ]),
+                "additionalProperties": false,
             },
             "client": {
                 "description": "One engine. Further keys are kept for plugins.",
@@ -80,67 +83,67 @@ fn sections() -> Map<String, Json> {
         (
             "name",
             "The map's name, with which the names of its containers begin. Without it, the file's name.",
-            &[of_type(&["string", "number"])],
+            of_type(&["string", "number"]),
         ),
         (
             "repository",
             "Registry or prefix of the images whose name has no slash.",
-            &[reference("text")],
+            reference("text"),
         ),
         (
             "default_tag",
             "Tag of the images that have none; `latest` without it.",
-            &[reference("text")],
+            reference("text"),
         ),
         (
             "default_domain",
             "Domain name of the containers, unless the client has another.",
-            &[reference("text")],
+            reference("text"),
         ),
         (
             "set_hostname",
             "Whether containers get a host name made of their name. Yes, if not given.",
-            &[reference("flag")],
+            reference("flag"),
         ),
         (
             "use_attached_parent_name",
             "Whether the names of attached volumes have their container's in them, so that several \
              may attach the same alias. No, if not given.",
-            &[reference("flag")],
+            reference("flag"),
         ),
         (
             "clients",
             "The clients that the map runs on, by their names in the client file.",
-            &[reference("texts")],
+            reference("texts"),
         ),
         (
             "groups",
             "Names for several containers or instances: `config` or `config.instance`.",
-            &[json!({
+            json!({
                 "type": ["object", "null"],
                 "additionalProperties": { "$ref": "#/$defs/texts" },
-            })],
+            }),
         ),
         (
             "volumes",
             "Where volumes are mounted in containers, by alias.",
-            &[json!({
+            json!({
                 "type": ["object", "null"],
                 "additionalProperties": { "$ref": "#/$defs/volume" },
-            })],
+            }),
         ),
         (
             "networks",
             "Networks that containers are connected with, by name.",
-            &[json!({
+            json!({
                 "type": ["object", "null"],
                 "additionalProperties": { "$ref": "#/$defs/network" },
-            })],
+            }),
         ),
         (
             "host",
             "Paths on the host, by the alias that `binds` uses; `root` is what relative paths are below.",
-            &[json!({
+            json!({
                 "type": ["object", "null"],
                 "properties": {
                     "root": {
@@ -149,12 +152,12 @@ fn sections() -> Map<String, Json> {
                     },
                 },
                 "additionalProperties": { "$ref": "#/$defs/host_path" },
-            })],
+            }),
         ),
         (
             "host_root",
             "The folder on the host that relative paths are below.",
-            &[reference("text")],
+            reference("text"),
         ),
     ])
 }
@@ -182,24 +185,24 @@ fn definitions() -> Json {
         "volume": {
             "description": "Its path in containers, or more about it.",
             "anyOf": [of_type(&["null", "string"]), object(fields([
-                ("default_path", "Where it is mounted.", &[reference("text")]),
-                ("driver", "The engine's driver; `local` without it.", &[reference("text")]),
-                ("driver_options", "What the driver takes.", &[reference("options")]),
+                ("default_path", "Where it is mounted.", reference("text")),
+                ("driver", "The engine's driver; `local` without it.", reference("text")),
+                ("driver_options", "What the driver takes.", reference("options")),
                 ("create_options", "Further arguments of its creation, such as `labels`.",
-                 &[reference("options")]),
-                ("user", "Whom it belongs to; before the container's `user`.", &[reference("user")]),
+                 reference("options")),
+                ("user", "Whom it belongs to; before the container's `user`.", reference("user")),
                 ("permissions", "Its permissions, as chmod takes them; before the container's.",
-                 &[reference("text")]),
+                 reference("text")),
             ]))],
         },
         "network": {
             "description": "A network, with the engine's defaults if nothing is said of it.",
             "anyOf": [of_type(&["null"]), object(fields([
-                ("driver", "The engine's driver; `bridge` without it.", &[reference("text")]),
-                ("driver_options", "What the driver takes.", &[reference("options")]),
-                ("internal", "Whether nothing outside can be reached from it.", &[reference("flag")]),
+                ("driver", "The engine's driver; `bridge` without it.", reference("text")),
+                ("driver_options", "What the driver takes.", reference("options")),
+                ("internal", "Whether nothing outside can be reached from it.", reference("flag")),
                 ("create_options", "Further arguments of its creation, such as `ipam` or `enable_ipv6`.",
-                 &[reference("options")]),
+                 reference("options")),
             ]))],
         },
         "options": { "type": ["object", "null"] },
@@ -227,118 +230,118 @@ fn container_properties() -> Map<String, Json> {
         (
             "abstract",
             "Only there to be extended: no container is made of it.",
-            &[reference("flag")],
+            reference("flag"),
         ),
         (
             "extends",
             "Configurations that this one takes over; what it says itself goes before.",
-            &[reference("texts")],
+            reference("texts"),
         ),
         (
             "image",
             "The image; without it, the one that is called as the configuration is. A leading slash \
              keeps the map's `repository` off.",
-            &[reference("text")],
+            reference("text"),
         ),
         (
             "instances",
             "Names of several containers that are made of this.",
-            &[reference("texts")],
+            reference("texts"),
         ),
         (
             "clients",
             "The clients that this container runs on.",
-            &[reference("texts")],
+            reference("texts"),
         ),
         (
             "shares",
             "Paths in the container whose contents others may use.",
-            &[reference("texts")],
+            reference("texts"),
         ),
         (
             "binds",
             "Paths of the host in the container: two paths, or an alias of `host` and `volumes`.",
-            &[reference("binds")],
+            reference("binds"),
         ),
         (
             "attaches",
             "Volumes of the container's own, which others may use.",
-            &[reference("attaches")],
+            reference("attaches"),
         ),
         (
             "uses",
             "Volumes that other containers attach, or all volumes of a container. Those are started first.",
-            &[reference("uses")],
+            reference("uses"),
         ),
         (
             "links",
             "Containers that are reached by a name, and started first.",
-            &[reference("links")],
+            reference("links"),
         ),
         (
             "exposes",
             "Ports of the container, and where the host publishes them.",
-            &[reference("exposes")],
+            reference("exposes"),
         ),
         (
             "user",
             "Who runs in the container, and whom its volumes belong to: USER, USER:GROUP or [USER, GROUP].",
-            &[reference("user")],
+            reference("user"),
         ),
         (
             "permissions",
             "Permissions of its volumes, as chmod takes them. Put numbers in quotes.",
-            &[reference("text")],
+            reference("text"),
         ),
         (
             "stop_timeout",
             "Seconds until the engine kills it when it is to stop.",
-            &[reference("number")],
+            reference("number"),
         ),
         (
             "stop_signal",
             "The signal that stops it, if not SIGTERM.",
-            &[reference("text")],
+            reference("text"),
         ),
         (
             "start_delay",
             "Seconds to wait after its start before what needs it is started.",
-            &[reference("number")],
+            reference("number"),
         ),
         (
             "network_mode",
             "`bridge`, `host`, `none`, or a container of the map whose network it shares.",
-            &[reference("network_mode")],
+            reference("network_mode"),
         ),
         (
             "networks",
             "Networks that it is connected with, and what it is called there.",
-            &[reference("endpoints")],
+            reference("endpoints"),
         ),
         (
             "exec_commands",
             "Commands to run in it after its start.",
-            &[reference("exec_commands")],
+            reference("exec_commands"),
         ),
         (
             "healthcheck",
             "How the engine finds out whether it is well; NONE takes the image's check away.",
-            &[reference("healthcheck")],
+            reference("healthcheck"),
         ),
         (
             "persistent",
             "Whether it is there for its data, and need not run.",
-            &[reference("flag")],
+            reference("flag"),
         ),
         (
             "create_options",
             "What else the container is created with.",
-            &[reference("create_options")],
+            reference("create_options"),
         ),
         (
             "host_config",
             "What else the host does for the container.",
-            &[reference("host_config")],
+            reference("host_config"),
         ),
     ]);
     for (old, new) in [
@@ -360,121 +363,116 @@ fn client_properties() -> Map<String, Json> {
         (
             "host",
             "The SSH destination of its host: an alias of the SSH configuration, or [USER@]HOST[:PORT].",
-            &[reference("scalar")],
+            reference("scalar"),
         ),
-        ("fabric_host", "As `host`.", &[reference("scalar")]),
+        ("fabric_host", "As `host`.", reference("scalar")),
         (
             "user",
             "The user there, where the destination does not say.",
-            &[reference("scalar")],
+            reference("scalar"),
         ),
-        ("port", "The port of the SSH server.", &[port()]),
+        ("port", "The port of the SSH server.", port()),
         (
             "base_url",
             "Where the engine is: `unix://` or `tcp://`, as seen from the host if there is one.",
-            &[of_type(&["string", "null"])],
+            of_type(&["string", "null"]),
         ),
         (
             "version",
             "The version of the Engine API, where it is not to be negotiated. Put it in quotes.",
-            &[of_type(&["string", "number", "null"])],
+            of_type(&["string", "number", "null"]),
         ),
         (
             "timeout",
             "Seconds to wait for an answer of the engine.",
-            &[seconds()],
+            seconds(),
         ),
-        ("tls", "How to speak TLS with the engine.", &[json!(true)]),
+        ("tls", "How to speak TLS with the engine.", json!({})),
         (
             "tunnel_remote_port",
             "The TCP port of the engine as seen from the host, where it has no socket.",
-            &[port()],
+            port(),
         ),
         (
             "tunnel_local_port",
             "A local port for a tunnel. dfab needs none.",
-            &[port()],
+            port(),
         ),
         (
             "cmd_prefix",
             "What goes before a docker command on the host.",
-            &[of_type(&["string", "null"])],
+            of_type(&["string", "null"]),
         ),
         (
             "default_bin",
             "What the docker command is called there.",
-            &[of_type(&["string", "null"])],
+            of_type(&["string", "null"]),
         ),
         (
             "use_sudo",
             "Whether docker commands want sudo there.",
-            &[reference("flag")],
+            reference("flag"),
         ),
         (
             "debug",
             "Whether docker commands are shown.",
-            &[reference("flag")],
+            reference("flag"),
         ),
         (
             "interfaces",
             "Addresses of the host by the names that `exposes` uses.",
-            &[reference("addresses")],
+            reference("addresses"),
         ),
         (
             "interfaces_ipv6",
             "The same for IPv6.",
-            &[reference("addresses")],
+            reference("addresses"),
         ),
         (
             "domainname",
             "Domain name of the containers there.",
-            &[of_type(&["string", "null"])],
+            of_type(&["string", "null"]),
         ),
         (
             "stop_timeout",
             "Seconds until the engine kills a container that says nothing itself; as true or false, \
              whether the engine has that.",
-            &[of_type(&["integer", "string", "boolean", "null"])],
+            of_type(&["integer", "string", "boolean", "null"]),
         ),
         (
             "wait_timeout",
             "Seconds to wait for a container that ends.",
-            &[seconds()],
+            seconds(),
         ),
         (
             "auth_configs",
             "Logins by registry.",
-            &[json!({
+            json!({
                 "type": ["object", "null"],
                 "additionalProperties": { "$ref": "#/$defs/login" },
-            })],
+            }),
         ),
         (
             "features",
             "What the engine can do, where its version does not tell.",
-            &[reference("switches")],
+            reference("switches"),
         ),
         (
             "constraints",
             "Which limits the engine has, where it does not tell.",
-            &[reference("switches")],
+            reference("switches"),
         ),
     ])
 }
 
-/// Properties, each with what it is for and the schemas of which its value has one.
-fn fields<const N: usize>(fields: [(&str, &str, &[Json]); N]) -> Map<String, Json> {
-    let field = |(name, description, schemas): (&str, &str, &[Json])| {
-        let mut schema = json!({ "description": description });
-        if let Some(target) = schema.as_object_mut() {
-            match schemas {
-                [Json::Object(only)] => target.extend(only.clone()),
-                several => {
-                    target.insert("anyOf".to_owned(), json!(several));
-                }
-            }
+/// Properties, each with what it is for and the schema of its value.
+fn fields<const N: usize>(fields: [(&str, &str, Json); N]) -> Map<String, Json> {
+    let field = |(name, description, schema): (&str, &str, Json)| {
+        let mut described = json!({ "description": description });
+        if let (Some(target), Json::Object(schema)) = (described.as_object_mut(), schema) {
+            target.extend(schema);
         }
-        (name.to_owned(), schema)
+        (name.to_owned(), described)
     };
     fields.into_iter().map(field).collect()
 }

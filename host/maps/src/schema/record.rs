@@ -95,17 +95,17 @@ fn binds() -> Json {
                     (
                         "name",
                         "An alias of `host` and `volumes`.",
-                        &[reference("scalar")],
+                        reference("scalar"),
                     ),
-                    ("readonly", "Whether it is read-only.", &[reference("flag")]),
+                    ("readonly", "Whether it is read-only.", reference("flag")),
                 ]),
                 &["name"],
             ),
             named(
                 fields([
-                    ("path", "The path in the container.", &[reference("scalar")]),
-                    ("host_path", "The path on the host.", &[host]),
-                    ("readonly", "Whether it is read-only.", &[reference("flag")]),
+                    ("path", "The path in the container.", reference("scalar")),
+                    ("host_path", "The path on the host.", host),
+                    ("readonly", "Whether it is read-only.", reference("flag")),
                 ]),
                 &["path", "host_path"],
             ),
@@ -123,16 +123,16 @@ fn attaches() -> Json {
             positions(&[of_type(&["string"]), path.clone(), reference("read_only")]),
             named(
                 fields([
-                    ("name", "The volume's alias.", &[reference("scalar")]),
+                    ("name", "The volume's alias.", reference("scalar")),
                     (
                         "readonly",
                         "Has no effect: a volume of its own is never read-only.",
-                        &[reference("flag")],
+                        reference("flag"),
                     ),
                     (
                         "path",
                         "Where it is mounted, if not where `volumes` says.",
-                        &[reference("text")],
+                        reference("text"),
                     ),
                 ]),
                 &["name"],
@@ -156,14 +156,14 @@ fn uses() -> Json {
                     (
                         "name",
                         "The alias of an attached volume, or a container.",
-                        &[reference("scalar")],
+                        reference("scalar"),
                     ),
                     (
                         "path",
                         "Where it is mounted, if not where `volumes` says.",
-                        &[reference("text")],
+                        reference("text"),
                     ),
-                    ("readonly", "Whether it is read-only.", &[reference("flag")]),
+                    ("readonly", "Whether it is read-only.", reference("flag")),
                 ]),
                 &["name"],
             ),
@@ -184,13 +184,9 @@ fn links() -> Json {
                     (
                         "container",
                         "`config` or `config.instance`.",
-                        &[reference("scalar")],
+                        reference("scalar"),
                     ),
-                    (
-                        "alias",
-                        "By which name it is reached.",
-                        &[reference("text")],
-                    ),
+                    ("alias", "By which name it is reached.", reference("text")),
                 ]),
                 &["container"],
             ),
@@ -205,16 +201,16 @@ fn exposes() -> Json {
     let interface = of_type(&["string", "null"]);
     let published = || {
         fields([
-            ("host_port", "The port of the host.", &[host_port.clone()]),
+            ("host_port", "The port of the host.", host_port.clone()),
             (
                 "interface",
                 "The client's interface on whose address it is published; all without it.",
-                &[interface.clone()],
+                interface.clone(),
             ),
             (
                 "ipv6",
                 "Whether the address is that of `interfaces_ipv6`.",
-                &[reference("flag")],
+                reference("flag"),
             ),
         ])
     };
@@ -224,7 +220,7 @@ fn exposes() -> Json {
     all.extend(fields([(
         "exposed_port",
         "The port of the container.",
-        &[port.clone()],
+        port.clone(),
     )]));
     let names = ["exposed_port", "host_port", "interface", "ipv6"];
     records(
@@ -244,19 +240,19 @@ fn endpoints() -> Json {
             (
                 "aliases",
                 "What the container is called in the network.",
-                &[reference("texts")],
+                reference("texts"),
             ),
             (
                 "links",
                 "Containers that are reached by a name there, and started first.",
-                &[reference("links")],
+                reference("links"),
             ),
-            ("ipv4_address", "Its address.", &[reference("text")]),
-            ("ipv6_address", "Its IPv6 address.", &[reference("text")]),
+            ("ipv4_address", "Its address.", reference("text")),
+            ("ipv6_address", "Its IPv6 address.", reference("text")),
             (
                 "link_local_ips",
                 "Its link-local addresses.",
-                &[reference("texts")],
+                reference("texts"),
             ),
         ])
     };
@@ -275,7 +271,7 @@ fn endpoints() -> Json {
     all.extend(fields([(
         "network_name",
         "The network.",
-        &[reference("scalar")],
+        reference("scalar"),
     )]));
     records(
         &aliases,
@@ -312,16 +308,16 @@ fn exec_commands() -> Json {
             positions(&[reference("command"), user.clone(), policy.clone()]),
             named(
                 fields([
-                    ("cmd", "The command.", &[reference("command")]),
+                    ("cmd", "The command.", reference("command")),
                     (
                         "user",
                         "Who runs it, if not the container's user.",
-                        &[user.clone()],
+                        user.clone(),
                     ),
                     (
                         "policy",
                         "`restart` for every start, `initial` for the first one only.",
-                        &[policy],
+                        policy,
                     ),
                 ]),
                 &["cmd"],
@@ -348,16 +344,16 @@ fn health_check() -> Json {
                     (
                         "test",
                         "The command. As text it is run by a shell; NONE takes the image's check away.",
-                        &[reference("command")],
+                        reference("command"),
                     ),
-                    ("interval", "Time between checks, such as `10s`.", &[time.clone()]),
-                    ("timeout", "Time that a check may take.", &[time.clone()]),
+                    ("interval", "Time between checks, such as `10s`.", time.clone()),
+                    ("timeout", "Time that a check may take.", time.clone()),
                     (
                         "retries",
                         "How many checks must fail one after another.",
-                        &[of_type(&["integer", "string", "null"])],
+                        of_type(&["integer", "string", "null"]),
                     ),
-                    ("start_period", "Time in which failures do not count.", &[time]),
+                    ("start_period", "Time in which failures do not count.", time),
                 ]),
                 &["test"],
             ),

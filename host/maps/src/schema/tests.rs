@@ -2,10 +2,12 @@ use jsonschema::Validator;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::config::ContainerConfig;
 use crate::diagnostic::Report;
 use crate::load_map;
+use crate::map::SECTIONS;
 use crate::options::{apply_create_options, apply_host_config};
-use crate::tree;
+use crate::tree::{self, Value};
 
 struct Nothing;
 
@@ -107,14 +109,35 @@ fn every_form_of_a_record_keeps_to_the_schema() {
         "a: {healthcheck: curl}\nb: {healthcheck: [[CMD, curl], 10s, 3s, 3]}\nc: {healthcheck: {test: NONE}}",
         "a: {network_mode: b.i}\nb: {network_mode: [a, i]}\nc: {network_mode: null}",
         "a: {user: 0}\nb: {user: [a, b]}\nc: {user: 'a:b'}",
-        "a: {stop_timeout: !env seconds, persistent: !env flag}",
+        "a: {stop_timeout: !env 5, persistent: !env flag}",
         "a: {create_options: {environment: [A=b], command: ls, mem_limit: 5m}}",
         "a: {start_options: {dns: 10.0.0.1}, network: host, x-mine: {a: b}}",
         "volumes: {a: /b, c: {default_path: /d, driver: nfs, user: [1, 2]}, e: null}\nnetworks: {n: null}",
         "host: {root: /srv, a: b, c: {i: d}}\ngroups: {g: [a, b.c]}\nx-any: [1]\nclients: c",
     ] {
         assert_eq!(mistakes(&validator, text), Vec::<String>::new(), "{text}");
+        assert_eq!(mistakes_of_the_reader(text), Vec::<String>::new(), "{text}");
     }
+}
+
+/// What the reader says of the containers at the top level, whatever they refer to.
+fn mistakes_of_the_reader(text: &str) -> Vec<String> {
+    let mut report = Report::new("m.yaml");
+    let root = tree::read(text, &Nothing, &mut report).unwrap();
+    let Value::Map(pairs) = &root.value else {
+        panic!("no mapping: {text}");
+    };
+    for (key, value) in pairs {
+        let name = key.scalar_text().unwrap_or_default();
+        if !SECTIONS.contains(&name.as_str()) && !name.starts_with("x-") {
+            ContainerConfig::read(value, &mut report);
+        }
+    }
+    let errors = report
+        .finish(())
+        .err()
+        .map_or_else(Vec::new, |invalid| invalid.0);
+    errors.iter().map(ToString::to_string).collect()
 }
 
 /// Whatever the predecessor's own inputs are to the reader, they are to editors.
@@ -198,8 +221,18 @@ fn wrong_keys_and_forms_are_refused() {
 
 /// So that a key that the reader learns is not forgotten here, and none is told of that it refuses.
 #[test]
-fn container_keys_are_those_of_the_reader() {
+fn keys_are_those_of_the_reader() {
     let schema = map_schema();
+    let mut told: Vec<&str> = schema["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let mut known = SECTIONS.to_vec();
+    told.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(told, known);
     let keys = schema["$defs"]["container"]["anyOf"][1]["properties"]
         .as_object()
         .unwrap();

@@ -401,6 +401,7 @@ fn a_volume_is_not_emptied_by_the_way() {
     all[1] = with_difference(all[1].clone(), "Driver", Remedy::Recreate);
     all[2].container.as_mut().unwrap().volumes = vec![1];
     all[3].container.as_mut().unwrap().volumes = vec![1];
+    all[1].observed.connected = vec!["db".to_owned(), "web".to_owned()];
     assert_eq!(
         steps("update", &[("recreate-volumes", "true")], all),
         [
