@@ -186,9 +186,13 @@ pub fn network_body(map: &ResolvedMap, name: &str) -> Json {
 }
 
 /// The endpoint of a container in a network, named as on the engine: the `EndpointConfig` of
-/// `POST /networks/NAME/connect`. None where the container is not in that network.
+/// `POST /networks/NAME/connect`. None where the container is not in that network; one without any of
+/// its own is in the engine's.
 pub fn endpoint_body(map: &ResolvedMap, config: &str, network: &str) -> Option<Json> {
     let container = map.containers.get(config)?;
+    if container.networks.is_empty() && is_preset_network(network) {
+        return Some(json!({}));
+    }
     container
         .networks
         .iter()

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod config;
 mod diagnostic;
+mod format;
 mod graph;
 mod health_check;
 mod inheritance;
@@ -31,6 +32,7 @@ pub use body::{
 pub use client::{Client, RegistryLogin, Secret, load_clients};
 pub use config::ContainerConfig;
 pub use diagnostic::{Diagnostic, Invalid, Loaded, Severity};
+pub use format::format_map;
 pub use graph::{CycleError, Planned, Project, ProjectError, SelectError, Selected, Walk};
 pub use map::{Item, ResolvedMap, load_map};
 pub use normal_form::document_json;

@@ -3,7 +3,8 @@
 //!
 //! With arguments it does one thing and ends, for there is no shell in such an image: `exit CODE`,
 //! `write FILE TEXT`, `sleep SECONDS` (which no signal with a handler ends), `report CODE` (words on
-//! both outputs and its user's number), `flood BYTES` (of output, and then it sleeps).
+//! both outputs and its user's number), `flood BYTES` (of output, and then it sleeps), `-c LINE` and
+//! `run FILE` (such words in a line, and in each line of a file).
 
 use std::error::Error;
 use std::fs;
@@ -21,22 +22,16 @@ const FLOOD: [u8; 1024] = [b'y'; 1024];
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
-        [] => serve().map(|()| ExitCode::SUCCESS),
-        ["exit", code] => Ok(ExitCode::from(code.parse::<u8>()?)),
-        ["write", file, text] => {
-            fs::write(file, text)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        ["sleep", seconds] => {
-            sleep(seconds.parse()?);
-            Ok(ExitCode::SUCCESS)
-        }
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    act(&words)
+}
+
+fn act(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
+    match words {
+        [] => serve()?,
+        ["exit", code] => return Ok(ExitCode::from(code.parse::<u8>()?)),
+        ["write", file, text] => fs::write(file, text)?,
+        ["sleep", seconds] => sleep(seconds.parse()?),
         ["report", code] => {
             writeln!(
                 std::io::stdout(),
@@ -44,7 +39,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 fs::metadata("/proc/self")?.uid()
             )?;
             writeln!(std::io::stderr(), "err")?;
-            Ok(ExitCode::from(code.parse::<u8>()?))
+            return Ok(ExitCode::from(code.parse::<u8>()?));
         }
         ["flood", bytes] => {
             let mut output = std::io::stdout().lock();
@@ -52,10 +47,18 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 output.write_all(&FLOOD)?;
             }
             sleep(600);
-            Ok(ExitCode::SUCCESS)
         }
-        other => Err(format!("unknown arguments: {other:?}").into()),
+        ["-c", line] => return act(&line.split_whitespace().collect::<Vec<_>>()),
+        ["run", file] => {
+            let mut last = ExitCode::SUCCESS;
+            for line in fs::read_to_string(file)?.lines() {
+                last = act(&["-c", line])?;
+            }
+            return Ok(last);
+        }
+        other => return Err(format!("unknown arguments: {other:?}").into()),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn sleep(seconds: u64) {

@@ -173,7 +173,8 @@ impl Prepared {
                     }
                     if let Some(run) = results.and_then(|results| results.runs.get(&index)) {
                         fields.insert("exit_code".to_owned(), json!(run.exit_code));
-                        fields.insert("output".to_owned(), json!(run.output));
+                        fields.insert("stdout".to_owned(), json!(run.stdout));
+                        fields.insert("stderr".to_owned(), json!(run.stderr));
                     }
                 }
                 value

@@ -25,7 +25,8 @@ pub(crate) struct Results {
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     pub(crate) exit_code: i64,
-    pub(crate) output: String,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// What steps have to say while they run.
@@ -66,7 +67,13 @@ impl<'a> Notes<'a> {
                 for piece in *pieces {
                     let text = String::from_utf8_lossy(&piece.bytes);
                     if self.collects {
-                        self.runs.borrow_mut().entry(index).or_default().output += &text;
+                        let mut runs = self.runs.borrow_mut();
+                        let run = runs.entry(index).or_default();
+                        if piece.is_error {
+                            run.stderr += &text;
+                        } else {
+                            run.stdout += &text;
+                        }
                     } else if piece.is_error {
                         terminal::raw_error(&self.by_host(step, &text));
                     } else {

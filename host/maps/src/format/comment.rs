@@ -95,7 +95,9 @@ impl Places {
 
     /// The entry that a comment outside of flow collections belongs to, and whether it stands on its line.
     fn owner(&self, comment: &Comment) -> Option<(usize, bool)> {
-        let next = self.entries.partition_point(|(_, index, _)| *index < comment.index);
+        let next = self
+            .entries
+            .partition_point(|(_, index, _)| *index < comment.index);
         let before = next.checked_sub(1).and_then(|last| self.entries.get(last));
         let after = self.entries.get(next).map(|(id, ..)| (*id, false));
         match before {
@@ -110,55 +112,38 @@ impl Places {
 }
 
 /// Finds the comments of a text in which the ranges of the scalars are known.
-pub(super) fn find(characters: &[char], scalars: &[(Range<usize>, bool)]) -> Vec<Comment> {
-    let mut scalars: Vec<_> = scalars.iter().filter(|(range, _)| !range.is_empty()).collect();
-    scalars.sort_by_key(|(range, _)| range.start);
+pub(super) fn find(characters: &[char], scalars: &[Range<usize>]) -> Vec<Comment> {
+    let mut scalars: Vec<_> = scalars.iter().filter(|range| !range.is_empty()).collect();
+    scalars.sort_by_key(|range| range.start);
     let mut scalars = scalars.into_iter().peekable();
     let mut found = Vec::new();
     let (mut line, mut line_start, mut index) = (1, 0, 0);
     let mut is_alone = true;
-    let mut in_header_of: Option<usize> = None;
     while let Some(character) = characters.get(index) {
-        if let Some((range, is_block)) = scalars.next_if(|(range, _)| range.start <= index) {
+        let scalar = scalars.next_if(|range| range.start <= index);
+        if let Some(scalar) = scalar.filter(|scalar| scalar.end > index) {
             is_alone = false;
-            if *is_block {
-                // A comment may follow on the line where a block begins.
-                in_header_of = Some(range.end);
-            } else {
-                for inner in index..range.end {
-                    if characters.get(inner) == Some(&'\n') {
-                        line += 1;
-                        line_start = inner + 1;
-                    }
+            for inner in index..scalar.end {
+                match characters.get(inner) {
+                    // A block ends where the next line begins, or after its blanks.
+                    Some('\n') => (line, line_start, is_alone) = (line + 1, inner + 1, true),
+                    Some(other) if !other.is_whitespace() => is_alone = false,
+                    _ => {}
                 }
-                index = range.end.max(index);
-                continue;
             }
+            index = scalar.end;
+            continue;
         }
-        let follows_space = index == 0
-            || characters
-                .get(index - 1)
-                .is_some_and(|before| before.is_whitespace());
+        let before = index
+            .checked_sub(1)
+            .and_then(|before| characters.get(before));
         match character {
-            '\n' => {
-                line += 1;
-                is_alone = true;
-                line_start = index + 1;
-                if let Some(end) = in_header_of.take() {
-                    for inner in index + 1..end {
-                        if characters.get(inner) == Some(&'\n') {
-                            line += 1;
-                            line_start = inner + 1;
-                        }
-                    }
-                    index = end.max(index + 1);
-                    continue;
-                }
-            }
-            '#' if follows_space => {
+            '\n' => (line, line_start, is_alone) = (line + 1, index + 1, true),
+            '#' if before.is_none_or(|before| before.is_whitespace()) => {
                 let rest = characters.get(index..).unwrap_or_default();
                 let text: String = rest.iter().take_while(|c| **c != '\n').collect();
-                let after = rest.iter().skip(text.chars().count() + 1);
+                let length = text.chars().count();
+                let after = rest.iter().skip(length + 1);
                 let next_line: String = after.take_while(|c| **c != '\n').collect();
                 found.push(Comment {
                     at: Place {
@@ -170,7 +155,7 @@ pub(super) fn find(characters: &[char], scalars: &[(Range<usize>, bool)]) -> Vec
                     before_gap: is_alone && next_line.trim().is_empty(),
                     text: text.trim_end().to_owned(),
                 });
-                index += text.chars().count();
+                index += length;
                 continue;
             }
             other if !other.is_whitespace() => is_alone = false,

@@ -59,7 +59,7 @@ pub(super) struct Entry {
     pub(super) key: Option<Source>,
     pub(super) value: Source,
     /// Number in the order of the document.
-    id: usize,
+    pub(super) id: usize,
 }
 
 impl Source {
@@ -222,8 +222,8 @@ struct Reader<'a, 'r> {
     report: &'r mut Report,
     names: HashMap<String, String>,
     tags: Vec<Place>,
-    /// Where scalars are, in characters, and whether as blocks: there is no comment in them.
-    scalars: Vec<(Range<usize>, bool)>,
+    /// Where scalars are, in characters: there is no comment in them.
+    scalars: Vec<Range<usize>>,
     places: comment::Places,
     entries: usize,
 }
@@ -295,8 +295,12 @@ impl<'a> Reader<'a, '_> {
                 Some(Source::new(Content::Alias(name)))
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                self.scalars.push((range, is_block));
+                let range = match style {
+                    ScalarStyle::DoubleQuoted => self.quoted('"', range.start),
+                    ScalarStyle::SingleQuoted => self.quoted('\'', range.start),
+                    _ => range,
+                };
+                self.scalars.push(range);
                 let (tag, is_text) = self.tag(tag.as_deref(), span);
                 let content = Content::Scalar {
                     text: text.into_owned(),
@@ -319,6 +323,28 @@ impl<'a> Reader<'a, '_> {
                 None
             }
         }
+    }
+
+    /// The range of a text in quotes. The parser's ends behind the comments that follow.
+    fn quoted(&self, quote: char, start: usize) -> Range<usize> {
+        let characters = self.characters.iter().enumerate().skip(start + 1);
+        let mut escaped = false;
+        for (index, character) in characters {
+            match character {
+                _ if escaped => escaped = false,
+                '\\' if quote == '"' => escaped = true,
+                // Two single quotes are one; the second begins what is skipped as well.
+                found if *found == quote => {
+                    if quote == '\'' && self.characters.get(index + 1) == Some(&quote) {
+                        escaped = true;
+                    } else {
+                        return start..index + 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        start..self.characters.len()
     }
 
     fn source(&self, content: Content, tag: Option<String>, anchor: usize) -> Source {
@@ -373,7 +399,8 @@ impl<'a> Reader<'a, '_> {
             }
             self.entries += 1;
             let id = self.entries;
-            self.places.entry(id, start.start.index(), start.start.line());
+            self.places
+                .entry(id, start.start.index(), start.start.line());
             let (key, event, start) = if is_map {
                 let key = self.node(event, &start, depth + 1, Some(id))?;
                 let (event, start) = self.next()?;

@@ -1,0 +1,347 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::document_json;
+
+fn formatted(text: &str) -> String {
+    format_map(text, "map.yaml").unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn normal_form(text: &str) -> Json {
+    let document = document_json(text, "map.yaml", &Unknown);
+    document
+        .unwrap_or_else(|error| panic!("{error}\n{text}"))
+        .value
+}
+
+#[test]
+fn a_map_gets_its_canonical_form() {
+    let text = formatted(
+        "# The shop.\n\nvolumes: {app_socket: {default_path: /var/lib/app/socket}}\n\
+         app_server:\n    instances:\n    - blue\n    - green  # the new one\n    image: app\n\
+         \x20   permissions: 0750\n    user: [app, web]\n    attaches: [app_socket]\n\n\
+         # Seen from outside.\nweb_server:\n  links: [{container: app_server.blue, alias: app}]\n\
+         \x20 exposes:\n    # Plain.\n    - [\"80\", [8080]]\n    - exposed_port: 443\n      host_port: 443\n\
+         \x20     interface: public # here\n  binds: [[/etc/nginx, [!path ~/nginx, true]], logs, {static: null}]\n\
+         \x20 uses: [[app_socket]]\n  network: /other\n  x-mine: {a: 'b'}\n\
+         host: {logs: log, static: !env root}\nname: shop\n# The end.\n",
+    );
+    insta::assert_snapshot!(text, @r#"
+    # The shop.
+
+    name: shop
+
+    volumes:
+      app_socket: /var/lib/app/socket
+
+    host:
+      logs: log
+      static: !env root
+
+    app_server:
+      image: app
+      instances:
+        - blue
+        - green # the new one
+      attaches: app_socket
+      user: app:web
+      permissions: "0750"
+
+    # Seen from outside.
+    web_server:
+      binds:
+        /etc/nginx: [!path ~/nginx, ro]
+        logs: rw
+        static: rw
+      uses: app_socket
+      links: {app_server.blue: app}
+      exposes:
+        # Plain.
+        80: 8080
+        # here
+        443: [443, public]
+      network_mode: container:other
+      x-mine: {a: b}
+
+    # The end.
+    "#);
+    assert_eq!(formatted(&text), text);
+}
+
+#[test]
+fn records_get_their_shortest_form() {
+    let text = formatted(
+        "a:\n  exposes: [[80, 8080, private], [80, 8080, public, yes], 53/udp, [81, {host_port: 1, ipv6: on}]]\n\
+         \x20 networks: [[n, [x], [[c, d]], 10.0.0.1], {m: {aliases: [y], links: []}}, {o: \"\"}]\n\
+         \x20 exec_commands: [{cmd: [sh, -c, 'a # b'], user: root}, [ls, null, initial], pwd]\n\
+         \x20 healthcheck: [[curl, x], 1m, null, 3]\n  attaches: [{v: null}, [w, /w]]\n\
+         \x20 uses: [{name: z, readonly: true}, [y, [/y, rw]]]\n  links: [b, {c: null}]\n\
+         b: {healthcheck: {test: NONE}, network_mode: [a, i], start_options: {dns: 10.0.0.1}}\n",
+    );
+    insta::assert_snapshot!(text, @r#"
+    a:
+      attaches: {v: null, w: /w}
+      uses: {z: ro, y: /y}
+      links: [b, c]
+      exposes:
+        - [80, 8080, private]
+        - [80, 8080, public, true]
+        - 53/udp
+        - [81, 1, null, true]
+      networks:
+        n:
+          aliases: x
+          links: {c: d}
+          ipv4_address: 10.0.0.1
+        m: y
+        o: null
+      exec_commands:
+        - [[sh, -c, "a # b"], root]
+        - [ls, null, initial]
+        - pwd
+      healthcheck:
+        test: [curl, x]
+        interval: 1m
+        retries: 3
+
+    b:
+      network_mode: a.i
+      healthcheck: NONE
+      host_config:
+        dns: 10.0.0.1
+    "#);
+    assert_eq!(formatted(&text), text);
+}
+
+#[test]
+fn tags_anchors_and_texts_of_several_lines_are_kept() {
+    let text = formatted(
+        "x-base: &base {image: \"on\", user: '1000:50'}\na:\n  <<: *base\n  create_options:\n\
+         \x20   command: |\n      one # two\n        three\n    environment: {A: \"yes\", B: \"2020-01-01\", C: 'it''s', D: \"a\\tb\"}\n\
+         \x20 binds: !env binds\n  stop_timeout: !env seconds\n  exposes: {80: !env port}\n  shares: !path [$A/b, '~/c']\n",
+    );
+    insta::assert_snapshot!(text, @r#"
+    x-base: &base {image: "on", user: "1000:50"}
+
+    a:
+      <<: *base
+      shares: !path [$A/b, ~/c]
+      binds: !env binds
+      exposes: {80: !env port}
+      stop_timeout: !env seconds
+      create_options:
+        command: |
+          one # two
+            three
+        environment: {A: "yes", B: "2020-01-01", C: it's, D: "a\tb"}
+    "#);
+    assert_eq!(formatted(&text), text);
+}
+
+#[test]
+fn comments_of_every_place_are_kept() {
+    let text = formatted(
+        "#one\na: # two\n  # three\n  image: b # four\n  create_options:\n    command: |  # five\n      # no comment\n\
+         \x20     x\n    # six\n    entrypoint: 'a\n      # b'   # seven\n  exposes: [ # eight\n    80, # nine\n    81]\n\
+         \x20 links:\n  # ten\n  - c # eleven\n  - # twelve\n    d\n      # thirteen\n\n# fourteen\nb: x#y\n"
+            .replace("b: x#y", "b: {image: x#y}")
+            .as_str(),
+    );
+    insta::assert_snapshot!(text, @r#"
+    #one
+    a: # two
+      # three
+      image: b # four
+      links:
+        # ten
+        # twelve
+        - c # eleven
+        - d
+      # eight
+      # nine
+      exposes: [80, 81]
+      create_options:
+        command: | # five
+          # no comment
+          x
+        # six
+        entrypoint: "a # b" # seven
+
+    # thirteen
+    # fourteen
+    b:
+      image: x#y
+    "#);
+    assert_eq!(formatted(&text), text);
+}
+
+#[test]
+fn a_map_with_mistakes_is_refused_with_their_places() {
+    let refused = |text: &str| format_map(text, "map.yaml").unwrap_err().to_string();
+    insta::assert_snapshot!(
+        refused("a:\n  imag: x\n  exposes: [private]\nb: [\n"),
+        @"map.yaml:5:1: error: this is no YAML: while parsing a node, did not find expected node content"
+    );
+    insta::assert_snapshot!(
+        refused("a:\n  imag: x\n  exposes: [private]\n"),
+        @""
+    );
+}
+
+#[test]
+fn every_form_of_the_predecessor_keeps_its_meaning() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance");
+    let rows = std::fs::read_to_string(folder.join("inputs.jsonl")).unwrap();
+    let mut texts: Vec<String> = rows
+        .lines()
+        .map(|line| serde_json::from_str::<Json>(line).unwrap())
+        .filter(|row| row["type"] != "config_ids" && row["type"] != "list")
+        .map(|row| {
+            let (kind, yaml) = (row["type"].as_str().unwrap(), row["yaml"].as_str().unwrap());
+            format!("c:\n  {kind}: {yaml}\n")
+        })
+        .filter(|text| document_json(text, "row", &Unknown).is_ok())
+        .collect();
+    for map in std::fs::read_dir(folder.join("maps")).unwrap() {
+        let path = map.unwrap().path();
+        if !path.to_string_lossy().contains("clients") {
+            texts.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+    assert!(texts.len() > 120);
+    for text in texts {
+        let new = formatted(&text);
+        assert_eq!(normal_form(&new), normal_form(&text), "{text}{new}");
+        assert_eq!(formatted(&new), new, "{text}");
+    }
+}
+
+/// Ways to write keys of a container, some with tags and comments.
+const KEYS: [&str; 40] = [
+    "binds: {/a: [/b, ro], v: null}",
+    "binds: [[/a, {i: b, default: c}], [w, ro]]",
+    "binds: # why\n    - name: v # here\n      readonly: yes\n    # and\n    - /a: !path ~/b",
+    "binds: [[a, !env mode]]",
+    "binds: [[/a, !path b, !env mode], {path: /c, host_path: d, readonly: !env e}]",
+    "attaches: [v, {w: /w}]",
+    "attaches: {v: null}",
+    "uses: [[v, [/p, true]], {name: w, path: ro}]",
+    "uses: [v.x]",
+    "uses: v",
+    "links: [a, [a, b], {container: c}]",
+    "links: {a: null, b: 'on'}",
+    "links: {container: a, alias: b}",
+    "exposes: [80, '81', [82, 82], 53/udp]",
+    "exposes: {80: {host_port: '80', interface: i}, 90: [90, i, yes]}",
+    "exposes: [[80, null, i], [80, 80]]",
+    "exposes: {80: null}",
+    "networks: [a, b]",
+    "networks: {a: [x, y], b: {ipv4_address: 10.0.0.1, aliases: z}}",
+    "networks: [{a: [x, [l, [m, n]]]}, [b, {links: {c: null}}]]",
+    "networks: {a: !env x}",
+    "networks: [{a: !env x}, [b, !env y]]",
+    "exec_commands: [[[ls, -l], root], {cmd: pwd, policy: initial}, [x, null, restart]]",
+    "exec_commands: ls -l",
+    "exec_commands: {ls: root}",
+    "healthcheck: [x, 1m, 2s]",
+    "healthcheck: {interval: 1.5s, test: [CMD-SHELL, x]}",
+    "healthcheck: ''",
+    "network_mode: [a, b]",
+    "network_mode: off",
+    "network: /x",
+    "user: [a, b]",
+    "user: 1000:50",
+    "permissions: 0750 # octal",
+    "instances: [a, !env b, 'no']",
+    "extends: [base]",
+    "stop_timeout: '7'",
+    "start_options: {privileged: yes, restart_policy: {Name: 'no'}}",
+    "persistent: Off\n  x-any:\n    b: [1, {c: d}]\n    a: |-\n      text # no\n      more\n    # z",
+    "shares:\n  - /a\n    # c\n  - /b\n  # d",
+];
+
+fn container() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(KEYS.to_vec()), 0..6).prop_map(|keys| {
+        let mut text = String::new();
+        let mut seen = std::collections::HashSet::new();
+        for key in keys {
+            let name = key.split(':').next().unwrap_or_default();
+            if seen.insert(name.replace("network_mode", "network")) {
+                text.push_str(&format!("  {key}\n"));
+            }
+        }
+        if text.is_empty() {
+            " {}\n".to_owned()
+        } else {
+            format!("\n{text}")
+        }
+    })
+}
+
+fn any_json() -> impl Strategy<Value = Json> {
+    let text = prop_oneof![
+        any::<String>().prop_map(Json::from),
+        "[-a-z0-9:#,{}\\[\\]&*!|>'\"%@` \n\t._=yn?~]{0,12}".prop_map(Json::from),
+        prop::sample::select(vec![
+            "yes", "0750", "22:22", "~", "1e3", "-", "a: b", "\n", "x\n\n"
+        ])
+        .prop_map(Json::from),
+    ];
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i32>().prop_map(Json::from),
+        text,
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+            prop::collection::vec(("[a-z]{1,3}|[ -~]{1,6}", inner), 0..4).prop_map(|pairs| {
+                Json::Object(pairs.into_iter().filter(|(key, _)| key != "<<").collect())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_canonical_form_means_the_same_and_is_its_own(
+        containers in prop::collection::vec(container(), 0..4),
+        comments in prop::collection::vec(0..5_usize, 4),
+        is_section in any::<bool>(),
+    ) {
+        let mut text = String::from("volumes: {v: /v}\n");
+        if is_section {
+            text.push_str("x-first: 1\nname: m # its name\n");
+        }
+        for (index, container) in containers.iter().enumerate() {
+            match comments[index] {
+                0 => text.push_str("# before\n"),
+                1 => text.push_str("\n  # between\n\n"),
+                _ => {}
+            }
+            text.push_str(&format!("c{index}:{container}"));
+        }
+        // Rows that do not go together are none of the formatter's business.
+        prop_assume!(document_json(&text, "m", &Unknown).is_ok());
+        let new = formatted(&text);
+        prop_assert_eq!(normal_form(&new), normal_form(&text), "{}\n{}", &text, &new);
+        prop_assert_eq!(&formatted(&new), &new, "{}", &text);
+        let count = |text: &str| text.matches(" # ").count() + text.matches("\n# ").count();
+        prop_assert_eq!(count(&new) > 0, count(&text) > 0);
+    }
+
+    #[test]
+    fn any_value_comes_back_as_it_was(value in any_json()) {
+        let options = json!({ "environment": value });
+        let map = json!({ "a": { "create_options": options } });
+        let new = formatted(&map.to_string());
+        let read = normal_form(&new);
+        prop_assert_eq!(&read, &normal_form(&map.to_string()), "{}", &new);
+        prop_assert_eq!(&read["containers"]["a"]["create_options"], &options, "{}", &new);
+        prop_assert_eq!(&formatted(&new), &new);
+    }
+}

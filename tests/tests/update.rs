@@ -1,0 +1,383 @@
+//! `dfab update` and the actions beside startup and shutdown, on a host of their own through SSH.
+
+use anyhow::{Context as _, Result, ensure};
+use dfab_tests::{Output, Project, TestHost, images};
+use serde_json::Value;
+
+const IMAGE: &str = "dfab-test/update:1";
+
+const MAP: &str = r#"
+name: m
+volumes:
+  data: {default_path: /data}
+networks:
+  front: {}
+db:
+  image: dfab-test/update:1
+  attaches: data
+  create_options: {environment: {A: "1"}, labels: {team: blue}}
+  host_config: {mem_limit: 64m, restart_policy: {Name: always}}
+web:
+  image: dfab-test/update:1
+  instances: [a, b]
+  networks: [[front, www]]
+  uses: data
+  shares: /srv
+  stop_timeout: 2
+side:
+  image: dfab-test/update:1
+  uses: web.a
+  network_mode: web.a
+  stop_timeout: 2
+  create_options: {environment: {PORT: "81"}}
+"#;
+
+struct Scene {
+    host: TestHost,
+    project: Project,
+}
+
+impl Scene {
+    fn new() -> Result<Self> {
+        let host = TestHost::start()?;
+        let project = Project::new()?;
+        project.add_host("h1", &host)?;
+        project.write("dfab.yaml", "maps: m.yaml\n")?;
+        images::ensure(IMAGE)?;
+        host.load_image(IMAGE)?;
+        let scene = Self { host, project };
+        scene.map("", "")?;
+        Ok(scene)
+    }
+
+    /// The map, with one text in place of another.
+    fn map(&self, old: &str, new: &str) -> Result<()> {
+        ensure!(MAP.contains(old), "the map has no {old}");
+        self.project.write("m.yaml", &MAP.replacen(old, new, 1))?;
+        Ok(())
+    }
+
+    fn dfab(&self, arguments: &[&str]) -> Result<Output> {
+        self.project
+            .dfab(&[arguments, &["-H", "h1", "-y"]].concat())
+    }
+
+    /// What an action does, as `verb name`.
+    fn act(&self, arguments: &[&str]) -> Result<Vec<String>> {
+        let plan = self
+            .dfab(&[arguments, &["--output", "json"]].concat())?
+            .json()?;
+        let steps = plan["steps"].as_array().context("a plan has steps")?;
+        let word = |step: &Value, name: &str| step[name].as_str().unwrap_or_default().to_owned();
+        Ok(steps
+            .iter()
+            .map(|step| format!("{} {}", word(step, "operation"), word(step, "name")))
+            .collect())
+    }
+
+    /// Changes the map, updates, and checks that nothing is left to do.
+    fn update(&self, old: &str, new: &str) -> Result<Vec<String>> {
+        self.map(old, new)?;
+        let done = self.act(&["update", "db", "web", "side"])?;
+        let left = self.act(&["update", "db", "web", "side"])?;
+        ensure!(left.is_empty(), "after {new}: {left:?}");
+        Ok(done)
+    }
+
+    fn id(&self, container: &str) -> Result<Value> {
+        Ok(self.host.inspect(container)?["Id"].clone())
+    }
+}
+
+fn anew(name: &str) -> [String; 4] {
+    ["stop", "remove-container", "create-container", "start"].map(|verb| format!("{verb} {name}"))
+}
+
+#[test]
+fn an_update_does_the_least_that_brings_a_host_to_its_map() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.dfab(&["startup", "db", "web", "side"])?.success()?;
+    assert!(scene.update("", "")?.is_empty());
+
+    // In place: the container stays the same one.
+    let db = scene.id("m.db")?;
+    assert_eq!(
+        scene.update("mem_limit: 64m", "mem_limit: 96m")?,
+        ["update m.db"]
+    );
+    assert_eq!(
+        scene.host.inspect("m.db")?["HostConfig"]["Memory"],
+        96 << 20
+    );
+    assert_eq!(scene.id("m.db")?, db);
+    let policy = scene.update("Name: always", "Name: on-failure, MaximumRetryCount: 3")?;
+    assert_eq!(policy, ["update m.db"]);
+    let alias = scene.update("[front, www]", "[front, web]")?;
+    assert_eq!(alias[..2], ["update m.db", "disconnect m.web.a"]);
+    assert_eq!(alias.len(), 5);
+
+    // What cannot be changed in place, and what hangs on it.
+    scene.update("", "")?;
+    assert_eq!(scene.update("A: \"1\"", "A: \"2\"")?, anew("m.db"));
+    assert_eq!(scene.update("A: \"1\"", "B: \"2\"")?, anew("m.db"));
+    assert_eq!(scene.update("team: blue", "team: red")?, anew("m.db"));
+    let shares = scene.update("shares: /srv", "shares: [/srv, /opt]")?;
+    assert_eq!(shares.len(), 16, "{shares:?}");
+    assert_eq!(shares[12..], anew("m.side"));
+    scene.update("", "")?;
+
+    // A network made anew gets its containers back; a volume is never emptied by the way.
+    let network = scene.update("front: {}", "front: {internal: true}")?;
+    assert_eq!(
+        network,
+        [
+            "disconnect m.web.a",
+            "disconnect m.web.b",
+            "remove-network m.front",
+            "create-network m.front",
+            "connect m.web.a",
+            "connect m.web.b"
+        ]
+    );
+    scene.update("", "")?;
+    scene.map(
+        "default_path: /data",
+        "default_path: /data, driver_options: {type: tmpfs, device: tmpfs}",
+    )?;
+    let kept = scene.dfab(&["update", "db"])?;
+    assert!(
+        kept.stderr.contains("--recreate-volumes"),
+        "{}",
+        kept.stderr
+    );
+    kept.success()?;
+    let lost = scene.act(&["update", "db", "web", "side", "--recreate-volumes"])?;
+    assert_eq!(
+        lost.iter().filter(|step| step.contains("m.data")).count(),
+        2,
+        "{lost:?}"
+    );
+    let volume = scene
+        .host
+        .docker(&["volume", "inspect", "m.data", "-f", "{{.Options.type}}"])?;
+    assert_eq!(volume.trim(), "tmpfs");
+    assert!(scene.act(&["update", "db", "web", "side"])?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn what_happened_on_a_host_is_mended() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.dfab(&["startup", "side"])?.success()?;
+    scene.host.docker(&["rm", "-f", "m.web.a"])?;
+    scene.host.docker(&["stop", "-t", "1", "m.db"])?;
+    let done = scene.act(&["update", "side"])?;
+    assert_eq!(done[..2], ["start m.db", "create-container m.web.a"]);
+    assert_eq!(done[done.len() - 4..], anew("m.side"));
+    assert!(scene.act(&["update", "side"])?.is_empty());
+
+    // Containers that someone else made are taken as they are, if they are as the map says.
+    scene.dfab(&["shutdown", "db"])?.success()?;
+    scene.host.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "m.db",
+        "--hostname",
+        "m-db",
+        "-v",
+        "m.data:/data",
+        "-e",
+        "A=1",
+        "-l",
+        "team=blue",
+        "-m",
+        "64m",
+        "--memory-swap",
+        "128m",
+        "--restart",
+        "always",
+        IMAGE,
+    ])?;
+    let id = scene.id("m.db")?;
+    assert!(scene.act(&["update", "db"])?.is_empty());
+    assert_eq!(
+        scene.act(&["update", "db", "--force-update"])?,
+        anew("m.db")
+    );
+    assert_ne!(scene.id("m.db")?, id);
+    assert_eq!(
+        scene.act(&["update", "db", "--force", "m.db"])?,
+        anew("m.db")
+    );
+
+    // Alone, without what it needs; and things that are no containers.
+    scene.dfab(&["startup", "web"])?.success()?;
+    let alone = scene.act(&["stop", "db", "--only"])?;
+    assert_eq!(alone, ["stop m.db"]);
+    let network = scene.act(&["shutdown", "network:front"])?;
+    assert_eq!(
+        network.last().map(String::as_str),
+        Some("remove-network m.front")
+    );
+    assert!(
+        network.contains(&"remove-container m.web.b".to_owned()),
+        "{network:?}"
+    );
+    let volume = scene.act(&["remove", "volume:m.data"])?;
+    assert_eq!(volume, ["remove-container m.db", "remove-volume m.data"]);
+    Ok(())
+}
+
+#[test]
+fn commands_run_in_containers_and_their_exit_codes_are_seen() -> Result<()> {
+    let scene = Scene::new()?;
+    let commands = r#"image: dfab-test/update:1
+  exec_commands:
+  - [[/app, write, /initial, x], "0", initial]
+  - [[/app, sleep, "300"], "0"]"#;
+    scene.map("image: dfab-test/update:1", commands)?;
+    scene.dfab(&["startup", "db"])?.success()?;
+    // The second one is a service; it is not run a second time while it runs.
+    assert!(scene.act(&["update", "db"])?.is_empty());
+    scene.host.shell("pkill -f '[a]pp sleep 300'")?;
+    assert_eq!(scene.act(&["update", "db"])?, ["exec m.db"]);
+    // At a later start only what belongs to each start.
+    scene.dfab(&["stop", "db", "--timeout", "1"])?.success()?;
+    assert_eq!(scene.act(&["start", "db"])?, ["start m.db", "exec m.db"]);
+    assert_eq!(scene.act(&["exec-all", "db", "--initial"])?.len(), 2);
+
+    scene.map(
+        "image: dfab-test/update:1",
+        "image: dfab-test/update:1\n  exec_commands: /app report 3",
+    )?;
+    let failed = scene.dfab(&["exec-all", "db"])?;
+    assert_eq!(failed.status, 1);
+    assert!(
+        failed
+            .stderr
+            .contains("`/app report 3` ended with status 3: err"),
+        "{}",
+        failed.stderr
+    );
+
+    // Signals, by both names.
+    assert_eq!(
+        scene.act(&["signal", "db", "--signal", "SIGUSR1"])?,
+        ["signal m.db"]
+    );
+    scene.dfab(&["perform", "kill", "db"])?.success()?;
+    Ok(())
+}
+
+#[test]
+fn a_script_runs_in_a_container_of_its_own() -> Result<()> {
+    let scene = Scene::new()?;
+    let script = scene.project.write(
+        "jobs/clean.txt",
+        "report 0\nwrite /tmp/script_run/a.txt hi\n",
+    )?;
+    let script = script.to_str().context("a path is text")?;
+    let run = [
+        "script",
+        "m.web.a",
+        "--script",
+        script,
+        "--entrypoint",
+        "/app",
+    ];
+    let as_file = ["--command-format", "run {script_path}"];
+    let results = scene.project.folder().join("results");
+    let download = ["--download", results.to_str().context("a path is text")?];
+    let done = scene.dfab(&[&run[..], &as_file, &download].concat())?;
+    assert_eq!(done.stdout, "out\n0\n");
+    assert!(done.stderr.contains("exit code 0"), "{}", done.stderr);
+    assert_eq!(done.status, 0);
+    assert_eq!(std::fs::read(results.join("a.txt"))?, b"hi");
+    assert!(results.join("clean.txt").is_file());
+    // What it needs stays; itself, never.
+    let names = || scene.host.docker(&["ps", "-a", "--format", "{{.Names}}"]);
+    assert_eq!(names()?.trim(), "m.db");
+
+    let fails = [
+        "single-cmd",
+        "m.web.a",
+        "--entrypoint",
+        "/app",
+        "--command",
+        "report 3",
+    ];
+    let told = scene.dfab(&fails)?;
+    assert!(
+        told.stderr.contains("exit code 3") && told.status == 0,
+        "{}",
+        told.stderr
+    );
+    assert_eq!(
+        scene
+            .dfab(&[&fails[..], &["--fail-nonzero"]].concat())?
+            .status,
+        1
+    );
+    let json = scene
+        .dfab(&[&fails[..], &["--output", "json"]].concat())?
+        .json()?;
+    assert_eq!(
+        (
+            &json["steps"][0]["exit_code"],
+            &json["steps"][0]["stdout"],
+            &json["steps"][0]["stderr"]
+        ),
+        (
+            &Value::from(3),
+            &Value::from("out\n0\n"),
+            &Value::from("err\n")
+        )
+    );
+    let slow = [
+        "single-cmd",
+        "m.web.a",
+        "--entrypoint",
+        "/app",
+        "--command",
+        "sleep 60",
+        "--wait-timeout",
+        "1",
+    ];
+    let given_up = scene.dfab(&slow)?;
+    assert_eq!(given_up.status, 1, "{}", given_up.stderr);
+    let no_shell = scene.dfab(&["single-cmd", "m.web.a", "--command", "true"])?;
+    assert_eq!(no_shell.status, 1, "{}", no_shell.stderr);
+    assert_eq!(names()?.trim(), "m.db");
+
+    // What is there is not touched unless asked.
+    scene.dfab(&["startup", "m.web.b"])?.success()?;
+    let there = scene.dfab(&[
+        "single-cmd",
+        "m.web.b",
+        "--entrypoint",
+        "/app",
+        "--command",
+        "exit 0",
+    ])?;
+    assert!(
+        there.stderr.contains("--remove-existing-before"),
+        "{}",
+        there.stderr
+    );
+    assert_eq!(there.status, 1);
+    let missing = scene.dfab(&[
+        "script",
+        "m.web.a",
+        "--script",
+        "/no/such",
+        "--entrypoint",
+        "/app",
+    ])?;
+    assert!(
+        missing.stderr.contains("cannot read /no/such"),
+        "{}",
+        missing.stderr
+    );
+    Ok(())
+}
