@@ -15,7 +15,7 @@ use dfab_runtime::{Grants, LogSink, Origin, Plugin, PolicyPlugin, Runtime, Runti
 use serde_json::Value;
 
 use crate::folders;
-use crate::simulation::Simulation;
+use crate::simulation::{Seen, Simulation};
 
 /// A map without settings.
 pub struct NoSettings;
@@ -96,6 +96,24 @@ impl Planner {
         client: Client,
         options: &[(&str, &str)],
     ) -> Result<Plan> {
+        let seen = engine.seen();
+        self.plan_seen(action, project, references, seen, client, options)
+            .await
+    }
+
+    /// The same with what was seen of an engine already.
+    ///
+    /// # Errors
+    /// As [`Planner::plan`].
+    pub async fn plan_seen(
+        &self,
+        action: &str,
+        project: &Project,
+        references: &[String],
+        seen: Seen,
+        client: Client,
+        options: &[(&str, &str)],
+    ) -> Result<Plan> {
         let info = self.actions.iter().find(|info| info.name == action);
         let info = info.with_context(|| format!("there is no action {action}"))?;
         let walk = match info.walk {
@@ -120,8 +138,8 @@ impl Planner {
                 minor: 41,
             },
             items,
-            snapshot: engine.snapshot(),
-            details: info.compares.then(|| engine.details()),
+            snapshot: seen.snapshot,
+            details: info.compares.then_some(seen.details),
         }];
         let mut given: Vec<(String, String)> = info
             .options

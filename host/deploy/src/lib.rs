@@ -15,4 +15,5 @@ pub mod plan;
 pub mod request;
 pub mod run;
 pub mod setup;
+pub mod shell;
 pub mod survey;

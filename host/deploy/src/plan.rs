@@ -462,9 +462,9 @@ pub(crate) fn is_own_label(name: &str) -> bool {
 }
 
 /// Reads [`SPECIFICATION_LABEL`]; none where it has another form than this version's.
-pub(crate) fn given_fields(label: &str) -> Option<BTreeSet<String>> {
+pub(crate) fn given_fields(label: &str) -> Option<BTreeSet<&str>> {
     let mut words = label.split(' ');
-    (words.next() == Some(SPECIFICATION_VERSION)).then(|| words.map(str::to_owned).collect())
+    (words.next() == Some(SPECIFICATION_VERSION)).then(|| words.collect())
 }
 
 /// Adds the labels by which dfab knows its own, beside those of the map.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use dfab_engine::{ContainerState, ObservedContainer, Snapshot};
 use dfab_maps::{Item, Planned, ResolvedMap};
 use dfab_runtime::planning::{
-    ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process,
-    Request, StopOptions,
+    ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process, Request,
+    StopOptions,
 };
 use serde_json::Value;
 
@@ -46,8 +46,9 @@ pub fn request<'a>(
             .enumerate()
             .map(|(place, planned)| ((planned.map.name(), &planned.item), first + place))
             .collect();
+        let mounted = survey.details.as_ref().map(mounted).unwrap_or_default();
         for planned in &survey.items {
-            nodes.push(node(survey, planned, first, &places)?);
+            nodes.push(node(survey, planned, first, &places, &mounted)?);
             subjects.push(Subject {
                 survey: index,
                 map: planned.map,
@@ -70,6 +71,7 @@ fn node(
     planned: &Planned<'_>,
     first: usize,
     places: &Places<'_>,
+    mounted: &HashMap<&str, Vec<String>>,
 ) -> Result<Node, PlanError> {
     let Planned { map, item, .. } = planned;
     let name = map.engine_name(item);
@@ -88,7 +90,7 @@ fn node(
         _ => None,
     };
     let mut observed = observation(item, &name, &survey.snapshot);
-    compare(&mut observed, planned, &name, survey)?;
+    compare(&mut observed, planned, &name, survey, mounted)?;
     Ok(Node {
         kind,
         host: survey.host.name().to_owned(),
@@ -114,6 +116,7 @@ fn compare(
     planned: &Planned<'_>,
     name: &str,
     survey: &Survey<'_>,
+    mounted: &HashMap<&str, Vec<String>>,
 ) -> Result<(), PlanError> {
     let Some(details) = &survey.details else {
         return Ok(());
@@ -131,7 +134,7 @@ fn compare(
             if let Some(live) = details.volumes.get(name) {
                 let wanted = dfab_maps::volume_body(map, owner, alias);
                 observed.differences = drift::volume(&wanted, live);
-                observed.connected = mounted(name, details);
+                observed.connected = mounted.get(name).cloned().unwrap_or_default();
             }
         }
         Item::Container { config, instance } => {
@@ -186,21 +189,17 @@ fn container_differences(
     Ok(drift::container(&wanted, live, scene))
 }
 
-/// The names of the containers that have a volume mounted, as far as they are looked at.
-fn mounted(volume: &str, details: &Details) -> Vec<String> {
-    let has_it = |container: &Value| {
-        let mounts = container["Mounts"].as_array().into_iter().flatten();
-        mounts
-            .filter_map(|mount| mount["Name"].as_str())
-            .any(|name| name == volume)
-    };
-    let containers = details.containers.iter();
-    let mut names: Vec<String> = containers
-        .filter(|(_, container)| has_it(container))
-        .map(|(name, _)| name.clone())
-        .collect();
-    names.sort();
-    names
+/// By volume, the names of the containers that have it mounted, as far as they are looked at.
+fn mounted(details: &Details) -> HashMap<&str, Vec<String>> {
+    let mut mounted: HashMap<&str, Vec<String>> = HashMap::new();
+    for (container, live) in &details.containers {
+        let mounts = live["Mounts"].as_array().into_iter().flatten();
+        for volume in mounts.filter_map(|mount| mount["Name"].as_str()) {
+            mounted.entry(volume).or_default().push(container.clone());
+        }
+    }
+    mounted.values_mut().for_each(|names| names.sort());
+    mounted
 }
 
 /// The names of the containers in a network.
@@ -273,8 +272,12 @@ fn details(
 ) -> ContainerDetails {
     let container = map.container(config);
     let at = |items: Vec<Item>| -> Vec<u32> {
-        let places = items.iter().filter_map(|item| places.get(&(map.name(), item)));
-        places.filter_map(|place| u32::try_from(*place).ok()).collect()
+        let places = items
+            .iter()
+            .filter_map(|item| places.get(&(map.name(), item)));
+        places
+            .filter_map(|place| u32::try_from(*place).ok())
+            .collect()
     };
     let client_timeout = survey.host.client().stop_timeout;
     ContainerDetails {

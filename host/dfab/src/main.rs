@@ -24,6 +24,10 @@ use crate::failure::{Code, Failure};
 use crate::plugins::Plugins;
 use crate::project::Project;
 
+/// Maps and plans are many small texts: half the time of large ones goes into allocation otherwise.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -55,7 +59,10 @@ async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
     let project = Project::open(&common)?;
     let plugins = Plugins::load(&project, &outline).await?;
     let exports = plugins.exports(&outline).await?;
-    let matches = match arguments::command(&exports).try_get_matches_from(&outline.arguments) {
+    let matches = match arguments::command(&exports)
+        .subcommand(commands::map::command())
+        .try_get_matches_from(&outline.arguments)
+    {
         Ok(matches) => matches,
         Err(error) => return Ok(print_usage(&error)),
     };
@@ -68,6 +75,7 @@ async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
         Some(("run", matches)) => commands::run::run(&context, matches).await,
         Some(("plan", matches)) => commands::action::plan(&context, matches).await,
         Some(("perform", matches)) => commands::action::perform(&context, matches).await,
+        Some(("map", matches)) => commands::map::run(&context, matches),
         Some(("setup", matches)) => commands::setup::run(&context, matches).await,
         Some((action, matches)) => commands::action::run(&context, action, matches).await,
         None => Err(Failure::usage("a command is wanted").hint("dfab --help")),

@@ -31,7 +31,7 @@ const BUILT_IN: [(&str, &[u8]); 3] = [
 ];
 
 /// Commands that are not for plugins to define.
-const RESERVED: [&str; 4] = ["run", "plan", "setup", "help"];
+const RESERVED: [&str; 6] = ["run", "plan", "perform", "map", "setup", "help"];
 
 /// All plugins of a run, by kind, those of the project first.
 #[derive(Debug, Default)]
@@ -181,6 +181,7 @@ fn wanted(name: &str, words: &Outline) -> bool {
     match words.word(0) {
         Some("run") => name == "docker",
         Some("setup") => name == "setup-debian",
+        Some("map") => false,
         Some(_) => name == "standard",
         None => true,
     }

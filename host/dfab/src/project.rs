@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dfab_maps::{Client, Diagnostic, Invalid, Loaded, ResolvedMap, Settings};
+use dfab_maps::{Client, Diagnostic, Invalid, Loaded, Settings};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ use crate::terminal;
 const FILE: &str = "dfab.yaml";
 
 /// What dfab.yaml and the command line say together. Paths are ready to open.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Project {
     pub(crate) file: Option<PathBuf>,
     pub(crate) settings: Map<String, Value>,
@@ -102,28 +102,52 @@ impl Project {
     /// # Errors
     /// Where there is none, or one has mistakes: all of them are told.
     pub(crate) fn load_maps(&self) -> Result<dfab_maps::Project, Failure> {
-        if self.maps.is_empty() {
-            let failure = Failure::usage("there is no container map");
-            return Err(match &self.file {
-                Some(file) => failure.hint(format!("name one under `maps` in {}", file.display())),
-                None => failure.hint(format!(
-                    "give --map FILE, or name one under `maps` in {FILE}"
-                )),
-            });
+        let maps = self.each_map(dfab_maps::load_map)?;
+        dfab_maps::Project::new(maps)
+            .map_err(|error| Failure::usage("the maps do not go together").because(error))
+    }
+
+    /// Reads the maps as they are written, in their normal form; warnings are told.
+    ///
+    /// # Errors
+    /// As [`Project::load_maps`].
+    pub(crate) fn map_documents(&self) -> Result<Vec<Value>, Failure> {
+        self.each_map(|text, file, _, settings| dfab_maps::document_json(text, file, settings))
+    }
+
+    /// The map files.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub(crate) fn map_files(&self) -> Result<&[PathBuf], Failure> {
+        if !self.maps.is_empty() {
+            return Ok(&self.maps);
         }
+        let failure = Failure::usage("there is no container map");
+        Err(match &self.file {
+            Some(file) => failure.hint(format!("name one under `maps` in {}", file.display())),
+            None => failure.hint(format!(
+                "give --map FILE, or name one under `maps` in {FILE}"
+            )),
+        })
+    }
+
+    fn each_map<T>(
+        &self,
+        load: impl Fn(&str, &str, &str, &dyn Settings) -> Result<Loaded<T>, Invalid>,
+    ) -> Result<Vec<T>, Failure> {
         let mut maps = Vec::with_capacity(self.maps.len());
         let mut mistakes = Vec::new();
-        for path in &self.maps {
+        for path in self.map_files()? {
             let text = read(path)?;
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            match dfab_maps::load_map(&text, &path.display().to_string(), &stem, self) {
-                Ok(loaded) => maps.push(warned::<ResolvedMap>(loaded)),
+            match load(&text, &path.display().to_string(), &stem, self) {
+                Ok(loaded) => maps.push(warned(loaded)),
                 Err(Invalid(diagnostics)) => mistakes.extend(diagnostics),
             }
         }
         refuse(&mistakes)?;
-        dfab_maps::Project::new(maps)
-            .map_err(|error| Failure::usage("the maps do not go together").because(error))
+        Ok(maps)
     }
 
     /// Reads the client files; warnings are told.
@@ -206,7 +230,11 @@ fn find() -> Result<Option<PathBuf>, Failure> {
         .find(|file| file.is_file()))
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+/// Reads a file that the operator named.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("cannot read {}", path.display())).because(error))
 }
@@ -216,6 +244,14 @@ fn warned<T>(loaded: Loaded<T>) -> T {
         terminal::tell(&warning.to_string());
     }
     loaded.value
+}
+
+/// Tells the mistakes of a file; the failure that ends the command for them.
+pub(crate) fn mistaken(mistakes: &Invalid) -> Failure {
+    match refuse(&mistakes.0) {
+        Err(failure) => failure,
+        Ok(()) => Failure::usage(mistakes.to_string()),
+    }
 }
 
 fn refuse(mistakes: &[Diagnostic]) -> Result<(), Failure> {

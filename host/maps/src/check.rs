@@ -45,8 +45,13 @@ impl ResolvedMap {
                     Some(instance) => format!("{config}.{instance}"),
                     None => config.clone(),
                 };
-                let found = self.referred(&reference);
-                if found.as_ref().is_none_or(|found| found.len() != 1) {
+                // The name of a configuration with instances is not that of a container.
+                let is_container = match (instance, self.containers.get(config)) {
+                    (None, Some(found)) => found.instances.is_empty(),
+                    (Some(_), _) => self.referred(&reference).is_some(),
+                    (None, None) => false,
+                };
+                if !is_container {
                     self.no_container(*at, &of, &reference, report);
                 }
             }

@@ -143,8 +143,10 @@ impl Report {
         self.diagnostics
     }
 
-    /// The value, unless there was an error.
-    pub(crate) fn finish<T>(self, value: T) -> Result<Loaded<T>, Invalid> {
+    /// The value, unless there was an error. What is said is in the order of the file.
+    pub(crate) fn finish<T>(mut self, value: T) -> Result<Loaded<T>, Invalid> {
+        self.diagnostics
+            .sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
         if self.diagnostics.iter().any(is_error) {
             Err(Invalid(self.diagnostics))

@@ -439,7 +439,10 @@ fn walk_map<'a>(
 fn dependents(map: &ResolvedMap, requested: &[Item]) -> HashSet<Item> {
     let mut needed_by: HashMap<Item, Vec<&str>> = HashMap::new();
     for name in map.containers.keys() {
-        for need in needs(map, name).into_iter().chain(map.mounted_volumes(name)) {
+        for need in needs(map, name)
+            .into_iter()
+            .chain(map.mounted_volumes(name))
+        {
             if !matches!(need, Item::Image { .. }) {
                 needed_by.entry(need).or_default().push(name);
             }

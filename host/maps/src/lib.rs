@@ -6,6 +6,7 @@
 mod body;
 mod check;
 mod client;
+mod compose;
 mod config;
 mod diagnostic;
 mod format;
@@ -30,6 +31,7 @@ pub use body::{
     volume_body,
 };
 pub use client::{Client, RegistryLogin, Secret, load_clients};
+pub use compose::{Imported, Note, import_compose};
 pub use config::ContainerConfig;
 pub use diagnostic::{Diagnostic, Invalid, Loaded, Severity};
 pub use format::format_map;

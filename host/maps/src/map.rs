@@ -423,17 +423,17 @@ mod tests {
             @r"
         map.yaml:1:12: error: the setting rood is not set
           help: set it under `settings` in dfab.yaml, or give --set rood=VALUE
-        map.yaml:11:3: error: the key image stands here twice
         map.yaml:4:3: error: there is no key of a container expose
           help: did you mean exposes?
-        map.yaml:12:1: error: volume is no key of a map, and as a container it would be a mapping, not a text
-          help: did you mean volumes?
+        map.yaml:5:11: error: there is no container dab, that web refers to
         map.yaml:6:12: error: there is no configuration bse
           help: there is: web, db
-        map.yaml:5:11: error: there is no container dab, that web refers to
         map.yaml:8:11: error: db binds data, which has no path under `host`
         map.yaml:8:11: error: db binds data, which has no path under `volumes`
         map.yaml:9:13: error: there is no network back
+        map.yaml:11:3: error: the key image stands here twice
+        map.yaml:12:1: error: volume is no key of a map, and as a container it would be a mapping, not a text
+          help: did you mean volumes?
         "
         );
     }

@@ -131,7 +131,7 @@ impl Element {
         {
             let inner = inner.clone();
             if inner.is_empty() {
-                report.error(self.at, "the list is empty, so it does not say anything");
+                report.error(self.at, "the list is empty, and says nothing");
                 return None;
             }
             parts.truncate(1);

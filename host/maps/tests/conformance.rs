@@ -62,7 +62,9 @@ fn essence(body: &Value) -> Value {
     }
     // A container's links are also its endpoint's: in a network of one's own the engine takes no notice
     // of the others.
-    let links = fields["HostConfig"]["Links"].clone();
+    let links = fields
+        .get("HostConfig")
+        .map_or(Value::Null, |host| host["Links"].clone());
     let endpoints = fields
         .get_mut("NetworkingConfig")
         .and_then(|config| config.get_mut("EndpointsConfig"))

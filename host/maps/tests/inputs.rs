@@ -4,6 +4,7 @@
 //! `error` of the original. Where dfab does another thing on purpose, `deviation` says why and `dfab`
 //! what, which is null where it refuses the row.
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test fails by panicking"

@@ -25,6 +25,15 @@ pub struct Simulation {
     made: usize,
 }
 
+/// What an engine tells.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What is there.
+    pub snapshot: Snapshot,
+    /// More about it.
+    pub details: Details,
+}
+
 #[derive(Debug, Clone)]
 struct Container {
     id: String,
@@ -54,6 +63,14 @@ impl Simulation {
                 .insert(name.to_owned(), Object { id, body });
         }
         simulation
+    }
+
+    /// What an engine like this tells.
+    pub fn seen(&self) -> Seen {
+        Seen {
+            snapshot: self.snapshot(),
+            details: self.details(),
+        }
     }
 
     /// What is there.

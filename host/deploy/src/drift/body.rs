@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dfab_runtime::planning::{Difference, Remedy};
 use serde_json::{Map, Value, json};
 
-use super::fields::{CONFIG, Field, Mend, host_field, host_fields};
+use super::fields::{CONFIG, Field, Mend, OTHER, host_fields, is_known_host_field};
 use super::form::{Form, is_empty, text_of};
 use super::{Scene, difference, entries, network};
 use crate::plan::{SPECIFICATION_LABEL, given_fields, is_own_label};
@@ -50,13 +50,16 @@ pub(crate) fn container(wanted: &Wanted<'_>, live: &Value, scene: Scene<'_>) -> 
     comparison.found
 }
 
+/// Modes that may name another container.
+const MODES: [&str; 3] = ["IpcMode", "PidMode", "NetworkMode"];
+
 struct Comparison<'a> {
     wanted: &'a Value,
     live: &'a Value,
     /// `Config` of the image that the container was made of; null where it is not known.
     image: &'a Value,
     /// The fields that dfab gave when it made the container; none for someone else's.
-    given: Option<BTreeSet<String>>,
+    given: Option<BTreeSet<&'a str>>,
     scene: Scene<'a>,
     found: Vec<Difference>,
 }
@@ -105,9 +108,9 @@ impl<'a> Comparison<'a> {
                 ]
                 .contains(&name)
         };
-        let given = self.given.clone().unwrap_or_default();
-        let other: BTreeSet<String> = entries(Some(self.wanted))
-            .map(|(name, _)| name.clone())
+        let given = self.given.iter().flatten().copied();
+        let other: BTreeSet<&str> = entries(Some(self.wanted))
+            .map(|(name, _)| name.as_str())
             .chain(given)
             .filter(|name| !known(name) && !name.contains('.'))
             .collect();
@@ -116,7 +119,7 @@ impl<'a> Comparison<'a> {
             if name == "MacAddress" && self.has_mac_address() {
                 continue;
             }
-            self.compare_config(&name, Form::Plain);
+            self.compare_config(name, Form::Plain);
         }
     }
 
@@ -131,6 +134,9 @@ impl<'a> Comparison<'a> {
             None => &self.image[name],
         };
         let live = &self.live["Config"][name];
+        if wanted == live {
+            return;
+        }
         let (mut one, other) = (form.of(wanted), form.of(live));
         if name == "StopSignal" && one.is_null() {
             one = Form::Signal.of(&json!("SIGTERM"));
@@ -172,7 +178,11 @@ impl<'a> Comparison<'a> {
                 None if value.is_none() => continue,
                 None => "not set",
             };
-            self.recreate(&format!("Env.{name}"), &json!("the map's value"), &json!(found));
+            self.recreate(
+                &format!("Env.{name}"),
+                &json!("the map's value"),
+                &json!(found),
+            );
         }
         for name in live.keys().filter(|name| !wanted.contains_key(*name)) {
             self.recreate(&format!("Env.{name}"), &json!("not set"), &json!("set"));
@@ -187,7 +197,9 @@ impl<'a> Comparison<'a> {
             let field = format!("Labels.{name}");
             match labels.get(name.as_str()) {
                 Some(found) if text_of(found) == text_of(value) => {}
-                Some(_) => self.recreate(&field, &json!("the map's value"), &json!("another value")),
+                Some(_) => {
+                    self.recreate(&field, &json!("the map's value"), &json!("another value"))
+                }
                 None => self.recreate(&field, &json!("set"), &json!("not set")),
             }
         }
@@ -206,7 +218,9 @@ impl<'a> Comparison<'a> {
     /// A mapping of which only the keys matter, to which the image has its own.
     fn keys(&mut self, name: &str) {
         let keys = |value: &Value| -> BTreeSet<String> {
-            entries(value.get(name)).map(|(key, _)| key.clone()).collect()
+            entries(value.get(name))
+                .map(|(key, _)| key.clone())
+                .collect()
         };
         let of_image = keys(self.image);
         let wanted = keys(self.wanted);
@@ -215,7 +229,10 @@ impl<'a> Comparison<'a> {
             self.recreate(&format!("{name}.{key}"), &json!("set"), &json!("not set"));
         }
         if self.given.is_some() {
-            for key in live.difference(&wanted).filter(|key| !of_image.contains(*key)) {
+            for key in live
+                .difference(&wanted)
+                .filter(|key| !of_image.contains(*key))
+            {
                 self.recreate(&format!("{name}.{key}"), &json!("not set"), &json!("set"));
             }
         }
@@ -268,23 +285,34 @@ impl<'a> Comparison<'a> {
         self.given.as_ref().map(|given| given.contains(field))
     }
 
+    /// The same of a field of `HostConfig`.
+    fn was_host_given(&self, name: &str) -> Option<bool> {
+        let is_it = |field: &&str| field.strip_prefix("HostConfig.") == Some(name);
+        self.given.as_ref().map(|given| given.iter().any(is_it))
+    }
+
     fn host_config(&mut self) {
-        let mut names: BTreeSet<&str> = host_fields().map(|field| field.name).collect();
-        let wanted = &self.wanted["HostConfig"];
-        names.extend(entries(Some(wanted)).map(|(name, _)| name.as_str()));
-        // What was taken out of the map since.
-        let given = self.given.clone().unwrap_or_default();
-        names.extend(given.iter().filter_map(|name| name.strip_prefix("HostConfig.")));
-        for name in names {
-            match name {
-                "NetworkMode" => {}
+        for field in host_fields() {
+            match field.name {
                 // In a network of the map's own they are the endpoint's, and not told here.
                 "Links" if self.is_in_own_network() => {}
-                "IpcMode" | "PidMode" => self.mode(name),
-                _ => self.host_config_field(name, host_field(name)),
+                name => self.host_config_field(name, field),
             }
         }
-        self.mode("NetworkMode");
+        // Those that nobody classified, and what was taken out of the map since.
+        let wanted = entries(Some(&self.wanted["HostConfig"])).map(|(name, _)| name.as_str());
+        let given = self.given.iter().flatten();
+        let given = given.filter_map(|name| name.strip_prefix("HostConfig."));
+        let others: BTreeSet<&str> = wanted
+            .chain(given)
+            .filter(|name| !is_known_host_field(name) && !MODES.contains(name))
+            .collect();
+        for name in others {
+            self.host_config_field(name, &OTHER);
+        }
+        for name in MODES {
+            self.mode(name);
+        }
     }
 
     fn host_config_field(&mut self, name: &str, field: &Field) {
@@ -295,7 +323,7 @@ impl<'a> Comparison<'a> {
         }
         let live = &self.live["HostConfig"][name];
         let wanted = &self.wanted["HostConfig"][name];
-        let was_given = self.was_given(&format!("HostConfig.{name}"));
+        let was_given = self.was_host_given(name);
         if wanted.is_null() {
             // What was never given is the engine's affair; of others' containers nobody knows.
             if was_given == Some(false) {
@@ -305,7 +333,7 @@ impl<'a> Comparison<'a> {
                 return;
             }
         }
-        if field.form.of(wanted) == field.form.of(live) {
+        if wanted == live || field.form.of(wanted) == field.form.of(live) {
             return;
         }
         // A limit that is no longer wanted cannot be taken away in place.
@@ -334,7 +362,7 @@ impl<'a> Comparison<'a> {
         let wanted = &self.wanted["HostConfig"][name];
         let live = &self.live["HostConfig"][name];
         let (one, other) = (self.mode_text(name, wanted), self.mode_text(name, live));
-        let was_given = self.was_given(&format!("HostConfig.{name}"));
+        let was_given = self.was_host_given(name);
         let is_as_wanted = if name == "NetworkMode" {
             // Which networks it is in is compared by itself.
             one == other || (is_bridged(&one) && is_bridged(&other))
@@ -372,7 +400,13 @@ impl<'a> Comparison<'a> {
             .as_array()
             .into_iter()
             .flatten()
-            .map(|from| text_of(from).split(':').next().unwrap_or_default().to_owned())
+            .map(|from| {
+                text_of(from)
+                    .split(':')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
             .collect();
         for parent in parents {
             let Some(live) = self.scene.details.containers.get(&parent) else {
@@ -440,15 +474,13 @@ fn is_bridged(mode: &str) -> bool {
 }
 
 /// `NAME=VALUE` texts as a mapping; a name alone has no value.
-fn assignments(list: &Value) -> BTreeMap<String, Option<String>> {
+fn assignments(list: &Value) -> BTreeMap<&str, Option<&str>> {
     let items = list.as_array().into_iter().flatten();
     items
-        .map(|item| {
-            let text = text_of(item);
-            match text.split_once('=') {
-                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-                None => (text, None),
-            }
+        .filter_map(Value::as_str)
+        .map(|text| match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text, None),
         })
         .collect()
 }

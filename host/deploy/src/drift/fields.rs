@@ -21,12 +21,12 @@ pub(super) struct Field {
     pub(super) support: &'static str,
 }
 
-/// How a field of `HostConfig` is compared; one that is not listed as it is.
-pub(super) fn host_field(name: &str) -> &'static Field {
-    const OTHER: Field = recreate("", Form::Plain);
-    HOST.iter()
-        .find(|field| field.name == name)
-        .unwrap_or(&OTHER)
+/// How a field of `HostConfig` is compared that is not listed: as it is.
+pub(super) const OTHER: Field = recreate("", Form::Plain);
+
+/// Whether a field of `HostConfig` is listed.
+pub(super) fn is_known_host_field(name: &str) -> bool {
+    HOST.iter().any(|field| field.name == name)
 }
 
 /// Fields of `HostConfig` that say something in a container that was made without them in the
@@ -48,7 +48,7 @@ pub(super) const CONFIG: [(&str, Form); 9] = [
     ("NetworkDisabled", Form::Plain),
 ];
 
-const HOST: [Field; 51] = [
+const HOST: [Field; 50] = [
     recreate("Binds", Form::Binds),
     recreate("Mounts", Form::Records),
     recreate("VolumesFrom", Form::Set),
@@ -79,7 +79,6 @@ const HOST: [Field; 51] = [
     recreate("Tmpfs", Form::Texts),
     recreate("StorageOpt", Form::Texts),
     recreate("Init", Form::Plain),
-    recreate("PidMode", Form::Plain),
     recreate("UTSMode", Form::Plain),
     recreate("UsernsMode", Form::Plain),
     recreate("CgroupParent", Form::Plain),

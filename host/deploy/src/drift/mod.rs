@@ -21,7 +21,7 @@ use serde_json::Value;
 pub(crate) use body::{Wanted, container, update_body};
 
 /// Everything an engine tells of the things that an action is about.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Details {
     /// By name.
     pub containers: HashMap<String, Value>,

@@ -27,7 +27,11 @@ impl Command {
     pub fn words(&self) -> Vec<String> {
         let mut words = self.options.clone();
         // Else the client would take it for an option.
-        if self.arguments.first().is_some_and(|argument| argument.starts_with('-')) {
+        if self
+            .arguments
+            .first()
+            .is_some_and(|argument| argument.starts_with('-'))
+        {
             words.push("--".to_owned());
         }
         words.extend_from_slice(&self.arguments);
@@ -65,6 +69,12 @@ impl Command {
     /// In one word, so that no value is taken for an option.
     pub(super) fn option(&mut self, option: &str, value: impl Display) {
         self.options.push(format!("--{option}={value}"));
+    }
+
+    /// `-OPTION VALUE`, of an option whose long name is not the same in all versions of the client.
+    pub(super) fn short_option(&mut self, option: char, value: impl Display) {
+        self.options.push(format!("-{option}"));
+        self.options.push(value.to_string());
     }
 
     /// An option of which the client splits the value at commas.
@@ -157,7 +167,23 @@ pub(super) fn quoted(word: &str) -> Result<String, ShellError> {
             word: word.to_owned(),
         });
     }
-    Ok(shell_words::quote(word).into_owned())
+    // The name of an option reads better outside of the quotes.
+    let (name, value) = match word.split_once('=') {
+        Some((name, value)) if is_option(name) => (format!("{name}="), value),
+        _ => (String::new(), word),
+    };
+    // Of the rest a shell may mean something with more than POSIX knows, such as `{a,b}`.
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./,:@+".contains(letter);
+    if value.chars().all(is_plain) && !word.is_empty() {
+        return Ok(name + value);
+    }
+    Ok(format!("{name}'{}'", value.replace('\'', "'\\''")))
+}
+
+fn is_option(word: &str) -> bool {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    word.strip_prefix("--")
+        .is_some_and(|name| !name.is_empty() && name.chars().all(is_plain))
 }
 
 /// A field of a line of comma-separated values.
@@ -190,6 +216,11 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// The value at a JSON pointer, or null.
+pub(super) fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
 pub(super) fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }
@@ -204,9 +235,9 @@ mod tests {
 
     /// Every text of up to three of the characters that mean something to a shell.
     fn texts() -> Vec<String> {
-        const CHARACTERS: [char; 26] = [
-            'a', '1', ' ', '\t', '\n', '\'', '"', '\\', '$', '`', '!', '*', '?', '[', '~', '#', '=',
-            '-', '%', '{', '(', '&', '|', '<', ';', 'é',
+        const CHARACTERS: [char; 27] = [
+            'a', '1', ' ', '\t', '\n', '\'', '"', '\\', '$', '`', '!', '*', '?', '[', '~', '#',
+            '=', '-', '%', '{', ',', '(', '&', '|', '<', ';', 'é',
         ];
         let mut texts = vec![String::new()];
         let mut longest = texts.clone();
@@ -223,7 +254,8 @@ mod tests {
     #[test]
     fn a_shell_reads_every_word_as_it_was() {
         let texts = texts();
-        for words in texts.chunks(1500) {
+        let options: Vec<_> = texts.iter().map(|text| format!("--a-b={text}")).collect();
+        for words in [texts, options].concat().chunks(1500) {
             let tokens: Vec<_> = words.iter().map(|word| quoted(word).unwrap()).collect();
             let output = std::process::Command::new("sh")
                 .arg("-c")

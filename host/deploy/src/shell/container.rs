@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::ShellError;
-use super::command::{Command, Form, entries, is_nothing, items, text};
+use super::command::{Command, Form, entries, is_nothing, items, quoted, text};
 use super::endpoint;
 use super::mount;
 
 /// Fields of the body that are options.
-const CONFIG: [(&str, &str, Form); 12] = [
+const CONFIG: [(&str, &str, Form); 9] = [
     ("Labels", "label", Form::Texts),
     ("WorkingDir", "workdir", Form::Text),
     ("User", "user", Form::Text),
@@ -18,13 +18,10 @@ const CONFIG: [(&str, &str, Form); 12] = [
     ("MacAddress", "mac-address", Form::Text),
     ("StopSignal", "stop-signal", Form::Text),
     ("StopTimeout", "stop-timeout", Form::Text),
-    ("AttachStdin", "attach", Form::Flag),
-    ("AttachStdout", "attach", Form::Flag),
-    ("AttachStderr", "attach", Form::Flag),
 ];
 
 /// Fields of the host configuration that are options of `docker create`.
-const HOST: [(&str, &str, Form); 42] = [
+const HOST: [(&str, &str, Form); 41] = [
     ("Binds", "volume", Form::List),
     ("VolumesFrom", "volumes-from", Form::List),
     ("Privileged", "privileged", Form::Flag),
@@ -66,7 +63,6 @@ const HOST: [(&str, &str, Form); 42] = [
     ("CpuQuota", "cpu-quota", Form::Text),
     ("CpusetCpus", "cpuset-cpus", Form::Text),
     ("CpusetMems", "cpuset-mems", Form::Text),
-    ("ContainerIDFile", "cidfile", Form::Text),
 ];
 
 /// Those that `docker update` takes as well.
@@ -85,10 +81,36 @@ const UPDATABLE: [&str; 12] = [
     "KernelMemory",
 ];
 
+/// Fields that are records, and those that are lists.
+const RECORDS: [&str; 9] = [
+    "Volumes",
+    "ExposedPorts",
+    "Healthcheck",
+    "HostConfig",
+    "NetworkingConfig",
+    "RestartPolicy",
+    "PortBindings",
+    "LogConfig",
+    "Tmpfs",
+];
+const LISTS: [&str; 11] = [
+    "Env",
+    "Links",
+    "SecurityOpt",
+    "Mounts",
+    "DeviceRequests",
+    "Devices",
+    "BlkioDeviceReadBps",
+    "BlkioDeviceReadIOps",
+    "BlkioDeviceWriteBps",
+    "BlkioDeviceWriteIOps",
+    "Ulimits",
+];
+
 /// `docker create`, from the body of `POST /containers/create`.
 ///
 /// # Errors
-/// Where the body has no image.
+/// Where the body has no image, or a health check holds what no command line can.
 pub fn container_create(name: &str, body: &Value) -> Result<Command, ShellError> {
     let Some(image) = body["Image"].as_str().filter(|image| !image.is_empty()) else {
         return Err(ShellError::NoImage {
@@ -100,10 +122,14 @@ pub fn container_create(name: &str, body: &Value) -> Result<Command, ShellError>
         command.option("name", name);
     }
     for (field, value) in entries(body) {
+        if !has_its_form(field, value) {
+            command.not_expressed(field, value);
+            continue;
+        }
         match field.as_str() {
             "Image" | "Entrypoint" | "Cmd" | "NetworkDisabled" | "NetworkingConfig" => {}
             "Env" => environment(&mut command, value),
-            "Volumes" => volumes(&mut command, value, &body["HostConfig"]["Binds"]),
+            "Volumes" => volumes(&mut command, value),
             "ExposedPorts" => {
                 for (port, _) in entries(value) {
                     command.option("expose", port);
@@ -111,11 +137,12 @@ pub fn container_create(name: &str, body: &Value) -> Result<Command, ShellError>
             }
             "OpenStdin" if value == &Value::Bool(true) => {
                 command.flag("interactive");
-                // Else standard input would be closed after the first who attaches to it.
-                command.option("attach", "stdout");
+                command.note(
+                    "the client has standard input closed after the first who attaches to it",
+                );
             }
             "OpenStdin" if value == &Value::Bool(false) => {}
-            "Healthcheck" => health_check(&mut command, value),
+            "Healthcheck" => health_check(&mut command, value)?,
             "HostConfig" => {
                 for (field, value) in entries(value) {
                     host_field(&mut command, field, value);
@@ -147,8 +174,16 @@ pub fn container_update(name: &str, body: &Value) -> Command {
     command
 }
 
+/// What has another one, the engine refuses.
+fn has_its_form(field: &str, value: &Value) -> bool {
+    let is_other = RECORDS.contains(&field) && !value.is_object()
+        || LISTS.contains(&field) && !value.is_array();
+    is_nothing(value) || !is_other
+}
+
 fn host_field(command: &mut Command, field: &str, value: &Value) {
     match field {
+        _ if !has_its_form(field, value) => command.not_expressed(field, value),
         // With the networks.
         "NetworkMode" | "Links" => {}
         "RestartPolicy" => restart_policy(command, value),
@@ -241,15 +276,11 @@ fn environment(command: &mut Command, value: &Value) {
     }
 }
 
-/// Where something is bound there is no need for a volume of its own.
-fn volumes(command: &mut Command, volumes: &Value, binds: &Value) {
-    let targets: Vec<&str> = items(binds)
-        .filter_map(|bind| bind.as_str()?.split(':').nth(1))
-        .collect();
+fn volumes(command: &mut Command, volumes: &Value) {
     for (path, _) in entries(volumes) {
         if path.contains(':') {
             command.not_expressed("Volumes", &Value::from(path.as_str()));
-        } else if !targets.contains(&path.as_str()) {
+        } else {
             command.option("volume", path);
         }
     }
@@ -298,7 +329,9 @@ fn port_bindings(command: &mut Command, value: &Value) {
 fn security_options(command: &mut Command, value: &Value) {
     for item in items(value) {
         let option = text(item).unwrap_or_default();
-        let profile = option.strip_prefix("seccomp").and_then(|rest| rest.strip_prefix(['=', ':']));
+        let profile = option
+            .strip_prefix("seccomp")
+            .and_then(|rest| rest.strip_prefix(['=', ':']));
         match profile {
             None | Some("unconfined" | "builtin") => command.option("security-opt", option),
             Some(_) => command.not_expressed("SecurityOpt", item),
@@ -318,7 +351,11 @@ fn device_request(command: &mut Command, value: &Value) {
         command.not_expressed("DeviceRequests", value);
         return;
     }
-    let other: Vec<_> = capabilities.iter().filter(|name| *name != "gpu").cloned().collect();
+    let other: Vec<_> = capabilities
+        .iter()
+        .filter(|name| *name != "gpu")
+        .cloned()
+        .collect();
     let options: Vec<_> = entries(&value["Options"])
         .map(|(name, value)| format!("{name}={}", text(value).unwrap_or_default()))
         .collect();
@@ -384,7 +421,7 @@ fn limit(command: &mut Command, value: &Value) {
     command.others_not_expressed("Ulimits", value, &["Name", "Soft", "Hard"]);
 }
 
-fn health_check(command: &mut Command, value: &Value) {
+fn health_check(command: &mut Command, value: &Value) -> Result<(), ShellError> {
     const TIMES: [(&str, &str); 4] = [
         ("Interval", "health-interval"),
         ("Timeout", "health-timeout"),
@@ -404,11 +441,15 @@ fn health_check(command: &mut Command, value: &Value) {
             command.flag("no-healthcheck");
             // The client refuses to have them beside it, and they would do nothing.
             command.others_not_expressed("Healthcheck", value, &["Test"]);
-            return;
+            return Ok(());
         }
         ["CMD-SHELL", line] => command.option("health-cmd", line),
         ["CMD", words @ ..] => {
-            command.option("health-cmd", shell_words::join(words));
+            let words = words
+                .iter()
+                .map(|word| quoted(word))
+                .collect::<Result<Vec<_>, _>>()?;
+            command.option("health-cmd", words.join(" "));
             command.note("the client knows checks by the container's shell only, this is without");
         }
         _ => command.not_expressed("Healthcheck.Test", &value["Test"]),
@@ -422,16 +463,33 @@ fn health_check(command: &mut Command, value: &Value) {
         }
     }
     if value["Retries"].as_i64() != Some(0) {
-        command.field("Healthcheck.Retries", "health-retries", Form::Text, &value["Retries"]);
+        command.field(
+            "Healthcheck.Retries",
+            "health-retries",
+            Form::Text,
+            &value["Retries"],
+        );
     }
-    let known = ["Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"];
+    let known = [
+        "Test",
+        "Interval",
+        "Timeout",
+        "StartPeriod",
+        "StartInterval",
+        "Retries",
+    ];
     command.others_not_expressed("Healthcheck", value, &known);
+    Ok(())
 }
 
 /// In the largest unit that keeps it a whole number.
 fn duration(nanoseconds: i64) -> String {
-    const UNITS: [(i64, &str); 4] =
-        [(60_000_000_000, "m"), (1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
+    const UNITS: [(i64, &str); 4] = [
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+    ];
     let unit = UNITS.iter().find(|(unit, _)| nanoseconds % unit == 0);
     match unit {
         Some((unit, name)) => format!("{}{name}", nanoseconds / unit),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::command::{Command, Form, entries, is_nothing, items, text};
+use super::command::{Command, Form, at, entries, is_nothing, items, text};
 
 /// `docker network connect`, from the `EndpointConfig` of `POST /networks/NAME/connect`.
 pub fn network_connect(network: &str, container: &str, endpoint: &Value) -> Command {
@@ -12,8 +12,18 @@ pub fn network_connect(network: &str, container: &str, endpoint: &Value) -> Comm
             "Aliases" => each_separated(&mut command, "alias", value),
             "Links" => command.field(field, "link", Form::List, value),
             "IPAMConfig" => {
-                command.field("IPAMConfig.IPv4Address", "ip", Form::Text, &value["IPv4Address"]);
-                command.field("IPAMConfig.IPv6Address", "ip6", Form::Text, &value["IPv6Address"]);
+                command.field(
+                    "IPAMConfig.IPv4Address",
+                    "ip",
+                    Form::Text,
+                    &value["IPv4Address"],
+                );
+                command.field(
+                    "IPAMConfig.IPv6Address",
+                    "ip6",
+                    Form::Text,
+                    &value["IPv6Address"],
+                );
                 each_separated(&mut command, "link-local-ip", &value["LinkLocalIPs"]);
                 command.others_not_expressed(field, value, &ADDRESSES);
             }
@@ -43,8 +53,10 @@ fn each_separated(command: &mut Command, option: &str, value: &Value) {
 
 /// The options of `docker create` about networks, from its body.
 pub(super) fn container_options(command: &mut Command, body: &Value) {
-    let mode = body["HostConfig"]["NetworkMode"].as_str().filter(|mode| !mode.is_empty());
-    let endpoints = &body["NetworkingConfig"]["EndpointsConfig"];
+    let mode = at(body, "/HostConfig/NetworkMode")
+        .as_str()
+        .filter(|mode| !mode.is_empty());
+    let endpoints = at(body, "/NetworkingConfig/EndpointsConfig");
     let network = if body["NetworkDisabled"] == Value::Bool(true) {
         if let Some(mode) = mode.filter(|mode| *mode != "none") {
             command.not_expressed("HostConfig.NetworkMode", &Value::from(mode));
@@ -66,7 +78,7 @@ pub(super) fn container_options(command: &mut Command, body: &Value) {
             command.not_expressed(&field, endpoint);
         }
     }
-    for link in items(&body["HostConfig"]["Links"]) {
+    for link in items(at(body, "/HostConfig/Links")) {
         if links.contains(&link) {
             continue;
         }

@@ -14,6 +14,10 @@ const FIELDS: [(&str, &str); 4] = [
 
 /// `--mount`, from a `Mount` of the Engine API.
 pub(super) fn mount(command: &mut Command, value: &Value) {
+    if !value.is_object() {
+        command.not_expressed("Mounts", value);
+        return;
+    }
     let mut parts = Vec::new();
     let mut other = Vec::new();
     for (field, value) in entries(value) {
@@ -58,7 +62,10 @@ fn option(name: &str, value: &Value) -> Option<Vec<String>> {
         ("Labels", Value::Object(_)) => each("volume-label", value),
         ("Subpath", _) => one("volume-subpath"),
         ("DriverConfig", Value::Object(fields)) => {
-            if fields.keys().any(|field| field != "Name" && field != "Options") {
+            if fields
+                .keys()
+                .any(|field| field != "Name" && field != "Options")
+            {
                 return None;
             }
             let mut parts = Vec::new();

@@ -28,11 +28,11 @@ pub fn network_create(body: &Value) -> Result<Command, ShellError> {
             "EnableIPv4" => command.field(field, "ipv4", Form::Switch, value),
             "EnableIPv6" => command.field(field, "ipv6", Form::Flag, value),
             "Scope" => command.field(field, "scope", Form::Text, value),
-            "ConfigFrom" => {
+            "ConfigFrom" if value.is_object() => {
                 command.field(field, "config-from", Form::Text, &value["Network"]);
                 command.others_not_expressed(field, value, &["Network"]);
             }
-            "IPAM" => address_management(&mut command, value),
+            "IPAM" if value.is_object() => address_management(&mut command, value),
             _ if is_nothing(value) => {}
             _ => command.not_expressed(field, value),
         }

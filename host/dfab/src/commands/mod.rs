@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub(crate) mod action;
+pub(crate) mod map;
 mod prepared;
 mod report;
 pub(crate) mod run;

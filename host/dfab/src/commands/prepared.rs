@@ -5,10 +5,11 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use dfab_deploy::apply::ApplyError;
 use dfab_deploy::execute::Outcome;
-use dfab_deploy::host::Host;
+use dfab_deploy::host::{Address, Host};
 use dfab_deploy::plan::{Plan, PlanError};
 use dfab_deploy::request::request;
 use dfab_deploy::survey::{Survey, SurveyError};
+use dfab_engine::DEFAULT_SOCKET;
 use dfab_maps::{Selected, Walk};
 use dfab_runtime::planning::{ActionInfo, Walk as ActionWalk};
 use dfab_runtime::{CallError, PluginError, PolicyPlugin};
@@ -119,8 +120,23 @@ impl Prepared {
         })
     }
 
+    /// The plan as `docker` command lines that do the same.
+    ///
+    /// # Errors
+    /// Where something of it cannot be a command line.
     pub(crate) fn as_shell(&self) -> Result<String, Failure> {
-        Err(Failure::failed("PENDING"))
+        let docker = |name: &str| {
+            let host = self.hosts.iter().find(|host| host.name() == name);
+            let mut words = vec!["docker".to_owned()];
+            match host.map(|host| host.address()) {
+                None => {}
+                Some(Address::Socket(path)) if path.as_os_str() == DEFAULT_SOCKET => {}
+                Some(address) => words.extend(["-H".to_owned(), address.to_string()]),
+            }
+            words
+        };
+        dfab_deploy::shell::script(&self.plan, &docker)
+            .map_err(|error| Failure::failed("the plan is no shell script").because(error))
     }
 
     pub(crate) fn tell_unreached(&self) {

@@ -45,36 +45,19 @@ impl Endpoint {
     }
 
     fn yaml(&self) -> Yaml {
-        let aliases = match self.aliases.as_slice() {
-            [one] => one.clone(),
-            several => Yaml::List(several.to_vec()),
-        };
-        let only_aliases = self.links.is_empty()
-            && self.link_local_ips.is_empty()
-            && !self.has_address();
-        if only_aliases {
-            return match self.aliases.is_empty() {
-                true => Yaml::Null,
-                false => aliases,
-            };
-        }
+        let links = self.links.iter().map(|(container, alias)| {
+            let parts = std::iter::once(container).chain(alias);
+            Yaml::texts(parts.cloned())
+        });
         let mut fields = Vec::new();
-        let mut put = |name: &str, value: Yaml| fields.push((Yaml::text(name), value));
-        if !self.aliases.is_empty() {
-            put("aliases", aliases);
-        }
-        if !self.links.is_empty() {
-            put("links", links(&self.links));
-        }
-        if let Some(address) = &self.ipv4_address {
-            put("ipv4_address", address.clone());
-        }
-        if let Some(address) = &self.ipv6_address {
-            put("ipv6_address", address.clone());
-        }
-        if !self.link_local_ips.is_empty() {
-            put("link_local_ips", Yaml::List(self.link_local_ips.clone()));
-        }
+        let mut put = |name: &str, value: Option<Yaml>| {
+            fields.extend(value.map(|value| (Yaml::text(name), value)));
+        };
+        put("aliases", list(self.aliases.clone()));
+        put("links", list(links.collect()));
+        put("ipv4_address", self.ipv4_address.clone());
+        put("ipv6_address", self.ipv6_address.clone());
+        put("link_local_ips", list(self.link_local_ips.clone()));
         Yaml::Map(fields)
     }
 }
@@ -82,21 +65,12 @@ impl Endpoint {
 /// The entries of `networks` of a container.
 pub(super) fn endpoints(endpoints: &[Endpoint]) -> Yaml {
     let pair = |endpoint: &Endpoint| (Yaml::text(&endpoint.network), endpoint.yaml());
-    if endpoints.iter().all(|endpoint| endpoint.yaml() == Yaml::Null) {
-        return Yaml::texts(endpoints.iter().map(|endpoint| endpoint.network.clone()));
-    }
     Yaml::Map(endpoints.iter().map(pair).collect())
 }
 
-fn links(links: &[(String, Option<String>)]) -> Yaml {
-    let entry = |(container, alias): &(String, Option<String>)| match alias {
-        Some(alias) => Yaml::texts([container, alias]),
-        None => Yaml::text(container),
-    };
-    match links {
-        [(container, None)] => Yaml::text(container),
-        several => Yaml::List(several.iter().map(entry).collect()),
-    }
+/// A list, if there is anything in it.
+pub(super) fn list(items: Vec<Yaml>) -> Option<Yaml> {
+    (!items.is_empty()).then_some(Yaml::List(items))
 }
 
 impl Service {
@@ -117,7 +91,6 @@ impl Service {
             Value::Null => {}
             _ => translation.wrong(node, "networks", "a list or a mapping"),
         }
-        self.networks.dedup_by(|one, other| one.network == other.network);
     }
 
     pub(super) fn read_network_mode(&mut self, node: &Node, translation: &mut Translation) {
@@ -129,8 +102,12 @@ impl Service {
         {
             self.network_mode = Some(Yaml::Text(text));
         } else {
-            let message = format!("the network_mode {text} has no counterpart in a map; it is left out");
-            translation.note(node.at, message, "write it under host_config.network_mode, as the engine takes it");
+            let message = format!("a map has nothing like the network_mode {text}; it is left out");
+            translation.note(
+                node.at,
+                message,
+                "write it under host_config.network_mode, as the engine takes it",
+            );
         }
     }
 }
@@ -148,10 +125,18 @@ fn endpoint(key: &Node, value: &Node, translation: &mut Translation) -> Endpoint
             "ipv6_address" => endpoint.ipv6_address = translation.scalar(value, &name),
             "link_local_ips" => endpoint.link_local_ips = translation.texts(value, &name),
             other => {
-                let message = format!("{other} of the network {} has no counterpart in a map; it is left out", endpoint.network);
+                let message = format!(
+                    "a map has nothing like {other} of the network {}; it is left out",
+                    endpoint.network
+                );
                 let help = match other {
-                    "mac_address" => "write it under create_options.mac_address if it is the only network",
-                    "priority" | "gw_priority" => "the first network of a container goes before; change the order if it matters",
+                    "mac_address" => {
+                        "write it under create_options.mac_address if it is the only network"
+                    }
+                    "priority" | "gw_priority" => {
+                        "the first network of a container goes before; change the order if it \
+                        matters"
+                    }
                     _ => "nothing to do, unless the container relies on it",
                 };
                 translation.note(key.at, message, help);
@@ -201,18 +186,40 @@ impl Network {
                     let internal = translation.flag(value, "internal");
                     put(&mut network.fields, "internal", internal);
                 }
-                "attachable" => put(&mut create, "attachable", translation.flag(value, "attachable")),
-                "enable_ipv6" => put(&mut create, "enable_ipv6", translation.flag(value, "enable_ipv6")),
-                "labels" => put(&mut create, "labels", texts_by_name(value, "labels", translation)),
+                "attachable" => put(
+                    &mut create,
+                    "attachable",
+                    translation.flag(value, "attachable"),
+                ),
+                "enable_ipv6" => put(
+                    &mut create,
+                    "enable_ipv6",
+                    translation.flag(value, "enable_ipv6"),
+                ),
+                "labels" => put(
+                    &mut create,
+                    "labels",
+                    texts_by_name(value, "labels", translation),
+                ),
                 "ipam" => put(&mut create, "ipam", ipam(value, translation)),
                 free if free.starts_with("x-") => {
-                    network.fields.push((Yaml::text(free), Translation::verbatim(value)));
+                    network
+                        .fields
+                        .push((Yaml::text(free), Translation::verbatim(value)));
                 }
                 other => {
-                    let message = format!("{other} of the network {key_name} has no counterpart in a map; it is left out");
+                    let message = format!(
+                        "a map has nothing like {other} of the network {key_name}; it is left out"
+                    );
                     let help = match other {
-                        "name" => "dfab names networks after the map; what is to join it from outside, joins MAP.NETWORK",
-                        "enable_ipv4" => "an engine gives IPv4 addresses unless told otherwise by a driver option",
+                        "name" => {
+                            "dfab names networks after the map; what is to join it from outside, \
+                            joins MAP.NETWORK"
+                        }
+                        "enable_ipv4" => {
+                            "an engine gives IPv4 addresses unless told otherwise by a driver \
+                            option"
+                        }
                         _ => "look whether it is misspelt",
                     };
                     translation.note(key.at, message, help);
@@ -220,7 +227,9 @@ impl Network {
             }
         }
         if !create.is_empty() {
-            network.fields.push((Yaml::text("create_options"), Yaml::Map(create)));
+            network
+                .fields
+                .push((Yaml::text("create_options"), Yaml::Map(create)));
         }
         network
     }
@@ -273,7 +282,7 @@ fn ipam(node: &Node, translation: &mut Translation) -> Option<Yaml> {
                     translation.wrong(value, "ipam.config", "a list");
                     continue;
                 };
-                let pools = items.iter().map(|item| Yaml::Record(pool(item, translation)));
+                let pools = items.iter().map(|item| Yaml::Map(pool(item, translation)));
                 fields.push((Yaml::text("Config"), Yaml::List(pools.collect())));
             }
             other => {

@@ -17,45 +17,16 @@ pub(super) struct Port {
 
 /// The entries of `exposes`.
 pub(super) fn exposes(ports: &[Port]) -> Yaml {
-    let rest = |port: &Port| -> Vec<Yaml> {
-        let Some(published) = &port.published else {
-            return Vec::new();
-        };
-        let mut rest = vec![published.clone()];
-        if let Some(address) = &port.address {
-            rest.push(Yaml::text(interface(address)));
-            if address.contains(':') {
-                rest.push(Yaml::plain(true));
-            }
-        }
-        rest
-    };
-    if ports.iter().all(|port| port.published.is_none()) {
-        return Yaml::List(ports.iter().map(|port| port.exposed.clone()).collect());
-    }
-    let is_unique = |(index, port): (usize, &Port)| {
-        !matches!(port.exposed, Yaml::Tagged(..))
-            && ports.iter().take(index).all(|other| other.exposed != port.exposed)
-    };
-    if ports.iter().enumerate().all(is_unique) {
-        let pair = |port: &Port| {
-            let mut rest = rest(port);
-            let value = match (rest.len(), rest.pop()) {
-                (1, Some(only)) => only,
-                (_, Some(last)) => {
-                    rest.push(last);
-                    Yaml::List(rest)
-                }
-                (_, None) => Yaml::Null,
-            };
-            (port.exposed.clone(), value)
-        };
-        return Yaml::Map(ports.iter().map(pair).collect());
-    }
     let entry = |port: &Port| {
         let mut entry = vec![port.exposed.clone()];
-        entry.extend(rest(port));
-        if entry.len() == 1 { port.exposed.clone() } else { Yaml::List(entry) }
+        entry.extend(port.published.clone());
+        if let (Some(_), Some(address)) = (&port.published, &port.address) {
+            entry.push(Yaml::text(interface(address)));
+            if address.contains(':') {
+                entry.push(Yaml::plain(true));
+            }
+        }
+        Yaml::List(entry)
     };
     Yaml::List(ports.iter().map(entry).collect())
 }
@@ -69,7 +40,10 @@ pub(super) fn addresses(ports: &[Port]) -> impl Iterator<Item = &str> {
 pub(super) fn interface(address: &str) -> String {
     match address {
         "127.0.0.1" | "::1" => "local".to_owned(),
-        other => format!("address_{}", other.replace(|c: char| !c.is_ascii_alphanumeric(), "_")),
+        other => format!(
+            "address_{}",
+            other.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+        ),
     }
 }
 
@@ -123,6 +97,10 @@ pub(super) fn expose(node: &Node, all: &mut Vec<Port>, translation: &mut Transla
 }
 
 impl Port {
+    pub(super) fn is_published(&self) -> bool {
+        self.published.is_some()
+    }
+
     fn exposed(exposed: Yaml) -> Self {
         Self {
             exposed,
@@ -149,17 +127,30 @@ fn short(item: &Node, all: &mut Vec<Port>, translation: &mut Translation) {
         [] => return,
     };
     let (container, protocol) = split_protocol(container);
-    add(item.at, &text, [address, host, container, protocol], all, translation);
+    add(
+        item.at,
+        &text,
+        [address, host, container, protocol],
+        all,
+        translation,
+    );
 }
 
 fn long(item: &Node, all: &mut Vec<Port>, translation: &mut Translation) {
-    let text = |key: &str| get(item, key).and_then(Node::scalar_text).unwrap_or_default();
+    let text = |key: &str| {
+        get(item, key)
+            .and_then(Node::scalar_text)
+            .unwrap_or_default()
+    };
     for (key, value) in pairs(item) {
         match name_of(key).as_str() {
             "target" | "published" | "host_ip" | "protocol" => {}
             "mode" if value.scalar_text().as_deref() == Some("ingress") => {}
             "mode" | "name" | "app_protocol" => {
-                let message = format!("a port's {} means nothing to an engine; it is left out", name_of(key));
+                let message = format!(
+                    "a port's {} means nothing to an engine; it is left out",
+                    name_of(key)
+                );
                 translation.note(key.at, message, "nothing to do without Swarm");
             }
             other if other.starts_with("x-") => {
@@ -178,7 +169,13 @@ fn long(item: &Node, all: &mut Vec<Port>, translation: &mut Translation) {
         protocol => protocol,
     };
     let whole = format!("{target}/{protocol}");
-    add(item.at, &whole, [&address, &published, &target, &protocol], all, translation);
+    add(
+        item.at,
+        &whole,
+        [&address, &published, &target, &protocol],
+        all,
+        translation,
+    );
 }
 
 fn add(
@@ -226,7 +223,10 @@ fn add(
     if host.is_empty() || host == "0" {
         translation.note(
             at,
-            format!("{whole} is published on a port that the engine chooses; in the map it is only exposed"),
+            format!(
+                "{whole} is published on a port that the engine chooses; in the map it is \
+            only exposed"
+            ),
             format!("choose one: {{{first}: HOST_PORT}}"),
         );
         all.extend((first..=last).map(|number| port(exposed(number, protocol), None)));
@@ -235,7 +235,10 @@ fn add(
     match range(&host) {
         Some((from, to)) if to - from == last - first => {
             for (number, published) in (first..=last).zip(from..=to) {
-                all.push(port(exposed(number, protocol), Some(Yaml::plain(published))));
+                all.push(port(
+                    exposed(number, protocol),
+                    Some(Yaml::plain(published)),
+                ));
             }
         }
         // The engine takes one of them.
@@ -258,7 +261,8 @@ fn address_of(text: &str, at: Place, translation: &mut Translation) -> Option<Op
             translation.note(
                 at,
                 format!("a port is published on the address {text}; it is left out"),
-                "name an interface in the client file, and add its name to the port: [HOST_PORT, INTERFACE]",
+                "name an interface in the client file, and add its name to the port: [HOST_PORT, \
+                INTERFACE]",
             );
             Some(None)
         }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::yaml::Yaml;
 use super::Note;
+use super::yaml::Yaml;
 use crate::diagnostic::Place;
 use crate::tree::{Node, Value};
 
@@ -32,27 +32,39 @@ impl Translation {
     pub(super) fn note(&mut self, at: Place, message: impl Into<String>, help: impl Into<String>) {
         self.notes.push(Note {
             line: at.line,
-            message: message.into(),
+            // Texts of several lines are told in one.
+            message: message.into().replace('\n', " "),
             help: help.into(),
         });
     }
 
     /// What is not written as Compose wants it.
     pub(super) fn wrong(&mut self, node: &Node, key: &str, wanted: &str) {
-        let message = format!("{key} is {wanted} in Compose, not {}; it is left out", node.kind());
+        let message = format!(
+            "{key} is {wanted} in Compose, not {}; it is left out",
+            node.kind()
+        );
         self.note(node.at, message, "write it by hand");
     }
 
-    /// A text, or what else there is in its place. A variable that is the whole text becomes a setting;
-    /// where variables are only a part, the text is kept as it is.
+    /// A text, or what else there is in its place. A variable that is the whole text becomes a
+    /// setting; where variables are only a part, the text is kept as it is.
     pub(super) fn text(&mut self, text: &str, at: Place) -> Yaml {
         match meaning(text) {
             Meaning::Text(text) => Yaml::Text(text),
-            Meaning::Variable { name, default: None } => self.setting(name, at),
-            Meaning::Variable { default: Some(_), .. } | Meaning::Mixed => {
+            Meaning::Variable {
+                name,
+                default: None,
+            } => self.setting(name, at),
+            Meaning::Variable {
+                default: Some(_), ..
+            }
+            | Meaning::Mixed => {
                 self.note(
                     at,
-                    format!("{text} has variables, which a map does not fill in; it is kept as it is"),
+                    format!(
+                        "{text} has variables, which a map does not fill in; it is kept as it is"
+                    ),
                     "write the value that is meant, or make it one setting as a whole: !env NAME",
                 );
                 Yaml::text(text)
@@ -65,7 +77,10 @@ impl Translation {
     pub(super) fn exact(&mut self, text: &str, what: &str, at: Place) -> Option<Exact> {
         match meaning(text) {
             Meaning::Text(text) => Some(Exact::Text(text)),
-            Meaning::Variable { name, default: None } => {
+            Meaning::Variable {
+                name,
+                default: None,
+            } => {
                 let setting = self.setting(name, at);
                 Some(Exact::Setting(setting))
             }
@@ -81,7 +96,9 @@ impl Translation {
                 Some(Exact::Text(default))
             }
             _ => {
-                let message = format!("{what} {text} has variables, which a map does not fill in; it is left out");
+                let message = format!(
+                    "{what} {text} has variables, which a map does not fill in; it is left out"
+                );
                 self.note(at, message, "write the value that is meant");
                 None
             }
@@ -135,7 +152,11 @@ impl Translation {
     }
 
     /// `NAME=VALUE` texts or a mapping; a name alone has no value.
-    pub(super) fn assignments(&mut self, node: &Node, key: &str) -> Vec<(String, Option<Yaml>, Place)> {
+    pub(super) fn assignments(
+        &mut self,
+        node: &Node,
+        key: &str,
+    ) -> Vec<(String, Option<Yaml>, Place)> {
         match &node.value {
             Value::Null => Vec::new(),
             Value::Map(pairs) => pairs
@@ -216,7 +237,8 @@ impl Translation {
             Exact::Text(text) => match read(text.trim()) {
                 Some(number) => Some(Yaml::plain(number.to_string())),
                 None => {
-                    let message = format!("{key} {text} is no number that Compose takes; it is left out");
+                    let message =
+                        format!("{key} {text} is no number that Compose takes; it is left out");
                     self.note(node.at, message, "write it by hand");
                     None
                 }
@@ -277,7 +299,9 @@ pub(super) fn get<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
         return None;
     };
     let found = pairs.iter().find(|(name, _)| name_of(name) == key);
-    found.map(|(_, value)| value).filter(|value| !value.is_null())
+    found
+        .map(|(_, value)| value)
+        .filter(|value| !value.is_null())
 }
 
 /// The pairs of a mapping; none for everything else.
@@ -288,8 +312,8 @@ pub(super) fn pairs(node: &Node) -> &[(Node, Node)] {
     }
 }
 
-/// What Compose makes of a text: `$NAME`, `${NAME}` and `${NAME:-DEFAULT}` are filled in, and `$$` is a
-/// dollar.
+/// What Compose makes of a text: `$NAME`, `${NAME}` and `${NAME:-DEFAULT}` are filled in, and `$$`
+/// is a dollar.
 fn meaning(text: &str) -> Meaning {
     let mut literal = String::new();
     let mut rest = text;
@@ -329,10 +353,22 @@ fn variable(text: &str) -> Option<(Meaning, &str)> {
     }
     let name = name.to_owned();
     if !braced {
-        return Some((Meaning::Variable { name, default: None }, after));
+        return Some((
+            Meaning::Variable {
+                name,
+                default: None,
+            },
+            after,
+        ));
     }
     if let Some(remaining) = after.strip_prefix('}') {
-        return Some((Meaning::Variable { name, default: None }, remaining));
+        return Some((
+            Meaning::Variable {
+                name,
+                default: None,
+            },
+            remaining,
+        ));
     }
     // Up to its own brace: defaults may have variables in them.
     let mut depth = 1_usize;
@@ -345,28 +381,36 @@ fn variable(text: &str) -> Option<(Meaning, &str)> {
         let remaining = after.get(at + 1..)?;
         (depth == 0).then_some((after.get(..at)?, remaining))
     })?;
-    let default = operator.strip_prefix(":-").or_else(|| operator.strip_prefix('-'));
+    let default = operator
+        .strip_prefix(":-")
+        .or_else(|| operator.strip_prefix('-'));
     match default {
         Some(default) => {
             let default = Some(default.to_owned());
             Some((Meaning::Variable { name, default }, remaining))
         }
         // It must be set, which a setting must as well.
-        None if operator.starts_with([':', '?']) && operator.contains('?') => {
-            Some((Meaning::Variable { name, default: None }, remaining))
-        }
+        None if operator.starts_with([':', '?']) && operator.contains('?') => Some((
+            Meaning::Variable {
+                name,
+                default: None,
+            },
+            remaining,
+        )),
         None => Some((Meaning::Mixed, remaining)),
     }
 }
 
 /// As Compose reads sizes: `512m`, `1.5gb`, `1GiB`.
-fn bytes(text: &str) -> Option<i64> {
+pub(super) fn bytes(text: &str) -> Option<i64> {
     let lower = text.to_ascii_lowercase();
     if lower == "-1" {
         return Some(-1);
     }
     let digits = lower.trim_end_matches('b').trim_end_matches('i');
-    let end = digits.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(digits.len());
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(digits.len());
     let (number, unit) = digits.split_at(end);
     let factor = match unit.trim() {
         "" => 1_u64,
@@ -383,7 +427,9 @@ fn bytes(text: &str) -> Option<i64> {
 /// What a map takes as a size without being calculated.
 fn is_plain_size(text: &str) -> bool {
     let digits = text.trim_end_matches(['b', 'B']);
-    let digits = digits.strip_suffix(['k', 'm', 'g', 't', 'K', 'M', 'G', 'T']).unwrap_or(digits);
+    let digits = digits
+        .strip_suffix(['k', 'm', 'g', 't', 'K', 'M', 'G', 'T'])
+        .unwrap_or(digits);
     text.ends_with(|c: char| c.is_ascii_alphabetic())
         && !digits.is_empty()
         && digits.chars().all(|c| c.is_ascii_digit())
@@ -480,7 +526,10 @@ mod tests {
         assert_eq!(bytes("much"), None);
         assert_eq!(bytes("b"), None);
         assert_eq!(nanoseconds("1m30s").map(time_text).as_deref(), Some("90s"));
-        assert_eq!(nanoseconds("1.5s").map(time_text).as_deref(), Some("1500ms"));
+        assert_eq!(
+            nanoseconds("1.5s").map(time_text).as_deref(),
+            Some("1500ms")
+        );
         assert_eq!(nanoseconds("10us").map(time_text).as_deref(), Some("10us"));
         assert_eq!(nanoseconds("10"), None);
         assert_eq!(nanoseconds(""), None);

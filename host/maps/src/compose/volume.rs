@@ -25,24 +25,11 @@ pub(super) struct Bind {
 
 /// The entries of `binds`.
 pub(super) fn binds(binds: &[Bind]) -> Yaml {
-    let with_flag = |bind: &Bind| match bind.read_only {
-        true => vec![bind.host_path.clone(), Yaml::text("ro")],
-        false => vec![bind.host_path.clone()],
-    };
-    let is_unique = |(index, bind): (usize, &Bind)| {
-        matches!(bind.path, Yaml::Text(_))
-            && binds.iter().take(index).all(|other| other.path != bind.path)
-    };
-    if binds.iter().enumerate().all(is_unique) {
-        let pair = |bind: &Bind| match bind.read_only {
-            true => (bind.path.clone(), Yaml::List(with_flag(bind))),
-            false => (bind.path.clone(), bind.host_path.clone()),
-        };
-        return Yaml::Map(binds.iter().map(pair).collect());
-    }
     let entry = |bind: &Bind| {
-        let mut entry = vec![bind.path.clone()];
-        entry.extend(with_flag(bind));
+        let mut entry = vec![bind.path.clone(), bind.host_path.clone()];
+        if bind.read_only {
+            entry.push(Yaml::text("ro"));
+        }
         Yaml::List(entry)
     };
     Yaml::List(binds.iter().map(entry).collect())
@@ -104,13 +91,21 @@ impl Service {
             }
             _ => {
                 let message = format!("{text} is no volume that a map can have; it is left out");
-                translation.note(item.at, message, "write it by hand, under `binds` or `attaches`");
+                translation.note(
+                    item.at,
+                    message,
+                    "write it by hand, under `binds` or `attaches`",
+                );
             }
         }
     }
 
     fn read_long(&mut self, item: &Node, translation: &mut Translation) {
-        let text = |key: &str| get(item, key).and_then(Node::scalar_text).unwrap_or_default();
+        let text = |key: &str| {
+            get(item, key)
+                .and_then(Node::scalar_text)
+                .unwrap_or_default()
+        };
         let (source, target) = (text("source"), text("target"));
         let read_only = get(item, "read_only").is_some_and(Node::is_truthy);
         let kind = text("type");
@@ -120,7 +115,9 @@ impl Service {
                 // A folder that is not there is made by the engine, in a map always.
                 ("bind", "bind") => {
                     for (key, value) in pairs(value) {
-                        if (name_of(key).as_str(), &value.value) != ("create_host_path", &Value::Bool(true)) {
+                        if (name_of(key).as_str(), &value.value)
+                            != ("create_host_path", &Value::Bool(true))
+                        {
                             no_option(&name_of(key), &target, key.at, translation);
                         }
                     }
@@ -168,8 +165,15 @@ impl Service {
                 }
             }
             other => {
-                let message = format!("the mount of {target} has the type {other:?}, which a map has not; it is left out");
-                translation.note(item.at, message, "write it under host_config.mounts, as the Engine API takes it");
+                let message = format!(
+                    "the mount of {target} has the type {other:?}, which a map has not; it is \
+                    left out"
+                );
+                translation.note(
+                    item.at,
+                    message,
+                    "write it under host_config.mounts, as the Engine API takes it",
+                );
             }
         }
     }
@@ -209,13 +213,20 @@ impl Service {
         };
         let host_path = match source {
             "" => {
-                translation.note(at, "a bind has no source; it is left out", "write it by hand, under `binds`");
+                translation.note(
+                    at,
+                    "a bind has no source; it is left out",
+                    "write it by hand, under `binds`",
+                );
                 return;
             }
             // Compose expands it where it runs, as !path does.
             home if home == "~" || home.starts_with("~/") => Yaml::Tagged("path", home.to_owned()),
             source => {
-                let source = source.strip_prefix("./").filter(|rest| !rest.is_empty()).unwrap_or(source);
+                let source = source
+                    .strip_prefix("./")
+                    .filter(|rest| !rest.is_empty())
+                    .unwrap_or(source);
                 translation.text(source, at)
             }
         };
@@ -242,7 +253,7 @@ fn container_path(path: &str, at: Place, translation: &mut Translation) -> Optio
 }
 
 fn no_option(option: &str, of: &str, at: Place, translation: &mut Translation) {
-    let message = format!("the option {option} of {of} has no counterpart in a map; it is left out");
+    let message = format!("a map has nothing like the option {option} of {of}; it is left out");
     translation.note(
         at,
         message,

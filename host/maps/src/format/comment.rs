@@ -52,7 +52,11 @@ impl Places {
 
     pub(super) fn flow(&mut self, range: Range<usize>, owner: Option<usize>) {
         // Outer collections end after inner ones, and go before them.
-        self.flows.retain(|(inner, _)| inner.start < range.start);
+        while self
+            .flows
+            .pop_if(|(inner, _)| inner.start > range.start)
+            .is_some()
+        {}
         self.flows.push((range, owner));
     }
 
@@ -68,10 +72,13 @@ impl Places {
             })
             .map_or(0, |last| last + 1);
         for (number, comment) in comments.into_iter().enumerate() {
-            let flow = self
+            let next = self
                 .flows
-                .iter()
-                .find(|(range, _)| range.contains(&comment.index));
+                .partition_point(|(range, _)| range.start < comment.index);
+            let flow = next
+                .checked_sub(1)
+                .and_then(|last| self.flows.get(last))
+                .filter(|(range, _)| range.contains(&comment.index));
             let owner = match flow {
                 Some((_, None)) => None,
                 Some((_, Some(owner))) => Some((*owner, false)),

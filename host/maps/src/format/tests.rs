@@ -142,6 +142,30 @@ fn tags_anchors_and_texts_of_several_lines_are_kept() {
 }
 
 #[test]
+fn what_others_refer_to_stays_before_them() {
+    // In the canonical order the section would come first.
+    let text = "a: &a\n  image: x\n\nvolumes:\n  v: /v\n\nb: *a\n\nnetworks: {}\n";
+    assert_eq!(
+        formatted(text),
+        "volumes:\n  v: /v\n\nnetworks: {}\n\na: &a\n  image: x\n\nb: *a\n"
+    );
+    let text = "a:\n  create_options: &o\n    tty: true\n\nvolumes:\n  v: {create_options: *o}\n";
+    assert_eq!(formatted(text), text);
+}
+
+#[test]
+fn lines_of_other_systems_and_marks_of_documents_are_understood() {
+    assert_eq!(
+        formatted("%YAML 1.1\r\n--- # top\r\na:\r\n  # one\r\n  image: 'x' # two\r\n...\r\n"),
+        "# top\na:\n  # one\n  image: x # two\n"
+    );
+    assert_eq!(
+        formatted("{a: {image: x}, # c\nname: m}"),
+        "name: m\n\na:\n  image: x\n\n# c\n"
+    );
+}
+
+#[test]
 fn comments_of_every_place_are_kept() {
     let text = formatted(
         "#one\na: # two\n  # three\n  image: b # four\n  create_options:\n    command: |  # five\n      # no comment\n\
@@ -168,7 +192,8 @@ fn comments_of_every_place_are_kept() {
           # no comment
           x
         # six
-        entrypoint: "a # b" # seven
+        # seven
+        entrypoint: "a # b"
 
     # thirteen
     # fourteen
@@ -187,7 +212,12 @@ fn a_map_with_mistakes_is_refused_with_their_places() {
     );
     insta::assert_snapshot!(
         refused("a:\n  imag: x\n  exposes: [private]\n"),
-        @""
+        @r"
+    map.yaml:2:3: error: there is no key of a container imag
+      help: did you mean image?
+    map.yaml:3:13: error: private is no port
+      help: a list names several ports; to publish one, write {PORT: HOST_PORT}, or {PORT: [HOST_PORT, INTERFACE]}
+    "
     );
 }
 

@@ -68,10 +68,8 @@ impl Writer {
             self.line(indent, comment);
         }
         let start = match &entry.key {
-            Some(key) => match inline(key, true) {
-                Some(key) => format!("{key}:"),
-                None => return,
-            },
+            // Only a collection with comments in it has none, and such are no keys of a map.
+            Some(key) => key_text(key).unwrap_or_else(|| "?:".to_owned()),
             None => "-".to_owned(),
         };
         self.rest_of_entry(&start, entry, indent);
@@ -104,12 +102,12 @@ impl Writer {
                     && is_item
                     && let Some(first) = entries.as_slice().first()
                     && first.leading.is_empty()
-                    && let Some(key) = first.key.as_ref().and_then(|key| inline(key, true))
+                    && let Some(key) = first.key.as_ref().and_then(key_text)
                 {
                     // A mapping in a list begins on the line of its item.
                     entries.next();
                     let before = self.text.len();
-                    self.rest_of_entry(&format!("{key}:"), first, indent + 2);
+                    self.rest_of_entry(&key, first, indent + 2);
                     let dash = before + indent;
                     self.text.replace_range(dash..=dash, "-");
                 } else {
@@ -166,14 +164,13 @@ fn inline(source: &Source, in_flow: bool) -> Option<String> {
             }
             let value = inline(&entry.value, true)?;
             match &entry.key {
-                Some(key) => Some(format!("{}: {value}", inline(key, true)?)),
+                Some(key) => Some(format!("{} {value}", key_text(key)?)),
                 None => Some(value),
             }
         };
         entries.iter().map(one).collect()
     };
     let value = match &source.content {
-        Content::Alias(name) if in_flow => format!("*{name} "),
         Content::Alias(name) => format!("*{name}"),
         Content::Scalar { text, .. } if text.contains('\n') && !in_flow && can_be_block(text) => {
             return None;
@@ -198,6 +195,15 @@ fn inline(source: &Source, in_flow: bool) -> Option<String> {
             .trim_start()
             .to_owned(),
     )
+}
+
+/// A key with its colon, which could be part of the name that an alias has.
+fn key_text(key: &Source) -> Option<String> {
+    let text = inline(key, true)?;
+    Some(match key.content {
+        Content::Alias(_) => format!("{text} :"),
+        _ => format!("{text}:"),
+    })
 }
 
 /// A JSON text is one of YAML.
@@ -230,10 +236,15 @@ fn can_be_plain(text: &str, in_flow: bool) -> bool {
 fn can_be_plain_text(text: &str, in_flow: bool) -> bool {
     let is_safe =
         |c: char| !c.is_control() && c != '\u{feff}' && !matches!(c, '\u{2028}' | '\u{2029}');
+    // An option of a command, rather than an item of a list.
+    let is_option = text
+        .strip_prefix("--")
+        .or_else(|| text.strip_prefix('-'))
+        .is_some_and(|name| name.starts_with(char::is_alphanumeric));
     !text.is_empty()
         && text.chars().all(is_safe)
         && text.trim() == text
-        && !text.starts_with(|c: char| "-?:,[]{}#&*!|>'\"%@`".contains(c))
+        && (is_option || !text.starts_with(|c: char| "-?:,[]{}#&*!|>'\"%@`".contains(c)))
         && !text.contains(": ")
         && !text.contains(" #")
         && !text.ends_with(':')

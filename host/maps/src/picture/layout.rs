@@ -1,9 +1,10 @@
-//! Places boxes in columns so that what a box needs stands to the right of it, and leads edges around
-//! the boxes between.
+//! Places boxes in columns so that what a box needs stands to the right of it, and leads edges
+//! around the boxes between.
 //!
 //! Sugiyama's method, for each connected part by itself: circles are opened, columns are longest
-//! paths, long edges get a place in every column they pass, barycentres and swaps of neighbours lessen
-//! the crossings, and every column is then put as close to its neighbours as its order allows.
+//! paths, long edges get a place in every column they pass, barycentres and swaps of neighbours
+//! lessen the crossings, and every column is then put as close to its neighbours as its order
+//! allows.
 #![expect(
     clippy::indexing_slicing,
     reason = "all indices are made here, of vectors of one length"
@@ -53,9 +54,9 @@ pub(super) struct Rect {
 pub(super) struct Layout {
     /// One for each size.
     pub(super) boxes: Vec<Rect>,
-    /// One for each line, from its start to its end: points in pairs, of which the first and the last
-    /// are on the boxes. From a pair to the next the line swings, within a pair it is straight. Empty
-    /// for a line from a box to itself.
+    /// One for each line, from its start to its end: points in pairs, of which the first and the
+    /// last are on the boxes. From a pair to the next the line swings, within a pair it is
+    /// straight. Empty for a line from a box to itself.
     pub(super) routes: Vec<Vec<Point>>,
     pub(super) width: f64,
     pub(super) height: f64,
@@ -470,8 +471,8 @@ fn wanted_height(vertices: &[Vertex], vertex: usize, before: bool, after: bool) 
     }
 }
 
-/// The heights next to the wanted ones that keep the order and the distances of a column: neighbours
-/// that would overlap are put together and moved as one.
+/// The heights next to the wanted ones that keep the order and the distances of a column:
+/// neighbours that would overlap are put together and moved as one.
 fn settle(vertices: &mut [Vertex], column: &[usize], wanted: &[(f64, f64)]) {
     struct Block {
         height: f64,
@@ -519,8 +520,8 @@ fn settle(vertices: &mut [Vertex], column: &[usize], wanted: &[(f64, f64)]) {
     }
 }
 
-/// The height at which each line leaves its left box, or reaches its right one: spread over the side,
-/// in the order in which the other ends stand. What comes out of one lane stays together.
+/// The height at which each line leaves its left box, or reaches its right one: spread over the
+/// side, in the order in which the other ends stand. What comes out of one lane stays together.
 fn ports(vertices: &[Vertex], chains: &[Chain], is_start: bool) -> Vec<f64> {
     let mut by_box: Vec<Vec<(usize, usize)>> = vec![Vec::new(); vertices.len()];
     for (number, chain) in chains.iter().enumerate() {

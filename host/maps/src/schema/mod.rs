@@ -1,8 +1,8 @@
 //! JSON Schemas of map and client files, by which editors complete, explain and check them.
 //!
-//! They follow the reader: a file that it takes has no mistake by its schema, and keys that it refuses
-//! are refused. A tag such as `!env NAME` leaves its text to editors, so text is allowed wherever a
-//! number or a flag is meant.
+//! They follow the reader: a file that it takes has no mistake by its schema, and keys that it
+//! refuses are refused. A tag such as `!env NAME` leaves its text to editors, so text is allowed
+//! wherever a number or a flag is meant.
 
 mod option;
 mod record;
@@ -17,7 +17,8 @@ pub fn map_schema() -> Json {
     properties.extend([(
         "containers".to_owned(),
         json!({
-            "description": "Container configurations by name. They may stand at the top level of the file \
+            "description": "Container configurations by name. They may stand at the top level of \
+             the file \
                             as well, unless one is called as a section is.",
             "type": ["object", "null"],
             "additionalProperties": { "$ref": "#/$defs/container" },
@@ -26,7 +27,8 @@ pub fn map_schema() -> Json {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "dfab container map",
-        "description": "What runs on Docker engines: containers, and the volumes and networks that they \
+        "description": "What runs on Docker engines: containers, and the volumes and networks \
+         that they \
                         need.",
         "type": "object",
         "properties": properties,
@@ -82,7 +84,8 @@ fn sections() -> Map<String, Json> {
     fields([
         (
             "name",
-            "The map's name, with which the names of its containers begin. Without it, the file's name.",
+            "The map's name, with which the names of its containers begin. Without it, the \
+             file's name.",
             of_type(&["string", "number"]),
         ),
         (
@@ -142,7 +145,8 @@ fn sections() -> Map<String, Json> {
         ),
         (
             "host",
-            "Paths on the host, by the alias that `binds` uses; `root` is what relative paths are below.",
+            "Paths on the host, by the alias that `binds` uses; `root` is what relative paths \
+             are below.",
             json!({
                 "type": ["object", "null"],
                 "properties": {
@@ -239,7 +243,8 @@ fn container_properties() -> Map<String, Json> {
         ),
         (
             "image",
-            "The image; without it, the one that is called as the configuration is. A leading slash \
+            "The image; without it, the one that is called as the configuration is. A leading \
+             slash \
              keeps the map's `repository` off.",
             reference("text"),
         ),
@@ -270,7 +275,8 @@ fn container_properties() -> Map<String, Json> {
         ),
         (
             "uses",
-            "Volumes that other containers attach, or all volumes of a container. Those are started first.",
+            "Volumes that other containers attach, or all volumes of a container. Those are \
+             started first.",
             reference("uses"),
         ),
         (
@@ -285,7 +291,8 @@ fn container_properties() -> Map<String, Json> {
         ),
         (
             "user",
-            "Who runs in the container, and whom its volumes belong to: USER, USER:GROUP or [USER, GROUP].",
+            "Who runs in the container, and whom its volumes belong to: USER, USER:GROUP or \
+             [USER, GROUP].",
             reference("user"),
         ),
         (
@@ -362,7 +369,8 @@ fn client_properties() -> Map<String, Json> {
     fields([
         (
             "host",
-            "The SSH destination of its host: an alias of the SSH configuration, or [USER@]HOST[:PORT].",
+            "The SSH destination of its host: an alias of the SSH configuration, or \
+             [USER@]HOST[:PORT].",
             reference("scalar"),
         ),
         ("fabric_host", "As `host`.", reference("scalar")),
@@ -435,7 +443,8 @@ fn client_properties() -> Map<String, Json> {
         ),
         (
             "stop_timeout",
-            "Seconds until the engine kills a container that says nothing itself; as true or false, \
+            "Seconds until the engine kills a container that says nothing itself; as true or \
+             false, \
              whether the engine has that.",
             of_type(&["integer", "string", "boolean", "null"]),
         ),

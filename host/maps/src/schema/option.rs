@@ -101,7 +101,8 @@ const HOST: [(&str, &str, Shape); 55] = [
     ),
     (
         "restart_policy",
-        "When the engine starts it again: {Name: 'no', always, unless-stopped or on-failure, MaximumRetryCount}.",
+        "When the engine starts it again: {Name: 'no', always, unless-stopped or on-failure, \
+         MaximumRetryCount}.",
         Shape::Record,
     ),
     (
@@ -288,7 +289,8 @@ const HOST: [(&str, &str, Shape); 55] = [
     ),
 ];
 
-/// What `create_options` may have: options of the host too, since maps were written before they moved.
+/// What `create_options` may have: options of the host too, since maps were written before they
+/// moved.
 pub(super) fn create_options() -> Map<String, Json> {
     let mut properties = host_config();
     properties.extend(properties_of(&CREATE));

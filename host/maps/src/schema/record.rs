@@ -343,7 +343,8 @@ fn health_check() -> Json {
                 fields([
                     (
                         "test",
-                        "The command. As text it is run by a shell; NONE takes the image's check away.",
+                        "The command. As text it is run by a shell; NONE takes the image's check \
+                         away.",
                         reference("command"),
                     ),
                     ("interval", "Time between checks, such as `10s`.", time.clone()),

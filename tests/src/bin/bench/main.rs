@@ -3,6 +3,8 @@
 //! Figures of one run may be compared with each other, and with those of another run only as ratios.
 #![expect(clippy::print_stdout, reason = "this is a program for a terminal")]
 
+mod maps;
+
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,19 +25,27 @@ use dfab_tests::planner::component;
 use dfab_tests::{Project, TestHost};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+/// As in the dfab command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Bytes moved to measure how fast they move.
 const BULK: usize = 512 << 20;
 
 fn main() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("bench", &host)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    if std::env::args().nth(1).as_deref() == Some("maps") {
+        return runtime.block_on(maps::maps());
+    }
+    let host = TestHost::start()?;
+    let project = Project::new()?;
+    project.add_host("bench", &host)?;
     runtime.block_on(connections(&project))?;
     runtime.block_on(bulk(&project))?;
     runtime.block_on(components())?;
+    runtime.block_on(maps::maps())?;
     whole_command(&project)
 }
 

@@ -1,0 +1,205 @@
+//! What Docker-Map 1.1.1 does wrong with maps, by the numbers of its known defects, and what dfab does.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+use dfab_maps::{
+    Client, Features, Item, ResolvedMap, Settings, container_body, load_map, preparations,
+};
+use serde_json::{Value, json};
+
+struct Environment;
+
+impl Settings for Environment {
+    fn setting(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "HOME").then(|| "/home/me".to_owned())
+    }
+}
+
+fn loaded(text: &str) -> ResolvedMap {
+    load_map(text, "m.yaml", "m", &Environment)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .value
+}
+
+fn mistakes(text: &str) -> String {
+    load_map(text, "m.yaml", "m", &Environment)
+        .unwrap_err()
+        .to_string()
+}
+
+fn body(map: &ResolvedMap, config: &str) -> Value {
+    let client = Client::default_client();
+    container_body(map, config, None, &client, &Features::for_api(1, 41)).unwrap()
+}
+
+fn container(config: &str) -> Item {
+    Item::Container {
+        config: config.to_owned(),
+        instance: None,
+    }
+}
+
+#[test]
+fn b_01_a_name_in_the_file_is_no_container_though_another_name_is_given() {
+    let map = loaded("name: shop\na: {image: x}\n");
+    assert_eq!(map.name(), "shop");
+    assert_eq!(map.json()["containers"], json!({ "a": { "image": "x" } }));
+}
+
+#[test]
+fn b_02_clients_of_a_container_go_before_those_of_the_map() {
+    let map = loaded(
+        "clients: one\nbase: {abstract: true, clients: two}\na: {extends: base, clients: three}\nb: {}\n",
+    );
+    assert_eq!(map.clients_of(&container("a")), ["two", "three"]);
+    assert_eq!(map.clients_of(&container("b")), ["one"]);
+    assert_eq!(
+        map.json()["containers"]["a"]["clients"],
+        json!(["two", "three"])
+    );
+}
+
+#[test]
+fn b_03_commands_that_are_lists_are_inherited() {
+    let map = loaded(
+        "base: {abstract: true, exec_commands: [[[sh, -c, x], root], ls]}\n\
+         a: {extends: base, exec_commands: [[[sh, -c, x], root], [[sh, -c, y]]]}\n",
+    );
+    let commands = map.container("a").unwrap().exec_commands();
+    let commands: Vec<_> = commands
+        .iter()
+        .map(|command| command.argv.join(" "))
+        .collect();
+    assert_eq!(commands, ["sh -c x", "ls", "sh -c y"]);
+}
+
+#[test]
+fn b_04_a_bind_with_nothing_behind_it_is_an_alias() {
+    for binds in ["[{data: null}]", "{data: null}", "[[data, null]]", "data"] {
+        let text = format!("volumes: {{data: /d}}\nhost: {{data: /h}}\na: {{binds: {binds}}}\n");
+        let body = body(&loaded(&text), "a");
+        assert_eq!(body["HostConfig"]["Binds"], json!(["/h:/d:rw"]), "{binds}");
+    }
+}
+
+#[test]
+fn b_05_volumes_with_a_path_of_their_own_are_used_by_the_name_of_their_owner() {
+    let map =
+        loaded("use_attached_parent_name: true\na: {attaches: {v: /v}}\nb: {uses: {a.v: ro}}\n");
+    let host = &body(&map, "b")["HostConfig"];
+    assert_eq!(host["Binds"], json!(["m.a.v:/v:ro"]));
+    assert_eq!(host["VolumesFrom"], Value::Null);
+}
+
+#[test]
+fn b_06_ports_are_in_the_order_of_their_numbers_however_they_are_written() {
+    let map = loaded(
+        "a: {exposes: [[443, 443], ['80', 80], ['53/udp', 53], [8080, 1], ['53/tcp', 53]]}\n",
+    );
+    let body = body(&map, "a");
+    let ports: Vec<_> = body["ExposedPorts"].as_object().unwrap().keys().collect();
+    assert_eq!(ports, ["53/tcp", "53/udp", "80/tcp", "443/tcp", "8080/tcp"]);
+    // And the same port by whichever way it is written.
+    let map =
+        loaded("b: {abstract: true, exposes: {80: 1}}\na: {extends: b, exposes: {'80': 2}}\n");
+    let ports = &map.json()["containers"]["a"]["exposes"];
+    assert_eq!(ports.as_array().map(Vec::len), Some(1));
+    assert_eq!(ports[0]["host_port"], 2);
+}
+
+#[test]
+fn b_07_a_user_may_be_a_list_with_a_group() {
+    let map = loaded("volumes: {v: /v}\na: {attaches: v, user: [web, 33]}\n");
+    assert_eq!(body(&map, "a")["User"], "web");
+    let users: Vec<_> = preparations(&map, "a", None)
+        .into_iter()
+        .map(|preparation| preparation.user)
+        .collect();
+    assert_eq!(users, [Some("web:33".to_owned())]);
+}
+
+#[test]
+fn b_08_the_policy_of_a_command_is_kept() {
+    let map = loaded("a: {exec_commands: [[x, root, initial], [y, null, restart], z]}\n");
+    let commands = map.container("a").unwrap().exec_commands();
+    let initial: Vec<_> = commands.iter().map(|command| command.initial).collect();
+    assert_eq!(initial, [true, false, false]);
+}
+
+#[test]
+fn b_09_times_have_hours_and_decimals_and_nothing_else_behind_them() {
+    let map =
+        loaded("a: {healthcheck: {test: x, interval: 1h, timeout: 1.5s, start_period: 2 ms}}\n");
+    let check = &body(&map, "a")["Healthcheck"];
+    assert_eq!(check["Interval"], 3_600_000_000_000_i64);
+    assert_eq!(check["Timeout"], 1_500_000_000_i64);
+    assert_eq!(check["StartPeriod"], 2_000_000);
+    insta::assert_snapshot!(
+        mistakes("a: {healthcheck: {test: x, interval: 1sec, timeout: 1:30}}\n"),
+        @r"
+    m.yaml:1:38: error: 1sec is no time: it is written as a number with ns, us, ms, s, m or h
+    m.yaml:1:53: error: 1:30 is no time: it is written as a number with ns, us, ms, s, m or h
+    "
+    );
+}
+
+#[test]
+fn b_11_configurations_that_extend_each_other_are_told_with_their_circle() {
+    insta::assert_snapshot!(
+        mistakes("a: {extends: b}\nb: {extends: [c]}\nc: {extends: a}\nd: {extends: d}\n"),
+        @r"
+    m.yaml:3:14: error: configurations extend each other in a circle: a -> b -> c -> a
+    m.yaml:4:14: error: configurations extend each other in a circle: d -> d
+    "
+    );
+}
+
+#[test]
+fn b_13_the_port_of_a_registry_is_no_tag() {
+    let map = loaded(
+        "repository: reg.example.com:5000/team\ndefault_tag: devel\n\
+         a: {image: localhost:5000/img}\nb: {image: 'localhost:5000/img:1'}\nc: {}\nd: {image: /ubuntu}\n\
+         e: {image: 'img@sha256:abc'}\n",
+    );
+    let images: Vec<_> = ["a", "b", "c", "d", "e"]
+        .iter()
+        .map(|config| body(&map, config)["Image"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        images,
+        [
+            "localhost:5000/img:devel",
+            "localhost:5000/img:1",
+            "reg.example.com:5000/team/c:devel",
+            "ubuntu:devel",
+            "reg.example.com:5000/team/img@sha256:abc",
+        ]
+    );
+}
+
+#[test]
+fn b_14_a_map_with_nothing_but_abstract_containers_is_an_empty_one() {
+    let map = loaded("a: {abstract: true, image: x}\n");
+    assert_eq!(map.json(), json!({ "name": "m" }));
+}
+
+#[test]
+fn b_59_paths_are_expanded_however_deep_they_are() {
+    let map = loaded(
+        "host: !path\n  data: {a: ~/a, b: !path '${HOME}/b'}\n  logs: $HOME/logs\n\
+         a: {binds: !path_lazy [[/c, [~/d, ro]], {/e: $NOBODY/f}]}\n",
+    );
+    assert_eq!(
+        map.json()["host"],
+        json!({ "data": { "a": "/home/me/a", "b": "/home/me/b" }, "logs": "/home/me/logs" })
+    );
+    let body = body(&map, "a");
+    assert_eq!(
+        body["HostConfig"]["Binds"],
+        json!(["/home/me/d:/c:ro", "$NOBODY/f:/e:rw"])
+    );
+}

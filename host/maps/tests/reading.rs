@@ -1,0 +1,283 @@
+//! How maps are read: what is merged, what is warned of, and what the normal form is.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use dfab_maps::{Diagnostic, Settings, document_json, load_map};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+struct Project;
+
+impl Settings for Project {
+    fn setting(&self, name: &str) -> Option<Value> {
+        match name {
+            "tag" => Some(json!("1.30")),
+            "ports" => Some(json!({ "80": [8080, "public"], "443": null })),
+            _ => None,
+        }
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn resolved(text: &str) -> Value {
+    load_map(text, "m.yaml", "m", &Project)
+        .unwrap_or_else(|error| panic!("{error}\n{text}"))
+        .value
+        .json()
+}
+
+fn warnings(text: &str) -> String {
+    let loaded = load_map(text, "m.yaml", "m", &Project).unwrap_or_else(|error| panic!("{error}"));
+    let warnings: Vec<_> = loaded.warnings.iter().map(Diagnostic::to_string).collect();
+    warnings.join("\n")
+}
+
+fn mistakes(text: &str) -> String {
+    load_map(text, "m.yaml", "m", &Project)
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn bases_go_before_their_own_and_null_replaces() {
+    let map = resolved(
+        "networks: {n: null, o: null}\n\
+         one: {abstract: true, image: x, user: root, instances: [a], exposes: {80: 1, 81: 1}, \
+         stop_timeout: 3, networks: {n: a}, create_options: {command: x, environment: {A: 1, B: 2}}}\n\
+         two: {user: web, instances: [b, a], exposes: {82: 2, 81: 2}, links: {one: a}, start_delay: 1.5}\n\
+         three: {extends: [one, two], image: null, user: null, exposes: {80: 3}, networks: [o, {n: b}], \
+         create_options: {environment: {C: 3}}}\n"
+            .replace("links: {one: a}, ", "")
+            .as_str(),
+    );
+    assert_eq!(
+        map["containers"]["three"],
+        json!({
+            "image": null, "instances": ["a", "b"],
+            "exposes": [
+                { "exposed_port": 80, "host_port": 3, "interface": null, "ipv6": false },
+                { "exposed_port": 81, "host_port": 2, "interface": null, "ipv6": false },
+                { "exposed_port": 82, "host_port": 2, "interface": null, "ipv6": false },
+            ],
+            "user": null, "stop_timeout": 3, "start_delay": 1.5,
+            "networks": [
+                { "network_name": "n", "aliases": ["b"], "links": [], "ipv4_address": null,
+                  "ipv6_address": null, "link_local_ips": null },
+                { "network_name": "o", "aliases": null, "links": [], "ipv4_address": null,
+                  "ipv6_address": null, "link_local_ips": null },
+            ],
+            "create_options": { "command": "x", "environment": { "C": 3 } },
+        })
+    );
+}
+
+#[test]
+fn a_port_may_be_published_in_several_places() {
+    let map = resolved("a: {exposes: [[80, 80, public], [80, 8080, private]]}\n");
+    assert_eq!(
+        map["containers"]["a"]["exposes"].as_array().map(Vec::len),
+        Some(2)
+    );
+}
+
+#[test]
+fn a_container_in_two_places_is_one_of_which_the_later_place_goes_before_by_key() {
+    let map = resolved(
+        "containers: {a: {image: x, instances: [i], host_config: {dns: [d]}}}\n\
+         a: {instances: [j], host_config: {privileged: true}}\n",
+    );
+    assert_eq!(
+        map["containers"]["a"],
+        json!({ "image": "x", "instances": ["j"], "host_config": { "privileged": true } })
+    );
+}
+
+#[test]
+fn settings_may_be_anything() {
+    let map = resolved("default_tag: !env_lazy tag\na: {exposes: !env ports}\n");
+    assert_eq!(map["default_tag"], "1.30");
+    assert_eq!(map["containers"]["a"]["exposes"][0]["host_port"], 8080);
+    assert_eq!(map["containers"]["a"]["exposes"][1]["exposed_port"], 443);
+}
+
+#[test]
+fn traps_of_yaml_1_1_are_told() {
+    insta::assert_snapshot!(
+        warnings(
+            "volumes: {v: /v}\n\
+             a:\n  image: 1.30\n  permissions: 0750\n  user: 1000:50\n  persistent: yes\n  instances: [no, 07]\n\
+             \x20 exposes: [22:22]\n\
+             \x20 create_options: {environment: {A: yes, B: 0022, C: 1, D: true}, tty: yes}\n\
+             \x20 host_config: {restart_policy: {Name: no}}\n"
+        ),
+        @r#"
+    m.yaml:3:10: warning: 1.30 without quotes is 1.3 in YAML 1.1; it is taken as written
+      help: write "1.30"
+    m.yaml:4:16: warning: 0750 without quotes is 488 in YAML 1.1; it is taken as written
+      help: write "0750"
+    m.yaml:5:9: warning: 1000:50 without quotes is 60050 in YAML 1.1; it is taken as written
+      help: write "1000:50"
+    m.yaml:7:15: warning: no without quotes is false in YAML 1.1; it is taken as written
+      help: write "no"
+    m.yaml:7:19: warning: 07 without quotes is 7 in YAML 1.1; it is taken as written
+      help: write "07"
+    m.yaml:8:13: warning: 22:22 without quotes is the number 1342 in YAML 1.1
+      help: to publish a port, write {22: 22}
+    m.yaml:9:37: warning: yes without quotes is true in YAML 1.1
+      help: write "yes" if that is meant, else true
+    m.yaml:9:45: warning: 0022 without quotes is 18 in YAML 1.1
+      help: write "0022" if that is meant, else 18
+    m.yaml:10:40: warning: no without quotes is false in YAML 1.1
+      help: write "no" if that is meant, else false
+    "#
+    );
+    let map = resolved("a: {image: 1.30, permissions: 0750, user: 1000:50, instances: [no, 07]}\n");
+    assert_eq!(
+        map["containers"]["a"],
+        json!({ "image": "1.30", "instances": ["no", "07"], "user": "1000:50", "permissions": "0750" })
+    );
+}
+
+#[test]
+fn old_keys_and_records_that_read_otherwise_are_told() {
+    insta::assert_snapshot!(
+        warnings(
+            "a: {network: host, start_options: {dns: 10.0.0.1}, exec_commands: {cmd: x, user: u}}\n\
+             b: {attaches: [{name: v, path: /p, readonly: true}], x-mine: 1}\n"
+        ),
+        @r#"
+    m.yaml:1:5: warning: network is called network_mode now
+      help: rename it
+    m.yaml:1:20: warning: start_options is called host_config now
+      help: rename it
+    m.yaml:1:67: warning: this reads as 2 entries, not as the fields of one
+      help: write it in brackets if it is one: [{ … }]
+    m.yaml:2:16: warning: the container attaches v, which is its own and therefore not read-only
+      help: leave out the mark, or give it where others use the volume
+    "#
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_each_at_its_place() {
+    insta::assert_snapshot!(
+        mistakes(
+            "groups:\n  a: [b]\n  g:\n    - a\n    - a.x\n\
+             a:\n  image: [x]\n  instances: [i]\n  network_mode: a\n  start_delay: soon\n\
+             b:\n  uses: a\n  attaches: {v: /v, c: /c}\n  exposes: ['80:8080', [[80], 1]]\n  shares: [[a]]\n\
+             \x20 binds: [[data, x], {/a: []}, 5]\n  links: [a.j]\n\
+             c: {shares: /x}\nnetworks: [n]\nvolume: 5\n"
+        ),
+        @r#"
+    m.yaml:2:3: error: the group a is called as a container is
+    m.yaml:5:7: error: there is no container a.x, of the group g
+    m.yaml:7:10: error: an image is wanted here, not a list
+    m.yaml:9:17: error: there is no container a, that a refers to
+      help: name one of its instances: i
+    m.yaml:10:16: error: seconds are wanted here
+    m.yaml:12:9: error: b uses a, which has no volumes
+      help: give it some under shares, binds, attaches or uses
+    m.yaml:13:21: error: b attaches c, which is also a container with volumes
+      help: call one of them otherwise, so that it is clear what others use
+    m.yaml:14:13: error: 80:8080 is no port
+      help: to publish a port, write {8080: 80}
+    m.yaml:14:25: error: a port is wanted here, not a list
+    m.yaml:15:12: error: a text is wanted here, not a list
+    m.yaml:16:12: error: data is no path in the container
+      help: give two paths, or one alias with ro or rw
+    m.yaml:16:22: error: the list is empty, and says nothing
+    m.yaml:16:32: error: an alias is wanted here, not a number
+      help: if it is one, write it in quotes
+    m.yaml:17:11: error: there is no container a.j, that b refers to
+    m.yaml:19:11: error: networks is a mapping, not a list
+    m.yaml:20:1: error: volume is no key of a map, and as a container it would be a mapping, not a number
+      help: did you mean volumes?
+    "#
+    );
+}
+
+/// Keys of a container, each of which says something.
+const KEYS: [&[&str]; 14] = [
+    &["image: x", "image: y", "image: null"],
+    &["instances: [a, b]", "instances: [b, c]"],
+    &["shares: /a", "shares: [/b, /a]"],
+    &["binds: {/a: /b, /c: [d, ro]}", "binds: {/c: e, v: ro}"],
+    &["uses: {a: /b, c.i: ro}", "uses: [a]"],
+    &["links: {a: b, c: null}", "links: [a, c]"],
+    &[
+        "exposes: {80: 80, 81: null}",
+        "exposes: {81: [1, i], 82: 2}",
+    ],
+    &["user: a", "user: null", "user: [b, c]"],
+    &["stop_timeout: 5", "stop_timeout: null"],
+    &["network_mode: host", "network_mode: null"],
+    &["networks: {n: a, m: null}", "networks: [m, o]"],
+    &[
+        "exec_commands: [a b, [[c, d], root]]",
+        "exec_commands: [[[c, d], root], [e, f, initial]]",
+    ],
+    &[
+        "healthcheck: x",
+        "healthcheck: {test: [y], retries: 3}",
+        "healthcheck: null",
+    ],
+    &[
+        "create_options: {a: 1, b: {c: 2}}",
+        "create_options: {b: {d: 3}, e: null}",
+    ],
+];
+
+fn container() -> impl Strategy<Value = String> {
+    let keys: Vec<_> = KEYS
+        .iter()
+        .map(|ways| prop::option::of(prop::sample::select(ways.to_vec())))
+        .collect();
+    keys.prop_map(|keys| keys.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+proptest! {
+    /// Whether a configuration extends another which extends a third, or both after one another.
+    #[test]
+    fn extending_does_not_depend_on_how_it_is_grouped(
+        (one, two, three) in (container(), container(), container()),
+    ) {
+        let separated = |text: &str| if text.is_empty() { String::new() } else { format!(", {text}") };
+        let (two, three) = (separated(&two), separated(&three));
+        let text = format!(
+            "one: {{abstract: true{one}}}\nboth: {{abstract: true, extends: one{two}}}\n\
+             two: {{abstract: true{two}}}\nchain: {{extends: both{three}}}\nflat: {{extends: [one, two]{three}}}\n",
+            one = separated(&one),
+        );
+        // What the containers refer to is not there, which matters to nobody here.
+        let map = format!(
+            "{text}a: {{attaches: {{w: /w}}, shares: /x}}\nc: {{instances: [i], shares: /x}}\n\
+             networks: {{n: null, m: null, o: null}}\nvolumes: {{v: /v}}\nhost: {{v: /v}}\n"
+        );
+        let map = resolved(&map);
+        prop_assert_eq!(&map["containers"]["chain"], &map["containers"]["flat"], "{}", text);
+    }
+
+    #[test]
+    fn the_normal_form_is_read_as_what_it_is(containers in prop::collection::vec(container(), 1..4)) {
+        let mut text = String::from(
+            "name: x\nrepository: r\nset_hostname: no\nclients: c\ngroups: {g: [a, c.i]}\nhost_root: /r\n\
+             a: {attaches: {w: /w}, shares: /x}\nc: {instances: [i], shares: /x, clients: d}\n\
+             networks: {n: {driver: d, internal: yes}, m: null, o: null}\n\
+             volumes: {v: /v, w: {driver_options: {a: 1}, user: [b, c]}}\nhost: {v: {i: /a, default: /b}}\n",
+        );
+        for (index, container) in containers.iter().enumerate() {
+            text.push_str(&format!("c{index}: {{{container}}}\n"));
+        }
+        let map = resolved(&text);
+        prop_assert_eq!(&resolved(&map.to_string()), &map);
+        let document = document_json(&text, "m.yaml", &Project).unwrap().value;
+        let again = document_json(&document.to_string(), "m.yaml", &Project).unwrap().value;
+        prop_assert_eq!(again, document);
+    }
+}

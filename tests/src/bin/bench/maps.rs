@@ -1,0 +1,110 @@
+//! Large maps: from the text to the plan, with the engine's part left out.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use dfab_maps::Client;
+use dfab_tests::planner::{Planner, project};
+use dfab_tests::simulation::Simulation;
+
+use super::{heading, show};
+
+/// Loads, resolves and plans maps of some sizes, and tells the time and the memory of each.
+///
+/// # Errors
+/// Where a plan is not as it must be.
+pub(super) async fn maps() -> Result<()> {
+    heading("Large maps: load, resolve and plan");
+    let planner = Planner::new().await?;
+    for containers in [100, 1_000, 10_000] {
+        let text = map(containers);
+        forget_peak()?;
+        let before = memory("VmRSS")?;
+        let mut engine = Simulation::new();
+        let started = planned(&planner, &text, &engine, "startup", containers).await?;
+        let peak = memory("VmHWM")?.saturating_sub(before);
+        for step in &started.steps {
+            engine.apply(step)?;
+        }
+        drop(started);
+        let updated = planned(&planner, &text, &engine, "update", containers).await?;
+        ensure!(updated.steps.is_empty(), "the update still has steps");
+        println!(
+            "  {containers} containers: {} MiB more at the peak of startup",
+            peak >> 10
+        );
+    }
+    Ok(())
+}
+
+async fn planned(
+    planner: &Planner,
+    text: &str,
+    engine: &Simulation,
+    action: &str,
+    containers: usize,
+) -> Result<dfab_deploy::plan::Plan> {
+    let seen = engine.seen();
+    let mut times = Vec::new();
+    let mut loads = Vec::new();
+    let mut plan = None;
+    for _ in 0..5 {
+        // What was seen of the engine is the network's time, not ours.
+        let seen = seen.clone();
+        drop(plan.take());
+        let start = Instant::now();
+        let project = project(text, "bench")?;
+        loads.push(start.elapsed());
+        let all = ["__all__".to_owned()];
+        let client = Client::default_client();
+        plan = Some(
+            planner
+                .plan_seen(action, &project, &all, seen, client, &[])
+                .await?,
+        );
+        times.push(start.elapsed());
+    }
+    if action == "startup" {
+        show(&format!("  load and resolve {containers} containers"), loads);
+    }
+    show(&format!("{action} of {containers} containers"), times);
+    plan.context("there is a plan")
+}
+
+/// A map like those that people have: tiers that need each other, volumes, networks, settings.
+fn map(containers: usize) -> String {
+    let mut text = String::from(
+        "name: bench\nrepository: registry.example.com\nnetworks: {front: {}, back: {internal: true}}\n\
+         base:\n  abstract: true\n  create_options: {environment: {TZ: UTC, LANG: C}}\n  \
+         host_config: {restart_policy: {Name: always}, mem_limit: 256m}\n",
+    );
+    for index in 0..containers {
+        let _ = write!(
+            text,
+            "service{index}:\n  extends: base\n  image: app{}\n  networks: [back, [front, s{index}]]\n  \
+             attaches: [[data{index}, /data]]\n  binds: {{/etc/app: [/srv/app{index}, ro]}}\n  \
+             exposes: [[80, {}]]\n  create_options: {{environment: {{NUMBER: {index}}}}}\n",
+            index % 20,
+            10_000 + index,
+        );
+        if index >= 10 {
+            let _ = write!(text, "  links: [service{}]\n", index - 10);
+        }
+    }
+    text
+}
+
+fn forget_peak() -> Result<()> {
+    std::fs::write("/proc/self/clear_refs", "5").context("cannot reset the peak of memory")
+}
+
+/// A figure of this process's memory, in KiB.
+fn memory(name: &str) -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let figure = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+    figure
+        .and_then(|figure| figure.parse().ok())
+        .with_context(|| format!("{name} is not told"))
+}
