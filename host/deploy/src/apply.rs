@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use dfab_engine::{Engine, EngineError, OutputPiece};
+use dfab_engine::{Engine, EngineError, OutputPiece, RegistryAuth};
 
+use crate::accounts::{self, AccountError};
 use crate::host::{Host, HostError};
 use crate::plan::{Step, Work};
 use crate::run::{self, RunError};
@@ -36,17 +37,9 @@ pub enum ApplyError {
     /// A run did not come to its end.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// An owner of a volume that is not a number.
-    #[error(
-        "the owner {owner} of volume {volume} is not a number: give `user` as UID or UID:GID, names \
-         differ from image to image"
-    )]
-    OwnerName {
-        /// As the map gives it.
-        owner: String,
-        /// The volume.
-        volume: String,
-    },
+    /// The owner of a volume is nobody.
+    #[error(transparent)]
+    Account(#[from] AccountError),
 }
 
 impl ApplyError {
@@ -88,7 +81,19 @@ pub async fn apply(host: &Host, step: &Step, tell: &dyn Fn(Note<'_>)) -> Result<
         return Ok(());
     }
     match &step.work {
-        Work::PullImage { repository, tag } => engine.pull_image(repository, tag, None).await?,
+        Work::PullImage { repository, tag } => {
+            let login = host.client().registry_login(repository);
+            let login = login.map(|(server, login)| RegistryAuth::Password {
+                server: server.to_owned(),
+                user: login.username.clone().unwrap_or_default(),
+                password: login
+                    .password
+                    .as_ref()
+                    .map(|password| password.reveal().to_owned())
+                    .unwrap_or_default(),
+            });
+            engine.pull_image(repository, tag, login).await?;
+        }
         Work::CreateNetwork { body } => {
             engine.create_network(body).await?;
         }
@@ -117,10 +122,10 @@ pub async fn apply(host: &Host, step: &Step, tell: &dyn Fn(Note<'_>)) -> Result<
             user,
             permissions,
         } => {
-            let owner = user
-                .as_deref()
-                .map(|user| parse_owner(user, volume))
-                .transpose()?;
+            let owner = match user {
+                Some(user) => Some(accounts::resolve(engine, name, user, volume).await?),
+                None => None,
+            };
             let (uid, gid) = owner.unzip();
             engine
                 .set_ownership(name, path, uid, gid, permissions.as_deref())
@@ -200,29 +205,4 @@ async fn exec(
         status: outcome.exit_code,
         output: last.map(|line| format!(": {line}")).unwrap_or_default(),
     })
-}
-
-/// Reads `UID` or `UID:GID`; a lone UID is the group's number too, as Docker-Map has it.
-fn parse_owner(owner: &str, volume: &str) -> Result<(u32, u32), ApplyError> {
-    let (user, group) = owner.split_once(':').unwrap_or((owner, owner));
-    match (user.parse(), group.parse()) {
-        (Ok(uid), Ok(gid)) => Ok((uid, gid)),
-        _ => Err(ApplyError::OwnerName {
-            owner: owner.to_owned(),
-            volume: volume.to_owned(),
-        }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn owners_are_numbers() {
-        assert_eq!(parse_owner("2000", "v").unwrap(), (2000, 2000));
-        assert_eq!(parse_owner("0:33", "v").unwrap(), (0, 33));
-        assert!(parse_owner("www-data", "v").is_err());
-        assert!(parse_owner("1:staff", "v").is_err());
-    }
 }

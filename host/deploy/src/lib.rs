@@ -7,6 +7,7 @@
 //!
 //! This crate prints nothing and reads no file: it tells what happens through events and results.
 
+pub mod accounts;
 pub mod apply;
 pub mod drift;
 pub mod execute;

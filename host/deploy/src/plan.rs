@@ -231,7 +231,12 @@ impl Work {
             Self::Disconnect { network } => Some(format!("from network {network}")),
             Self::Update { body } => {
                 let fields = body.as_object().into_iter().flatten();
-                Some(fields.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "))
+                Some(
+                    fields
+                        .map(|(name, _)| name.as_str())
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                )
             }
             _ => None,
         }
@@ -331,6 +336,18 @@ fn complete(
         (Operation::Create, Item::Network { name }) => Work::CreateNetwork {
             body: labelled(dfab_maps::network_body(map, name), map.name(), name, None),
         },
+        (Operation::Create, Item::Volume { owner, alias }) if !survey.features().volumes => {
+            let body = dfab_maps::data_container_body(map, owner, alias);
+            Work::CreateContainer {
+                body: labelled(body, map.name(), alias, None),
+            }
+        }
+        (Operation::Remove(_), Item::Volume { .. }) if !survey.features().volumes => {
+            Work::RemoveContainer {
+                force: false,
+                volumes: true,
+            }
+        }
         (Operation::Create, Item::Volume { owner, alias }) => Work::CreateVolume {
             body: labelled(
                 dfab_maps::volume_body(map, owner, alias),
@@ -399,10 +416,12 @@ fn complete(
             },
             Operation::Run(options) => {
                 let body = container_body(config, instance.as_deref())?;
-                Work::Run(Run::new(options, body, paths).map_err(|source| PlanError::Run {
-                    step: index,
-                    source,
-                })?)
+                Work::Run(
+                    Run::new(options, body, paths).map_err(|source| PlanError::Run {
+                        step: index,
+                        source,
+                    })?,
+                )
             }
             Operation::PullImage | Operation::Create => return Err(unsuitable()),
         },
@@ -410,11 +429,14 @@ fn complete(
     };
     let mut if_changed = Vec::with_capacity(step.if_changed.len());
     for image in step.if_changed {
-        let image = request.nodes.get(image as usize).ok_or(PlanError::NoSuchNode {
-            step: index,
-            node: image,
-            count: request.nodes.len(),
-        })?;
+        let image = request
+            .nodes
+            .get(image as usize)
+            .ok_or(PlanError::NoSuchNode {
+                step: index,
+                node: image,
+                count: request.nodes.len(),
+            })?;
         if image.kind != NodeKind::Image {
             return Err(unsuitable());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use dfab_engine::{ContainerState, ObservedContainer, Snapshot};
+use dfab_engine::{ContainerState, ObservedContainer};
 use dfab_maps::{Item, Planned, ResolvedMap};
 use dfab_runtime::planning::{
     ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process, Request,
@@ -89,7 +89,7 @@ fn node(
         }
         _ => None,
     };
-    let mut observed = observation(item, &name, &survey.snapshot);
+    let mut observed = observation(item, &name, survey);
     compare(&mut observed, planned, &name, survey, mounted)?;
     Ok(Node {
         kind,
@@ -212,10 +212,16 @@ fn connected(network: &Value) -> Vec<String> {
     names
 }
 
-fn observation(item: &Item, name: &str, snapshot: &Snapshot) -> Observation {
+fn observation(item: &Item, name: &str, survey: &Survey<'_>) -> Observation {
+    let snapshot = &survey.snapshot;
     let found = match item {
         Item::Image { .. } => snapshot.images.get(name).cloned(),
         Item::Network { .. } => snapshot.networks.get(name).cloned(),
+        // Without named volumes it is a container that only has this one, and never runs.
+        Item::Volume { .. } if !survey.features().volumes => {
+            let container = snapshot.containers.get(name);
+            container.map(|container| container.id.clone())
+        }
         Item::Volume { .. } => snapshot.volumes.get(name).map(|_| name.to_owned()),
         Item::Container { .. } => {
             return snapshot

@@ -210,10 +210,9 @@ impl Removal {
 
 impl Drop for Removal {
     fn drop(&mut self) {
-        if let (Some(container), Ok(runtime)) = (
-            self.container.take(),
-            tokio::runtime::Handle::try_current(),
-        ) {
+        if let (Some(container), Ok(runtime)) =
+            (self.container.take(), tokio::runtime::Handle::try_current())
+        {
             let engine = self.engine.clone();
             runtime.spawn(async move { engine.remove_container(&container, true, true).await });
         }

@@ -63,7 +63,8 @@ impl<'a> Survey<'a> {
 
     /// What the engine can do.
     pub fn features(&self) -> Features {
-        Features::for_api(self.api_version.major, self.api_version.minor)
+        let version = self.api_version;
+        Features::of(version.major, version.minor, self.host.client())
     }
 }
 

@@ -12,6 +12,9 @@ use crate::options::{OptionError, apply_create_options, apply_host_config};
 use crate::port::{Endpoint, Port};
 use crate::record::Link;
 
+/// The image of containers that only have a volume.
+const DATA_IMAGE: &str = "tianon/true:latest";
+
 /// Why a body cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
@@ -41,7 +44,7 @@ pub enum BodyError {
         /// `interfaces` or `interfaces_ipv6`.
         section: &'static str,
     },
-    /// The engine has no named volumes or networks.
+    /// The engine has no networks.
     #[error("the engine is too old: it has no {0}")]
     TooOld(&'static str),
     /// An option that cannot be passed on.
@@ -72,6 +75,22 @@ pub struct Features {
 }
 
 impl Features {
+    /// Those of an API version, but for what the client says of its engine.
+    pub fn of(major: u32, minor: u32, client: &Client) -> Self {
+        let by_version = Self::for_api(major, minor);
+        let feature = |name: &str, default: bool| {
+            let said = client.features.get(name).copied();
+            said.unwrap_or(default)
+        };
+        Self {
+            networks: feature("networks", by_version.networks),
+            volumes: feature("volumes", by_version.volumes),
+            stop_signal: feature("stop_signal", by_version.stop_signal),
+            healthcheck: feature("healthcheck", by_version.healthcheck),
+            stop_timeout: feature("stop_timeout", by_version.stop_timeout),
+        }
+    }
+
     /// Those of an API version.
     pub fn for_api(major: u32, minor: u32) -> Self {
         let since = |wanted: u32| (major, minor) >= (1, wanted);
@@ -152,6 +171,25 @@ pub fn volume_body(map: &ResolvedMap, owner: &str, alias: &str) -> Json {
                 fields.insert(pascal_case(name), value.clone());
             }
         }
+    }
+    body
+}
+
+/// `POST /containers/create` of the container that has an attached volume where the engine has no named
+/// ones: it never runs, and others have its volume from it.
+pub fn data_container_body(map: &ResolvedMap, owner: &str, alias: &str) -> Json {
+    let path = map.attached_path(owner, alias).unwrap_or("/data");
+    let mut volumes = Map::new();
+    volumes.insert(path.to_owned(), json!({}));
+    let mut body = json!({
+        "Image": DATA_IMAGE, "Volumes": volumes, "NetworkDisabled": true,
+    });
+    let user = map
+        .containers
+        .get(owner)
+        .and_then(ContainerConfig::container_user);
+    if let (Some(user), Some(fields)) = (user, body.as_object_mut()) {
+        fields.insert("User".to_owned(), json!(user));
     }
     body
 }
@@ -305,18 +343,22 @@ fn mounts(
         owner: owner.to_owned(),
         alias: alias.to_owned(),
     };
-    let has_volumes = !container.attaches.is_empty() || !container.uses.is_empty();
-    if has_volumes && !features.volumes {
-        return Err(BodyError::TooOld("named volumes"));
-    }
-    for volume in &container.attaches {
-        let name = map.engine_name(&item(config, &volume.name));
+    let own = container
+        .attaches
+        .iter()
+        .map(|volume| (volume, map.engine_name(&item(config, &volume.name))));
+    for (volume, name) in own.clone().filter(|_| features.volumes) {
         if let Some(path) = map.attached_path(config, &volume.name) {
             binds.push(format!("{name}:{path}:rw"));
         }
     }
     for used in &container.uses {
         if let Some((owner, alias)) = map.attached_volume(&used.name) {
+            if !features.volumes {
+                let suffix = if used.read_only { ":ro" } else { "" };
+                from.push(format!("{}{suffix}", map.engine_name(&item(owner, alias))));
+                continue;
+            }
             let path = used
                 .path
                 .as_deref()
@@ -335,6 +377,8 @@ fn mounts(
             );
         }
     }
+    // Without named volumes, each is that of a container which only has it.
+    from.extend(own.filter(|_| !features.volumes).map(|(_, name)| name));
     if !container.shares.is_empty() {
         let volumes: Map<_, _> = container
             .shares

@@ -121,6 +121,23 @@ impl Client {
         }
     }
 
+    /// The login for a repository's registry, with the registry's name: by its host, or by what stands
+    /// before the last slash, as Docker-Map wanted it (B-38). None is needed for a public one.
+    pub fn registry_login(&self, repository: &str) -> Option<(&str, &RegistryLogin)> {
+        let (registry, _) = repository.split_once('/')?;
+        let has_host = registry.contains(['.', ':']) || registry == "localhost";
+        let (folder, _) = repository.rsplit_once('/')?;
+        let keys = if has_host {
+            [registry, folder]
+        } else {
+            [folder, folder]
+        };
+        let (key, login) = keys
+            .iter()
+            .find_map(|key| self.auth_configs.get_key_value(*key))?;
+        Some((login.registry.as_deref().unwrap_or(key), login))
+    }
+
     /// Whether it is that one.
     pub(crate) fn is_default(&self) -> bool {
         self.name == DEFAULT
@@ -335,6 +352,37 @@ fn logins(node: &Node, report: &mut Report) -> IndexMap<String, RegistryLogin> {
         logins.insert(key.key_text(), login);
     }
     logins
+}
+
+#[cfg(test)]
+mod login_tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_found_by_its_registry() {
+        let mut client = Client::default_client();
+        assert!(client.registry_login("registry.example.com/a/b").is_none());
+        for (key, user) in [
+            ("registry.example.com", "one"),
+            ("team", "two"),
+            ("old.example/x", "three"),
+        ] {
+            let login = RegistryLogin {
+                username: Some(user.to_owned()),
+                ..RegistryLogin::default()
+            };
+            client.auth_configs.insert(key.to_owned(), login);
+        }
+        let user = |repository: &str| {
+            let (_, login) = client.registry_login(repository)?;
+            login.username.as_deref()
+        };
+        assert_eq!(user("registry.example.com/a/b"), Some("one"));
+        assert_eq!(user("team/app"), Some("two"));
+        assert_eq!(user("old.example/x/app"), Some("three"));
+        assert_eq!(user("app"), None);
+        assert_eq!(user("localhost:5000/app"), None);
+    }
 }
 
 #[cfg(test)]

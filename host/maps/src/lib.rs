@@ -27,7 +27,7 @@ mod schema;
 mod tree;
 
 pub use body::{
-    BodyError, Features, Preparation, container_body, endpoint_body, network_body, preparations,
+    BodyError, Features, Preparation, container_body, data_container_body, endpoint_body, network_body, preparations,
     volume_body,
 };
 pub use client::{Client, RegistryLogin, Secret, load_clients};

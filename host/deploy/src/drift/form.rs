@@ -56,7 +56,9 @@ impl Form {
             }
             Self::Sequence => json!(texts(value)),
             Self::Set => sorted(texts(value)),
-            Self::Capabilities => sorted(texts(value).iter().map(|name| capability(name)).collect()),
+            Self::Capabilities => {
+                sorted(texts(value).iter().map(|name| capability(name)).collect())
+            }
             Self::SecurityOptions => sorted(
                 texts(value)
                     .iter()

@@ -33,7 +33,10 @@ pub(super) fn compare(
             continue;
         };
         let id = live["NetworkID"].as_str().unwrap_or_default();
-        if networks.get(name).is_some_and(|now| !id.is_empty() && now != id) {
+        if networks
+            .get(name)
+            .is_some_and(|now| !id.is_empty() && now != id)
+        {
             found.push(Difference {
                 field: field(""),
                 wanted: "connected".to_owned(),
@@ -74,7 +77,11 @@ fn differing(wanted: &Value, live: &Value) -> Vec<(&'static str, Value, Value)> 
         items.map(text_of).collect()
     };
     if !texts(&wanted["Aliases"]).is_subset(&texts(&live["Aliases"])) {
-        found.push((".Aliases", wanted["Aliases"].clone(), live["Aliases"].clone()));
+        found.push((
+            ".Aliases",
+            wanted["Aliases"].clone(),
+            live["Aliases"].clone(),
+        ));
     }
     if Form::Links.of(&wanted["Links"]) != Form::Links.of(&live["Links"]) {
         found.push((".Links", wanted["Links"].clone(), live["Links"].clone()));

@@ -64,14 +64,72 @@ proptest! {
         }
     }
 
+    /// Of whatever kind it is, expected or not.
     #[test]
-    fn any_value_of_a_key_becomes_a_map_that_loads(
-        key in prop::sample::select(entries().into_iter().filter_map(|(_, entry)| Some(entry.split_once(':')?.0.trim().to_owned())).collect::<Vec<_>>()),
-        value in "[-a-z0-9:{}\\[\\], '$./]{0,30}",
+    fn any_values_of_keys_become_a_map_that_loads(
+        chosen in prop::collection::btree_map(prop::sample::select(keys()), prop::sample::select(&VALUES[..]), 1..8),
     ) {
-        let text = format!("services: {{a: {{{key}: {value}}}}}");
-        if let Ok(imported) = import_compose(&text, "compose.yaml") {
-            loaded(&imported.map);
-        }
+        let keys: Vec<String> = chosen.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        let keys = keys.join(", ");
+        let text = format!("services: {{a: {{{keys}}}, b: {{image: x, volumes: ['v:/v']}}, c.d: {{{keys}}}}}");
+        loaded(&imported(&text).map);
     }
 }
+
+fn keys() -> Vec<String> {
+    let key = |entry: &str| Some(entry.split_once(':')?.0.trim().to_owned());
+    let mut keys: Vec<String> = entries()
+        .iter()
+        .filter_map(|(_, entry)| key(entry))
+        .collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+const VALUES: [&str; 44] = [
+    "null",
+    "''",
+    "x",
+    "5",
+    "-1",
+    "0",
+    "1.5",
+    "true",
+    "no",
+    "0755",
+    "22:22",
+    "10s",
+    "1m30s",
+    "512m",
+    "1.5g",
+    "b",
+    "c.d",
+    "a",
+    "service:b",
+    "container:x",
+    "host",
+    "'/x'",
+    "'1000:1000'",
+    "'$PORT'",
+    "'${PORT}'",
+    "'${PORT:-5}'",
+    "'a${PORT}'",
+    "'$$x'",
+    "[]",
+    "{}",
+    "[a]",
+    "[b, b, c.d]",
+    "[5, 6/udp, '7-9', '1-2:3']",
+    "['80', '1.2.3.4:80:80', '[::1]:5:6']",
+    "['v:/v', '/x', './y:/z:ro', 'w:/w:ro']",
+    "{a: b}",
+    "{b: {condition: x}}",
+    "{b: {aliases: [x, '5'], ipv4_address: '1.2.3.4'}}",
+    "[{a: b}]",
+    "[[a, b], []]",
+    "{a: [b, {c: d}]}",
+    "[{target: 5, published: 6}, {type: bind, source: /a, target: /b}]",
+    "{test: [], interval: 5s}",
+    "{replicas: 3, resources: {limits: {cpus: '0.5', memory: 5}}}",
+];
