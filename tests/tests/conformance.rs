@@ -443,6 +443,6 @@ async fn effects_are_those_of_docker_map_or_better() -> Result<()> {
         differing.join("\n")
     );
     ensure!(count == 250, "only {count} cases were compared");
-    ensure!(deviations.len() == 10, "{deviations:?}");
+    ensure!(deviations.len() == 11, "{deviations:?}");
     Ok(())
 }

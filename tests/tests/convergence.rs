@@ -83,8 +83,7 @@ fn map(choices: &[Choices]) -> String {
                 json!([["serve", "root"], ["init", "root", "initial"]]),
             );
         }
-        // A persistent container that was stopped stays so, and with it what has its network.
-        if bit(11) && choices.iter().all(|choice| choice.number & (1 << 5) == 0) {
+        if bit(11) {
             set("persistent", json!(true));
         }
         let environment = json!({ "A": choice.number % 7, "B": bit(12) });

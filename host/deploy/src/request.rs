@@ -312,6 +312,7 @@ fn details(
             })
             .collect(),
         tied_to: at(map.tied_to(config)),
+        needs_running: at(map.needs_running(config)),
         volumes: at(map.mounted_volumes(config)),
     }
 }

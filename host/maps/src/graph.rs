@@ -289,32 +289,40 @@ impl ResolvedMap {
     /// The containers whose volumes, links or network stack a configuration's containers have: made
     /// anew, they leave those with something that is gone.
     pub fn tied_to(&self, config: &str) -> Vec<Item> {
-        let Some(container) = self.containers.get(config) else {
-            return Vec::new();
-        };
-        let mut tied = Vec::new();
-        if let Some((NetworkMode::Container { config, instance }, _)) = &container.network_mode {
-            match instance {
-                Some(instance) => tied.push(Item::Container {
-                    config: config.clone(),
-                    instance: Some(instance.clone()),
-                }),
-                None => tied.extend(self.instances(config)),
-            }
-        }
-        for used in &container.uses {
+        let mut tied = self.needs_running(config);
+        let container = self.containers.get(config);
+        for used in container.into_iter().flat_map(|container| &container.uses) {
             if self.attached_volume(&used.name).is_none() {
                 tied.extend(self.referred(&used.name).unwrap_or_default());
             }
         }
-        // In a network of the map's own a link is a name, which the next container of that name has.
-        let has_own_network = |endpoint: &Endpoint| !is_preset_network(&endpoint.network);
-        if !container.networks.iter().any(has_own_network) {
-            for link in &container.links {
-                tied.extend(self.referred(&link.container).unwrap_or_default());
+        tied
+    }
+
+    /// The containers that must run when a configuration's containers start: the engine refuses links
+    /// to others, and has no network stack to share.
+    pub fn needs_running(&self, config: &str) -> Vec<Item> {
+        let Some(container) = self.containers.get(config) else {
+            return Vec::new();
+        };
+        let mut needed = Vec::new();
+        if let Some((NetworkMode::Container { config, instance }, _)) = &container.network_mode {
+            match instance {
+                Some(instance) => needed.push(Item::Container {
+                    config: config.clone(),
+                    instance: Some(instance.clone()),
+                }),
+                None => needed.extend(self.instances(config)),
             }
         }
-        tied
+        // In a network of the map's own a link is a name, which the next container of that name has.
+        let is_own = |endpoint: &Endpoint| !is_preset_network(&endpoint.network);
+        if !container.networks.iter().any(is_own) {
+            for link in &container.links {
+                needed.extend(self.referred(&link.container).unwrap_or_default());
+            }
+        }
+        needed
     }
 
     /// The volumes of the map that are mounted in a configuration's containers.

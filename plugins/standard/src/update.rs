@@ -14,6 +14,7 @@ use crate::options::{CheckExec, Options};
 /// Plans an update.
 pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
     let fates = fates(request, options)?;
+    let is_called = called(request, &fates);
     // Containers that were removed before their turn, for a volume that they have mounted.
     let mut is_removed = vec![false; request.nodes.len()];
     // What containers hang on is made anew before anything is done to those.
@@ -55,10 +56,13 @@ pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
                 None => create(node, work),
             },
             NodeKind::Container => {
-                let is_removed = is_removed.get(index).copied().unwrap_or_default();
-                update_container(
-                    request, index, node, fate, &fates, is_removed, options, work,
-                );
+                let at = |flags: &[bool]| flags.get(index).copied().unwrap_or_default();
+                let situation = Situation {
+                    index,
+                    is_removed: at(&is_removed),
+                    is_called: at(&is_called),
+                };
+                update_container(request, node, fate, &fates, &situation, options, work);
             }
         }
     }))
@@ -312,17 +316,45 @@ fn remove_container(place: usize, node: &Node, options: &Options, reason: &str, 
     work.push_on(place, removal(node), reason);
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "all that a container's fate depends on"
-)]
+/// By node: whether a container that starts in this plan needs it to run.
+fn called(request: &Request, fates: &[Fate]) -> Vec<bool> {
+    let mut called = vec![false; request.nodes.len()];
+    // What needs others stands after them.
+    for (index, node) in request.nodes.iter().enumerate().rev() {
+        let Some(container) = &node.container else {
+            continue;
+        };
+        let is_called = called.get(index).copied().unwrap_or_default();
+        let is_anew = fates.get(index).is_some_and(|fate| fate.recreate.is_some());
+        let starts = match node.observed.life {
+            Life::Absent | Life::Created => true,
+            Life::Exited | Life::Dead => is_anew || is_called || !container.persistent,
+            Life::Running | Life::Paused | Life::Restarting => is_anew,
+        };
+        for needed in container.needs_running.iter().filter(|_| starts) {
+            if let Some(called) = called.get_mut(*needed as usize) {
+                *called = true;
+            }
+        }
+    }
+    called
+}
+
+/// Where a container is in the plan.
+struct Situation {
+    index: usize,
+    /// It was removed before its turn.
+    is_removed: bool,
+    /// Another one that starts needs it to run.
+    is_called: bool,
+}
+
 fn update_container(
     request: &Request,
-    index: usize,
     node: &Node,
     fate: &Fate,
     fates: &[Fate],
-    is_removed: bool,
+    situation: &Situation,
     options: &Options,
     work: &mut Work,
 ) {
@@ -334,8 +366,8 @@ fn update_container(
         return;
     }
     let anew = |reason: &str, work: &mut Work| {
-        if !is_removed {
-            remove_container(index, node, options, reason, work);
+        if !situation.is_removed {
+            remove_container(situation.index, node, options, reason, work);
         }
         create_container(container, "made anew", work);
         start_container(container, true, "just created", work);
@@ -360,7 +392,7 @@ fn update_container(
         for command in missing(container, node.observed.processes.as_deref(), options) {
             work.push(Operation::Exec(command.clone()), "does not run");
         }
-    } else if is_new || !container.persistent {
+    } else if is_new || !container.persistent || situation.is_called {
         let reason = if is_new {
             "not started yet"
         } else {

@@ -1,5 +1,5 @@
 //! The program in test images: answers every HTTP request with its host name and the path that was
-//! asked for, on the port in `PORT` or 80. It ends with 0 at SIGTERM or SIGINT.
+//! asked for, on the port in `PORT` or 80. It ends with 0 at SIGTERM, SIGINT or SIGQUIT.
 //!
 //! With arguments it does one thing and ends, for there is no shell in such an image: `exit CODE`,
 //! `write FILE TEXT`, `sleep SECONDS` (which no signal with a handler ends), `report CODE` (words on
@@ -16,19 +16,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 
 const FLOOD: [u8; 1024] = [b'y'; 1024];
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments = std::env::args();
+    // By another name it stands for a tool that has nothing to do.
+    if !arguments.next().is_some_and(|name| name.ends_with("app")) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let arguments: Vec<String> = arguments.collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     act(&words)
 }
 
 fn act(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
     match words {
-        [] => serve()?,
+        [] | ["redis-server", ..] => serve()?,
         ["exit", code] => return Ok(ExitCode::from(code.parse::<u8>()?)),
         ["write", file, text] => fs::write(file, text)?,
         ["sleep", seconds] => sleep(seconds.parse()?),
@@ -68,14 +73,16 @@ fn sleep(seconds: u64) {
 fn serve() -> Result<(), Box<dyn Error>> {
     // The first process of a container is not ended by a signal that it does not handle.
     let at_once = Arc::new(AtomicBool::new(true));
-    for signal in [SIGTERM, SIGINT] {
+    for signal in [SIGTERM, SIGINT, SIGQUIT] {
         signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&at_once))?;
     }
     let port = match std::env::var("PORT") {
         Ok(port) => port.parse()?,
         Err(_) => 80,
     };
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    // Another container of the same network may have it.
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+        .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)))?;
     for connection in listener.incoming() {
         // A client that went away is no reason to end.
         if let Err(error) = connection.and_then(answer) {

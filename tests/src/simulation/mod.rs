@@ -65,6 +65,12 @@ impl Simulation {
         simulation
     }
 
+    /// Adds an image, as if it had been pulled.
+    pub fn add_image(&mut self, name: &str) {
+        self.images
+            .insert(name.to_owned(), format!("sha256:{name}"));
+    }
+
     /// What an engine like this tells.
     pub fn seen(&self) -> Seen {
         Seen {
@@ -275,6 +281,12 @@ impl Simulation {
             ensure!(self.containers.contains_key(&other), "no container {other}");
         }
         let mode = host["NetworkMode"].as_str().unwrap_or_default();
+        if state == ContainerState::Running && matches!(mode, "" | "default" | "bridge") {
+            for other in texts("Links") {
+                let runs = self.containers.get(&other).is_some_and(Container::runs);
+                ensure!(runs, "{other}, which is linked, does not run");
+            }
+        }
         if let Some(other) = mode.strip_prefix("container:") {
             let found = self
                 .containers

@@ -146,7 +146,9 @@ impl<'a> Comparison<'a> {
         } else {
             other
         };
-        if one != other {
+        // A container in another's network is told that one's domain.
+        let is_others = name == "Domainname" && one.is_null() && !self.has_own_network();
+        if one != other && !is_others {
             self.recreate(name, wanted, live);
         }
     }

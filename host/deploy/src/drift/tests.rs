@@ -380,6 +380,7 @@ fn a_network_of_another_container_is_known_by_its_id() {
     let body = json!({ "Image": "app:1", "HostConfig": { "NetworkMode": "container:m.parent" } });
     let same = with(live(), "HostConfig/NetworkMode", json!("container:c0ffee"));
     let same = with(same, "Config/Hostname", json!("m-parent"));
+    let same = with(same, "Config/Domainname", json!("example.org"));
     assert!(engine.differences(&body, &[], &same).is_empty());
     let old = with(same, "HostConfig/NetworkMode", json!("container:decaf"));
     assert_eq!(

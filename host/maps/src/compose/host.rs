@@ -120,10 +120,11 @@ impl Service {
 
     fn read_restart(&mut self, node: &Node, translation: &mut Translation) {
         let text = match &node.value {
-            Value::Bool(false) => "no".to_owned(),
-            _ => node.scalar_text().unwrap_or_default(),
+            Value::Bool(false) => Some("no".to_owned()),
+            _ => translation.written(node, "restart"),
         };
-        let Some(exact) = translation.exact(&text, "restart", node.at) else {
+        let exact = text.and_then(|text| translation.exact(&text, "restart", node.at));
+        let Some(exact) = exact else {
             return;
         };
         let (name, count) = match exact {
@@ -176,19 +177,18 @@ impl Service {
                         _ => std::slice::from_ref(value),
                     };
                     for address in addresses {
-                        let text = format!(
-                            "{}:{}",
-                            name_of(key),
-                            address.scalar_text().unwrap_or_default()
-                        );
-                        hosts.push(translation.text(&text, address.at));
+                        if let Some(text) = translation.written(address, "extra_hosts") {
+                            let text = format!("{}:{text}", name_of(key));
+                            hosts.push(translation.text(&text, address.at));
+                        }
                     }
                 }
             }
             Value::List(items) => {
                 for item in items {
-                    let text = item.scalar_text().unwrap_or_default().replacen('=', ":", 1);
-                    hosts.push(translation.text(&text, item.at));
+                    if let Some(text) = translation.written(item, "extra_hosts") {
+                        hosts.push(translation.text(&text.replacen('=', ":", 1), item.at));
+                    }
                 }
             }
             Value::Null => {}
@@ -210,7 +210,7 @@ impl Service {
                     let parts = [text("source"), text("target"), text("permissions")];
                     parts.into_iter().flatten().collect::<Vec<_>>().join(":")
                 }
-                _ => item.scalar_text().unwrap_or_default(),
+                _ => translation.written(item, "a device").unwrap_or_default(),
             };
             if !text.starts_with(['/', '$']) {
                 let message =

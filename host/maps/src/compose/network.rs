@@ -78,8 +78,9 @@ impl Service {
         match &node.value {
             Value::List(items) => {
                 for item in items {
-                    let name = item.scalar_text().unwrap_or_default();
-                    self.networks.push(Endpoint::new(&name, item.at));
+                    if let Some(name) = translation.written(item, "a network") {
+                        self.networks.push(Endpoint::new(&name, item.at));
+                    }
                 }
             }
             Value::Map(pairs) => {
@@ -94,7 +95,9 @@ impl Service {
     }
 
     pub(super) fn read_network_mode(&mut self, node: &Node, translation: &mut Translation) {
-        let text = node.scalar_text().unwrap_or_default();
+        let Some(text) = translation.written(node, "network_mode") else {
+            return;
+        };
         if let Some(service) = text.strip_prefix("service:") {
             self.shared_network = Some((service.to_owned(), node.at));
         } else if matches!(text.as_str(), "bridge" | "host" | "none" | "default")

@@ -71,8 +71,9 @@ pub(super) fn expose(node: &Node, all: &mut Vec<Port>, translation: &mut Transla
         _ => std::slice::from_ref(node),
     };
     for item in items {
-        let text = item.scalar_text().unwrap_or_default();
-        let Some(exact) = translation.exact(&text, "the port", item.at) else {
+        let text = translation.written(item, "expose");
+        let exact = text.and_then(|text| translation.exact(&text, "the port", item.at));
+        let Some(exact) = exact else {
             continue;
         };
         let known = |all: &[Port], port: &Yaml| all.iter().any(|one| one.exposed == *port);

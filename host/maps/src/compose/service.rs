@@ -277,7 +277,9 @@ impl Service {
         match &node.value {
             Value::List(items) => {
                 for item in items {
-                    add(item.scalar_text().unwrap_or_default(), item.at);
+                    if let Some(service) = translation.written(item, "depends_on") {
+                        add(service, item.at);
+                    }
                 }
             }
             Value::Map(entries) => {
@@ -337,7 +339,9 @@ impl Service {
             return;
         };
         for item in items {
-            let text = item.scalar_text().unwrap_or_default();
+            let Some(text) = translation.written(item, "a link") else {
+                continue;
+            };
             let (service, alias) = match text.split_once(':') {
                 Some((service, alias)) => (service, Some(alias.to_owned())),
                 None => (text.as_str(), None),
@@ -361,7 +365,9 @@ impl Service {
         };
         let mut foreign = Vec::new();
         for item in items {
-            let text = item.scalar_text().unwrap_or_default();
+            let Some(text) = translation.written(item, "volumes_from") else {
+                continue;
+            };
             match text.strip_prefix("container:") {
                 Some(container) => foreign.push(translation.text(container, item.at)),
                 None => {
@@ -458,9 +464,17 @@ impl Service {
 
     /// Whole seconds.
     fn read_grace_period(&mut self, node: &Node, translation: &mut Translation) {
-        let text = node.scalar_text().unwrap_or_default();
-        self.stop_timeout = match translation.exact(&text, "stop_grace_period", node.at) {
-            Some(Exact::Setting(setting)) => Some(setting),
+        let text = translation.written(node, "stop_grace_period");
+        let exact = text.and_then(|text| translation.exact(&text, "stop_grace_period", node.at));
+        self.stop_timeout = match exact {
+            Some(Exact::Setting(setting)) => {
+                translation.note(
+                    node.at,
+                    format!("the time that {} has to stop is a setting", self.name),
+                    "give it whole seconds there, without a unit",
+                );
+                Some(setting)
+            }
             Some(Exact::Text(text)) => match nanoseconds(&text) {
                 Some(time) => Some(Yaml::plain(
                     time.div_euclid(1_000_000_000) + i64::from(time % 1_000_000_000 > 0),

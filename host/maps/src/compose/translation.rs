@@ -130,6 +130,14 @@ impl Translation {
         }
     }
 
+    /// A scalar as it is written, with its variables; none where nothing is written.
+    pub(super) fn written(&mut self, node: &Node, key: &str) -> Option<String> {
+        if matches!(node.value, Value::List(_) | Value::Map(_)) {
+            self.wrong(node, key, "a text");
+        }
+        node.scalar_text().filter(|text| !text.is_empty())
+    }
+
     /// One text or a list of them.
     pub(super) fn texts(&mut self, node: &Node, key: &str) -> Vec<Yaml> {
         match &node.value {
@@ -186,11 +194,10 @@ impl Translation {
     }
 
     pub(super) fn flag(&mut self, node: &Node, key: &str) -> Option<Yaml> {
-        let text = match &node.value {
-            Value::Null => return None,
-            Value::Bool(value) => return Some(Yaml::plain(value)),
-            _ => node.scalar_text().unwrap_or_default(),
-        };
+        if let Value::Bool(value) = &node.value {
+            return Some(Yaml::plain(value));
+        }
+        let text = self.written(node, key)?;
         match self.exact(&text, key, node.at)? {
             Exact::Setting(setting) => Some(setting),
             Exact::Text(text) => match text.to_ascii_lowercase().as_str() {

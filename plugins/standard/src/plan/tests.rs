@@ -17,6 +17,7 @@ fn node(kind: NodeKind, name: &str, life: Life, requires: &[u32]) -> Node {
         prepares: Vec::new(),
         exec_commands: Vec::new(),
         tied_to: Vec::new(),
+        needs_running: Vec::new(),
         volumes: Vec::new(),
     });
     Node {

@@ -286,6 +286,7 @@ fn startup(containers: usize) -> Request {
         prepares: Vec::new(),
         exec_commands: Vec::new(),
         tied_to: Vec::new(),
+        needs_running: Vec::new(),
         volumes: Vec::new(),
     };
     let mut nodes = vec![node(

@@ -66,7 +66,10 @@ async fn planned(
         times.push(start.elapsed());
     }
     if action == "startup" {
-        show(&format!("  load and resolve {containers} containers"), loads);
+        show(
+            &format!("  load and resolve {containers} containers"),
+            loads,
+        );
     }
     show(&format!("{action} of {containers} containers"), times);
     plan.context("there is a plan")
