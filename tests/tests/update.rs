@@ -1,5 +1,10 @@
 //! `dfab update` and the actions beside startup and shutdown, on a host of their own through SSH.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON is null where it has nothing: reading it by a name does not panic"
+)]
+
 use anyhow::{Context as _, Result, ensure};
 use dfab_tests::{Output, Project, TestHost, images};
 use serde_json::Value;

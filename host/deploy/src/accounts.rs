@@ -39,23 +39,20 @@ pub(crate) async fn resolve(
     volume: &str,
 ) -> Result<(u32, u32), AccountError> {
     let (user, group) = owner.split_once(':').unwrap_or((owner, owner));
-    let mut numbers = [0; 2];
-    let wanted = [(user, "/etc/passwd"), (group, "/etc/group")];
-    for (number, (name, file)) in numbers.iter_mut().zip(wanted) {
-        *number = match name.parse() {
-            Ok(number) => number,
-            Err(_) => {
-                let text = read(engine, container, file).await?;
-                find(&text, name).ok_or_else(|| AccountError::Unknown {
-                    owner: owner.to_owned(),
-                    volume: volume.to_owned(),
-                    file,
-                    name: name.to_owned(),
-                })?
-            }
-        };
-    }
-    Ok((numbers[0], numbers[1]))
+    let number = async |name: &str, file: &'static str| match name.parse() {
+        Ok(number) => Ok(number),
+        Err(_) => {
+            let text = read(engine, container, file).await?;
+            find(&text, name).ok_or_else(|| AccountError::Unknown {
+                owner: owner.to_owned(),
+                volume: volume.to_owned(),
+                file,
+                name: name.to_owned(),
+            })
+        }
+    };
+    let user = number(user, "/etc/passwd").await?;
+    Ok((user, number(group, "/etc/group").await?))
 }
 
 /// A file of a container, which need not run; nothing where there is none.

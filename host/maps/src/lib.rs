@@ -27,8 +27,8 @@ mod schema;
 mod tree;
 
 pub use body::{
-    BodyError, Features, Preparation, container_body, data_container_body, endpoint_body, network_body, preparations,
-    volume_body,
+    BodyError, Features, Preparation, container_body, data_container_body, endpoint_body,
+    network_body, preparations, volume_body,
 };
 pub use client::{Client, RegistryLogin, Secret, load_clients};
 pub use compose::{Imported, Note, import_compose};

@@ -45,9 +45,8 @@ pub use task_host::{LogSink, TaskHost};
 /// What a policy sees, and what it answers with.
 pub mod planning {
     pub use crate::bindings::policy_world::dfab::policy::planning::{
-        ActionInfo, ContainerDetails, Difference, ExecCommand, Life, Node,
-        NodeKind, Observation, Operation, Process, Remedy, RemoveOptions, Request, RunOptions,
-        Step, StopOptions, Walk,
+        ActionInfo, ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation,
+        Operation, Process, Remedy, RemoveOptions, Request, RunOptions, Step, StopOptions, Walk,
     };
 }
 

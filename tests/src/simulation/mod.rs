@@ -4,6 +4,11 @@
 //! was created with, networks and who is connected. That it is like the real one is shown by tests
 //! that do the same on both.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON is null where it has nothing: reading it by a name does not panic"
+)]
+
 mod inspect;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +20,7 @@ use dfab_engine::{ContainerState, ObservedContainer, Process, Snapshot};
 use serde_json::{Map, Value, json};
 
 /// The model of an engine.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Simulation {
     containers: BTreeMap<String, Container>,
     images: BTreeMap<String, String>,
@@ -53,8 +58,18 @@ struct Object {
 
 impl Simulation {
     /// An engine with nothing on it but its own networks.
+    #[expect(
+        clippy::new_without_default,
+        reason = "an engine is not the default of anything"
+    )]
     pub fn new() -> Self {
-        let mut simulation = Self::default();
+        let mut simulation = Self {
+            containers: BTreeMap::new(),
+            images: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            made: 0,
+        };
         for name in ["bridge", "host", "none"] {
             let id = simulation.id("network");
             let body = json!({ "Name": name, "Driver": name });

@@ -58,8 +58,14 @@ pub(crate) fn command() -> Command {
         )
         .subcommand(
             Command::new("schema")
-                .about("Print the JSON Schema of map files, for editors")
-                .arg(flag("clients", "Of client files")),
+                .about("Print the JSON Schema of map or client files, for editors")
+                .arg(
+                    Arg::new("kind")
+                        .value_name("KIND")
+                        .default_value("map")
+                        .value_parser(["map", "clients"])
+                        .help("Which files it describes"),
+                ),
         )
         .subcommand(
             Command::new("graph")
@@ -98,10 +104,10 @@ pub(crate) fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failu
         Some(("show", matches)) => show(context, &with_files(context, matches), matches),
         Some(("fmt", matches)) => format(&with_files(context, matches), matches.get_flag("check")),
         Some(("schema", matches)) => {
-            terminal::json(&if matches.get_flag("clients") {
-                dfab_maps::client_schema()
-            } else {
-                dfab_maps::map_schema()
+            let kind = matches.get_one::<String>("kind").map(String::as_str);
+            terminal::json(&match kind {
+                Some("clients") => dfab_maps::client_schema(),
+                _ => dfab_maps::map_schema(),
             })?;
             Ok(Code::Done)
         }
@@ -274,7 +280,15 @@ fn import(matches: &ArgMatches) -> Result<Code, Failure> {
         .map_err(|mistakes| project::mistaken(&mistakes))?;
     terminal::data(&imported.map)?;
     for note in &imported.notes {
-        terminal::tell(&format!("{}:{note}", path.display()));
+        terminal::tell(&format!(
+            "{}:{}: {}",
+            path.display(),
+            note.line,
+            note.message
+        ));
+        if !note.help.is_empty() {
+            terminal::tell(&format!("  help: {}", note.help));
+        }
     }
     match imported.notes.len() {
         0 => terminal::tell("Everything of the file is in the map."),

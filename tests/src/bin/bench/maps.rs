@@ -92,7 +92,7 @@ fn map(containers: usize) -> String {
             10_000 + index,
         );
         if index >= 10 {
-            let _ = write!(text, "  links: [service{}]\n", index - 10);
+            let _ = writeln!(text, "  links: [service{}]", index - 10);
         }
     }
     text

@@ -1,0 +1,247 @@
+//! `dfab map`, and plans as shell scripts.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON is null where it has nothing: reading it by a name does not panic"
+)]
+
+use anyhow::{Context as _, Result};
+use dfab_tests::{Output, Project, TestHost, images};
+
+const MAP: &str = r#"# The shop.
+name: shop
+web:
+  image: dfab-test/maps:1
+  exposes: {80: 8080}
+  links: {db: database}
+db:
+  image: dfab-test/maps:1
+  attaches: {data: /data}
+  user: u1
+  create_options:
+    environment: {WORDS: "it's $HOME & more"}
+    labels: {team: "blue red"}
+"#;
+
+fn project(map: &str) -> Result<Project> {
+    let project = Project::new()?;
+    project.write("dfab.yaml", "maps: shop.yaml\n")?;
+    project.write("shop.yaml", map)?;
+    Ok(project)
+}
+
+fn shown(output: &Output) -> String {
+    format!("{}{}", output.stdout, output.stderr)
+}
+
+#[test]
+fn all_mistakes_of_a_map_are_told_at_once() -> Result<()> {
+    let project = project(MAP)?;
+    let good = project.dfab(&["map", "check"])?;
+    assert_eq!(good.status, 0, "{}", shown(&good));
+    let bad = MAP
+        .replace("exposes", "exposs")
+        .replace("db: database", "dbb: database");
+    project.write("shop.yaml", &bad)?;
+    let told = project.dfab(&["map", "check"])?;
+    assert_eq!(told.status, 2);
+    for part in [
+        "shop.yaml:5:",
+        "did you mean exposes?",
+        "shop.yaml:6:",
+        "dbb",
+        "2 mistakes",
+    ] {
+        assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
+    }
+    // Options of the engine are only read when a container is made, or checked.
+    project.write("shop.yaml", &MAP.replace("labels:", "lables:"))?;
+    let told = project.dfab(&["map", "check"])?;
+    assert_eq!(told.status, 2);
+    assert!(
+        told.stderr.contains("did you mean labels?"),
+        "{}",
+        told.stderr
+    );
+    // A circle is told with its path.
+    project.write(
+        "shop.yaml",
+        "name: m\na: {links: b}\nb: {links: c}\nc: {links: a}\n",
+    )?;
+    let told = project.dfab(&["map", "check"])?;
+    assert_eq!(told.status, 2);
+    assert!(
+        told.stderr.contains("m.a -> m.b -> m.c -> m.a"),
+        "{}",
+        told.stderr
+    );
+    Ok(())
+}
+
+#[test]
+fn maps_are_shown_formatted_drawn_and_described() -> Result<()> {
+    let project = project(MAP)?;
+    let json = project
+        .dfab(&["map", "show", "--resolved", "--json"])?
+        .json()?;
+    assert_eq!(json["containers"]["db"]["attaches"][0]["path"], "/data");
+    let yaml = project.dfab(&["map", "show"])?.success()?;
+    project.write("again.yaml", &yaml)?;
+    let again = project
+        .dfab(&["map", "show", "again.yaml", "--resolved", "--json"])?
+        .json()?;
+    assert_eq!(again, json);
+
+    let before = project.dfab(&["map", "fmt", "--check"])?;
+    assert_eq!(before.status, 1, "{}", shown(&before));
+    project.dfab(&["map", "fmt"])?.success()?;
+    let formatted = std::fs::read_to_string(project.folder().join("shop.yaml"))?;
+    assert!(formatted.starts_with("# The shop.\n"), "{formatted}");
+    project.dfab(&["map", "fmt", "--check"])?.success()?;
+    let after = project
+        .dfab(&["map", "show", "--resolved", "--json"])?
+        .json()?;
+    assert_eq!(after, json);
+
+    let svg = project.dfab(&["map", "graph"])?.success()?;
+    assert!(svg.starts_with("<svg") && svg.contains("db"), "{svg}");
+    let dot = project
+        .dfab(&["map", "graph", "--format", "dot"])?
+        .success()?;
+    assert!(dot.starts_with("digraph"), "{dot}");
+    let mermaid = project
+        .dfab(&["map", "graph", "--format", "mermaid"])?
+        .success()?;
+    assert!(mermaid.starts_with("flowchart"), "{mermaid}");
+    for arguments in [&["map", "schema"][..], &["map", "schema", "clients"]] {
+        let schema = project.dfab(arguments)?.json()?;
+        assert_eq!(
+            schema["$schema"],
+            "https://json-schema.org/draft/2020-12/schema"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_compose_file_becomes_a_map() -> Result<()> {
+    let project = project(MAP)?;
+    let compose = "services:\n  web:\n    image: nginx:1\n    ports: ['8080:80']\n    depends_on: [db]\n    \
+                   build: .\n  db:\n    image: postgres:16\n    volumes: [data:/var/lib/postgresql/data]\n\
+                   volumes: {data: {}}\n";
+    project.write("compose.yaml", compose)?;
+    let imported = project.dfab(&["map", "import", "compose.yaml"])?;
+    assert!(
+        imported.stderr.contains("compose.yaml:6:"),
+        "{}",
+        imported.stderr
+    );
+    project.write("imported.yaml", &imported.success()?)?;
+    project
+        .dfab(&["map", "check", "imported.yaml"])?
+        .success()?;
+    let json = project
+        .dfab(&["map", "show", "imported.yaml", "--resolved", "--json"])?
+        .json()?;
+    assert_eq!(json["containers"]["web"]["image"], "nginx:1");
+    Ok(())
+}
+
+#[test]
+fn a_plan_as_a_script_does_what_the_plan_does() -> Result<()> {
+    const IMAGE: &str = "dfab-test/maps:1";
+    let host = TestHost::start()?;
+    let project = project(MAP)?;
+    project.add_host("h1", &host)?;
+    images::ensure(IMAGE)?;
+    host.load_image(IMAGE)?;
+    let everything = ["web", "db", "-H", "h1"];
+    let script = |action: &str| -> Result<String> {
+        let words = [&["plan", action], &everything[..], &["--format", "sh"]].concat();
+        let script = project.dfab(&words)?.success()?;
+        // The script is for the operator's machine; here it runs on the host itself.
+        Ok(script.replace("docker -H ssh://h1", "docker"))
+    };
+    let startup = script("startup")?;
+    host.shell(&startup).with_context(|| startup.clone())?;
+    let db = host.inspect("shop.db")?;
+    assert_eq!(db["Config"]["Labels"]["team"], "blue red");
+    let environment = db["Config"]["Env"].to_string();
+    assert!(
+        environment.contains("WORDS=it's $HOME & more"),
+        "{environment}"
+    );
+    // What the script has made is as the plan wants it.
+    let left = [&["plan", "update"], &everything[..], &["--output", "json"]].concat();
+    assert_eq!(project.dfab(&left)?.json()?["steps"], serde_json::json!([]));
+    // The owner of the volume was a name, which only the image knows.
+    let down = script("shutdown")?;
+    host.shell(&down).with_context(|| down.clone())?;
+    assert_eq!(host.docker(&["ps", "-aq"])?.trim(), "");
+    Ok(())
+}
+
+#[test]
+fn an_owner_by_name_is_the_images() -> Result<()> {
+    const IMAGE: &str = "dfab-test/maps:1";
+    let host = TestHost::start()?;
+    let project = project(MAP)?;
+    project.add_host("h1", &host)?;
+    images::ensure(IMAGE)?;
+    host.load_image(IMAGE)?;
+    project
+        .dfab(&["startup", "db", "-H", "h1", "-y"])?
+        .success()?;
+    let owner = "stat -c %u:%g \"$(docker volume inspect -f '{{.Mountpoint}}' shop.data)\"";
+    assert_eq!(host.shell(owner)?.trim(), "1234:1234");
+    project
+        .dfab(&["shutdown", "db", "-H", "h1", "-y", "--remove-attached"])?
+        .success()?;
+    project.write("shop.yaml", &MAP.replace("user: u1", "user: nobody:staff"))?;
+    let unknown = project.dfab(&["create", "db", "-H", "h1", "-y"])?;
+    assert_eq!(unknown.status, 1);
+    assert!(
+        unknown
+            .stderr
+            .contains("/etc/passwd of the image has no nobody"),
+        "{}",
+        unknown.stderr
+    );
+    Ok(())
+}
+
+#[test]
+fn without_named_volumes_containers_hold_them() -> Result<()> {
+    const IMAGES: [&str; 2] = ["dfab-test/maps:1", "tianon/true:latest"];
+    let host = TestHost::start()?;
+    let project = project(&MAP.replace("links: {db: database}", "uses: data"))?;
+    project.add_host("h1", &host)?;
+    // As an engine before API 1.21 is.
+    let clients = "h1: {host: h1, features: {volumes: false, networks: false}}\n";
+    project.write("clients.yaml", clients)?;
+    project.write("dfab.yaml", "maps: shop.yaml\nclients: clients.yaml\n")?;
+    for image in IMAGES {
+        images::ensure(image)?;
+        host.load_image(image)?;
+    }
+    let everything = ["web", "db", "-H", "h1", "-y"];
+    let act = |action: &str| {
+        project
+            .dfab(&[&[action], &everything[..], &["--output", "json"]].concat())?
+            .json()
+    };
+    act("startup")?;
+    assert_eq!(act("update")?["steps"], serde_json::json!([]));
+    let mounts = |name: &str| -> Result<String> {
+        let format = "{{range .Mounts}}{{.Name}} {{.Destination}}{{end}}";
+        host.docker(&["inspect", "-f", format, name])
+    };
+    assert_eq!(mounts("shop.web")?, mounts("shop.data")?);
+    assert_eq!(mounts("shop.db")?, mounts("shop.data")?);
+    assert!(mounts("shop.data")?.ends_with(" /data"));
+    project
+        .dfab(&["shutdown", "db", "-H", "h1", "-y", "--remove-attached"])?
+        .success()?;
+    assert_eq!(host.docker(&["ps", "-aq"])?.trim(), "");
+    Ok(())
+}
