@@ -40,7 +40,7 @@ pub fn actions() -> Vec<ActionInfo> {
             "start",
             "Start containers that exist, after what they need",
             Walk::Dependencies,
-            Vec::new(),
+            vec![initial()],
         ),
         action(
             "restart",
@@ -49,6 +49,7 @@ pub fn actions() -> Vec<ActionInfo> {
             vec![
                 timeout.clone(),
                 flag("restart-exec-commands", "Run their exec_commands again"),
+                initial(),
             ],
         ),
         action(
@@ -67,7 +68,7 @@ pub fn actions() -> Vec<ActionInfo> {
             "startup",
             "Create and start containers and what they need",
             Walk::Dependencies,
-            Vec::new(),
+            vec![initial()],
         ),
         action(
             "shutdown",
@@ -101,7 +102,7 @@ pub fn actions() -> Vec<ActionInfo> {
             "exec-all",
             "Run the exec_commands of running containers",
             Walk::Selected,
-            vec![flag("initial", "Also those that belong to the creation")],
+            vec![initial()],
         ),
         action(
             "script",
@@ -118,9 +119,17 @@ pub fn actions() -> Vec<ActionInfo> {
     ]
 }
 
+fn initial() -> Parameter {
+    flag(
+        "initial",
+        "Run exec_commands that belong to the creation too",
+    )
+}
+
 fn update_options(timeout: Parameter) -> Vec<Parameter> {
     vec![
         timeout,
+        initial(),
         flag(
             "pull",
             "Pull the images first, and use those that have changed",

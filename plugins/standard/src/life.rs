@@ -28,34 +28,35 @@ pub fn create_container(container: &ContainerDetails, reason: &str, work: &mut W
     }
 }
 
-pub fn start(node: &Node, work: &mut Work) {
+pub fn start(node: &Node, options: &Options, work: &mut Work) {
     let Some(container) = &node.container else {
         return;
     };
     match node.observed.life {
         Life::Created => start_container(container, true, "not started yet", work),
-        Life::Exited => start_container(container, false, "not running", work),
+        Life::Exited => start_container(container, options.initial, "not running", work),
         Life::Absent | Life::Running | Life::Paused | Life::Restarting | Life::Dead => {}
     }
 }
 
-/// Starts a container, and does in it what is to be done after a start.
+/// Starts a container, and does in it what is to be done after a start; what belongs to its creation
+/// only if that is asked for.
 pub fn start_container(
     container: &ContainerDetails,
-    is_first: bool,
+    with_initial: bool,
     reason: &str,
     work: &mut Work,
 ) {
     work.push(Operation::Start, reason);
     delay(container, work);
     for command in &container.exec_commands {
-        if is_first || !command.initial {
+        if with_initial || !command.initial {
             work.push(Operation::Exec(command.clone()), "after its start");
         }
     }
 }
 
-pub fn startup(node: &Node, work: &mut Work) {
+pub fn startup(node: &Node, options: &Options, work: &mut Work) {
     match (&node.container, node.observed.life) {
         (Some(container), Life::Absent) => {
             create_container(container, "absent", work);
@@ -66,7 +67,7 @@ pub fn startup(node: &Node, work: &mut Work) {
             create_container(container, "was dead", work);
             start_container(container, true, "just created", work);
         }
-        (Some(_), _) => start(node, work),
+        (Some(_), _) => start(node, options, work),
         (None, _) => create(node, work),
     }
 }
@@ -86,9 +87,7 @@ pub fn restart(node: &Node, options: &Options, work: &mut Work) {
     work.push(Operation::Start, "asked for");
     delay(container, work);
     if options.restart_exec_commands {
-        for command in recurring(container) {
-            work.push(Operation::Exec(command.clone()), "asked for");
-        }
+        exec_again(container, options, work);
     }
 }
 
@@ -137,9 +136,12 @@ pub fn pull(node: &Node, options: &Options, work: &mut Work) {
 }
 
 pub fn exec_all(node: &Node, options: &Options, work: &mut Work) {
-    let Some(container) = node.container.as_ref().filter(|_| runs(node)) else {
-        return;
-    };
+    if let Some(container) = node.container.as_ref().filter(|_| runs(node)) {
+        exec_again(container, options, work);
+    }
+}
+
+fn exec_again(container: &ContainerDetails, options: &Options, work: &mut Work) {
     for command in &container.exec_commands {
         if options.initial || !command.initial {
             work.push(Operation::Exec(command.clone()), "asked for");

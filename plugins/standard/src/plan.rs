@@ -15,8 +15,8 @@ pub fn plan(request: &Request) -> Result<Vec<Step>, Error> {
     };
     match request.action.as_str() {
         "create" => Ok(each(|node, _, work| create(node, work))),
-        "start" => Ok(each(|node, _, work| start(node, work))),
-        "startup" => Ok(each(|node, _, work| startup(node, work))),
+        "start" => Ok(each(start)),
+        "startup" => Ok(each(startup)),
         "restart" => Ok(each(restart)),
         "update" => update::plan(request, &options),
         "kill" | "signal" => Ok(each(signal)),

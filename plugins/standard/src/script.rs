@@ -14,7 +14,7 @@ pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
     refuse_existing(request, is_forced)?;
     Ok(upward(request, |_, node, work| {
         if !node.requested || node.container.is_none() {
-            startup(node, work);
+            startup(node, options, work);
             return;
         }
         remove_existing(node, options, work);

@@ -362,7 +362,7 @@ fn update_container(
         return;
     };
     if node.observed.life == Life::Absent {
-        startup(node, work);
+        startup(node, options, work);
         return;
     }
     let anew = |reason: &str, work: &mut Work| {
@@ -398,7 +398,7 @@ fn update_container(
         } else {
             "not running"
         };
-        start_container(container, is_new, reason, work);
+        start_container(container, is_new || options.initial, reason, work);
     }
     if !fate.if_changed.is_empty() {
         let from = work.len();

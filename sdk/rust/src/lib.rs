@@ -105,9 +105,8 @@ pub mod policy {
 
     pub use bindings::dfab::log::log::{Level, write as log};
     pub use bindings::dfab::policy::planning::{
-        ActionInfo, ContainerDetails, Difference, ExecCommand, Life, Node,
-        NodeKind, Observation, Operation, Process, Remedy, RemoveOptions, Request, RunOptions,
-        Step, StopOptions, Walk,
+        ActionInfo, ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation,
+        Operation, Process, Remedy, RemoveOptions, Request, RunOptions, Step, StopOptions, Walk,
     };
     pub use bindings::dfab::types::types::{Argument, Error, Parameter, ValueKind};
     pub use bindings::exports::dfab::policy::policy::Guest as Policy;

@@ -477,6 +477,14 @@ fn commands_that_do_not_run_are_run_again_but_for_initial_ones() {
         steps("exec-all", &[], all.clone()),
         ["db exec serve a", "db exec serve b"]
     );
+    // As it was before `initial` meant something.
+    let mut ended = all.clone();
+    ended[2].observed.life = Life::Exited;
+    assert_eq!(steps("start", &[], ended.clone()).len(), 3);
+    for action in ["start", "startup", "update"] {
+        let initial = steps(action, &[("initial", "true")], ended.clone());
+        assert_eq!(initial.last().unwrap(), "db exec init", "{action}");
+    }
     // All are run after a new start.
     all[2] = with_difference(all[2].clone(), "Env.A", Remedy::Recreate);
     assert_eq!(
