@@ -1,10 +1,5 @@
 //! `dfab map`, and plans as shell scripts.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "JSON is null where it has nothing: reading it by a name does not panic"
-)]
-
 use anyhow::{Context as _, Result};
 use dfab_tests::{Output, Project, TestHost, images};
 
