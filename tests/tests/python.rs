@@ -62,7 +62,7 @@ fn an_action_in_python_is_a_command_and_does_what_it_plans() -> Result<()> {
         .dfab(&["plan", "reload", "app", "-H", "h1", "--output", "json"])?
         .json()?;
     assert_eq!(plan["steps"][0]["operation"], "signal");
-    assert_eq!(plan["steps"][0]["signal"], "SIGKILL");
+    assert_eq!(plan["steps"][0]["signal"], "SIGHUP");
     project
         .dfab(&["reload", "app", "-H", "h1", "-y", "--signal", "SIGTERM"])?
         .success()?;
