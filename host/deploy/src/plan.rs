@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use dfab_maps::{BodyError, Item};
 use dfab_runtime::planning::{NodeKind, Operation, Request, Step as PolicyStep};
+use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -260,11 +261,13 @@ impl Plan {
             .iter()
             .map(|survey| survey.host.name().to_owned())
             .collect();
-        let steps = answer
-            .into_iter()
+        let steps: Vec<_> = answer
+            .into_par_iter()
             .enumerate()
             .map(|(index, step)| complete(index, step, request, subjects, surveys, paths))
-            .collect::<Result<_, _>>()?;
+            .collect();
+        // Of several mistakes always the same one is told.
+        let steps = steps.into_iter().collect::<Result<_, _>>()?;
         Ok(Self {
             action: request.action.clone(),
             hosts,

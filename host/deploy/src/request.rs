@@ -8,6 +8,7 @@ use dfab_runtime::planning::{
     ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process, Request,
     StopOptions,
 };
+use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::drift::{self, Details, Scene, Wanted};
@@ -47,14 +48,20 @@ pub fn request<'a>(
             .map(|(place, planned)| ((planned.map.name(), &planned.item), first + place))
             .collect();
         let mounted = survey.details.as_ref().map(mounted).unwrap_or_default();
-        for planned in &survey.items {
-            nodes.push(node(survey, planned, first, &places, &mounted)?);
-            subjects.push(Subject {
-                survey: index,
-                map: planned.map,
-                item: &planned.item,
-            });
+        // Each node is made by itself, and comparing large ones is most of the work of a plan.
+        let made: Vec<Result<Node, PlanError>> = survey
+            .items
+            .par_iter()
+            .map(|planned| node(survey, planned, first, &places, &mounted))
+            .collect();
+        for node in made {
+            nodes.push(node?);
         }
+        subjects.extend(survey.items.iter().map(|planned| Subject {
+            survey: index,
+            map: planned.map,
+            item: &planned.item,
+        }));
     }
     let request = Request {
         action: action.to_owned(),

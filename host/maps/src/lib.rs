@@ -21,6 +21,7 @@ mod options;
 mod picture;
 mod port;
 mod record;
+mod relation;
 mod resource;
 mod scalar;
 mod schema;

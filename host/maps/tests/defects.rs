@@ -3,7 +3,8 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use dfab_maps::{
-    Client, Features, Item, ResolvedMap, Settings, container_body, load_map, preparations,
+    Client, Features, Item, Project, ResolvedMap, Settings, Walk, container_body, load_map,
+    preparations,
 };
 use serde_json::{Value, json};
 
@@ -185,6 +186,49 @@ fn b_13_the_port_of_a_registry_is_no_tag() {
 fn b_14_a_map_with_nothing_but_abstract_containers_is_an_empty_one() {
     let map = loaded("a: {abstract: true, image: x}\n");
     assert_eq!(map.json(), json!({ "name": "m" }));
+}
+
+#[test]
+fn b_15_longer_circles_are_told_with_their_path() {
+    let project = Project::new(vec![loaded(
+        "a: {links: b}\nb: {network_mode: c}\nc: {links: a}\n",
+    )]);
+    let project = project.unwrap();
+    let everything = project.select(&["__all__".to_owned()]).unwrap();
+    let error = project.walk(&everything, Walk::Dependencies).unwrap_err();
+    assert!(
+        error.to_string().ends_with("m.a -> m.b -> m.c -> m.a"),
+        "{error}"
+    );
+}
+
+#[test]
+fn b_16_and_17_networks_and_volumes_are_selected_beside_containers() {
+    let text = "a: {attaches: {v: /v}, networks: n}\nb: {uses: v}\nnetworks: {n: {}}\n";
+    let project = Project::new(vec![loaded(text)]).unwrap();
+    let walked = |references: &[&str], walk| -> Vec<String> {
+        let references: Vec<_> = references.iter().map(|one| (*one).to_owned()).collect();
+        let selected = project.select(&references).unwrap();
+        let items = project.walk(&selected, walk).unwrap();
+        let requested = items.iter().filter(|planned| planned.requested);
+        requested
+            .map(|planned| planned.map.engine_name(&planned.item))
+            .collect()
+    };
+    assert_eq!(
+        walked(&["b", "network:n", "volume:m.v"], Walk::Selected),
+        ["m.b", "m.n", "m.v"]
+    );
+    // All that has the volume mounted goes before it.
+    let selected = project.select(&["volume:v".to_owned()]).unwrap();
+    let items = project.walk(&selected, Walk::Dependents).unwrap();
+    let names: Vec<_> = items
+        .iter()
+        .map(|planned| planned.map.engine_name(&planned.item))
+        .collect();
+    assert_eq!(names, ["m.v", "m.a", "m.b"]);
+    let error = project.select(&["network:m".to_owned()]).unwrap_err();
+    assert!(error.to_string().contains("did you mean"), "{error}");
 }
 
 #[test]
