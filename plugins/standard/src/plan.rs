@@ -95,4 +95,6 @@ fn kept(request: &Request, options: &Options) -> Vec<bool> {
 }
 
 #[cfg(test)]
+mod defects;
+#[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use dfab_sdk::policy::{
 
 use super::*;
 
-fn node(kind: NodeKind, name: &str, life: Life, requires: &[u32]) -> Node {
+pub(super) fn node(kind: NodeKind, name: &str, life: Life, requires: &[u32]) -> Node {
     let container = matches!(kind, NodeKind::Container).then(|| ContainerDetails {
         persistent: false,
         stop: StopOptions {
@@ -44,7 +44,7 @@ fn node(kind: NodeKind, name: &str, life: Life, requires: &[u32]) -> Node {
 }
 
 /// An image, a volume, a container `db` that needs both, and `web` that needs `db`.
-fn nodes(db: Life, web: Life) -> Vec<Node> {
+pub(super) fn nodes(db: Life, web: Life) -> Vec<Node> {
     let rest = if db == Life::Absent {
         Life::Absent
     } else {
@@ -301,7 +301,7 @@ fn with_difference(mut node: Node, field: &str, remedy: Remedy) -> Node {
 }
 
 /// What is planned, without the order.
-fn steps(action: &str, options: &[(&str, &str)], nodes: Vec<Node>) -> Vec<String> {
+pub(super) fn steps(action: &str, options: &[(&str, &str)], nodes: Vec<Node>) -> Vec<String> {
     let steps = planned(action, options, nodes).into_iter();
     steps
         .map(|step| step.split(" after ").next().unwrap_or_default().to_owned())
