@@ -17,6 +17,7 @@ use dfab_runtime::{Parameter, ValueKind};
 
 /// Options that go with every command, anywhere on the line.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
     /// The project file, instead of dfab.yaml in this folder or above
     #[arg(long, value_name = "FILE", env = "DFAB_PROJECT", global = true)]
