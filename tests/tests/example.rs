@@ -265,7 +265,14 @@ fn actions_change_what_they_name_and_no_more() -> Result<()> {
         3
     );
     example.act("startup", "web_server")?;
-    let line = ["shutdown", "app_server", "--remove-attached", "-H", "h1", "-y"];
+    let line = [
+        "shutdown",
+        "app_server",
+        "--remove-attached",
+        "-H",
+        "h1",
+        "-y",
+    ];
     example.project.dfab(&line)?.success()?;
     assert_eq!(example.states()?, BTreeMap::new());
     assert_eq!(example.host.docker(&["volume", "ls", "-q"])?, "");

@@ -370,7 +370,7 @@ fn a_script_runs_in_a_container_of_its_own() -> Result<()> {
         "{}",
         there.stderr
     );
-    assert_eq!(there.status, 1);
+    assert_eq!(there.status, 2);
     let missing = scene.dfab(&[
         "script",
         "m.web.a",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dfab_engine::{Engine, EngineError, OutputPiece, RegistryAuth};
 
 use crate::accounts::{self, AccountError};
+use crate::execute::Stop;
 use crate::host::{Host, HostError};
 use crate::plan::{Step, Work};
 use crate::run::{self, RunError};
@@ -66,14 +67,20 @@ pub enum Note<'a> {
     ExitCode(i64),
 }
 
-/// Does one step on its host.
+/// Does one step on its host. Only the run of a script is given up when a stop is asked for, and its
+/// container removed.
 ///
 /// # Errors
 /// Where the engine refuses, answers too late, or cannot be reached.
 ///
 /// # Cancellation
 /// When dropped, a request that was sent may still be carried out by the engine.
-pub async fn apply(host: &Host, step: &Step, tell: &dyn Fn(Note<'_>)) -> Result<(), ApplyError> {
+pub async fn apply(
+    host: &Host,
+    step: &Step,
+    stop: &Stop,
+    tell: &dyn Fn(Note<'_>),
+) -> Result<(), ApplyError> {
     let engine = host.engine().await?;
     let name = step.name.as_str();
     if !step.if_changed.is_empty() && !has_changed(engine, &step.if_changed).await? {
@@ -103,9 +110,8 @@ pub async fn apply(host: &Host, step: &Step, tell: &dyn Fn(Note<'_>)) -> Result<
         }
         Work::Start => engine.start_container(name).await?,
         Work::Stop { signal, timeout_s } => {
-            engine
-                .stop_container(name, signal.as_deref(), *timeout_s)
-                .await?;
+            let stopped = engine.stop_container(name, signal.as_deref(), *timeout_s);
+            gone_is_fine(stopped.await)?;
         }
         Work::Signal { signal } => engine.kill_container(name, signal).await?,
         Work::RemoveContainer { force, volumes } => {
@@ -140,7 +146,7 @@ pub async fn apply(host: &Host, step: &Step, tell: &dyn Fn(Note<'_>)) -> Result<
             gone_is_fine(engine.disconnect_network(network, name).await)?;
         }
         Work::Run(options) => {
-            let ended = run::run(engine, name, options).await?;
+            let ended = run::run(engine, name, options, stop).await?;
             tell(Note::Output(&ended.output));
             tell(Note::ExitCode(ended.exit_code));
             if options.must_succeed && ended.exit_code != 0 {

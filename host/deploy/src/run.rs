@@ -14,6 +14,8 @@ use dfab_runtime::planning::RunOptions;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::execute::Stop;
+
 /// How long a run may take that says nothing about it.
 const TIMEOUT_S: u32 = 15 * 60;
 
@@ -64,6 +66,9 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// The operator asked for a stop.
+    #[error("it was given up, since a stop was asked for")]
+    Stopped,
     /// The engine did not do it.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -151,7 +156,12 @@ impl Run {
 ///
 /// # Cancellation
 /// When dropped, the container is removed all the same, by a task of its own.
-pub(crate) async fn run(engine: &Engine, name: &str, run: &Run) -> Result<Ended, RunError> {
+pub(crate) async fn run(
+    engine: &Engine,
+    name: &str,
+    run: &Run,
+    stop: &Stop,
+) -> Result<Ended, RunError> {
     let archive = match &run.folder {
         Some(folder) => Some(archive(folder, run.upload.clone()).await?),
         None => None,
@@ -162,7 +172,10 @@ pub(crate) async fn run(engine: &Engine, name: &str, run: &Run) -> Result<Ended,
         // By its id: another one of that name is not meant.
         container: (!run.keep).then_some(id),
     };
-    let result = attempt(engine, name, run, archive).await;
+    let result = tokio::select! {
+        result = attempt(engine, name, run, archive) => result,
+        () = stopped(stop) => Err(RunError::Stopped),
+    };
     match (result, removal.remove().await) {
         (Ok(ended), Ok(())) => Ok(ended),
         (Err(error), _) => Err(error),
@@ -191,6 +204,13 @@ async fn attempt(
         download(engine, name, folder, local).await?;
     }
     Ok(Ended { exit_code, output })
+}
+
+/// Ends when a stop is asked for.
+async fn stopped(stop: &Stop) {
+    while !stop.is_stopped() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Removes a container, at the latest when it is dropped.

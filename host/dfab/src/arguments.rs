@@ -47,7 +47,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Table, global = true)]
     pub(crate) output: Form,
     /// Go ahead without asking
-    #[arg(short, long, env = "DFAB_YES", value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue, global = true)]
+    #[arg(short, long, env = "DFAB_YES", value_parser = clap::builder::BoolishValueParser::new(), action = ArgAction::SetTrue, global = true)]
     pub(crate) yes: bool,
     /// Show what would be done, and do nothing
     #[arg(long, global = true)]

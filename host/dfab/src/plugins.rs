@@ -53,7 +53,12 @@ impl Plugins {
         })
         .map_err(|error| Failure::failed("cannot start the component runtime").because(error))?;
         let mut plugins = Self::default();
-        for entry in &project.plugins {
+        // Maps are files, with which plugins have nothing to do.
+        let entries = match words.word(0) {
+            Some("map") => &[],
+            _ => project.plugins.as_slice(),
+        };
+        for entry in entries {
             plugins.add(load_file(&runtime, entry)?).await?;
         }
         for (name, bytes) in BUILT_IN {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dfab_maps::{Client, Diagnostic, Invalid, Loaded, Settings};
+use dfab_maps::{Client, Diagnostic, Invalid, Loaded, ResolvedMap, Settings};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -115,6 +115,26 @@ impl Project {
         self.each_map(|text, file, _, settings| dfab_maps::document_json(text, file, settings))
     }
 
+    /// Reads the maps and the client files, and keeps all that is wrong with them.
+    ///
+    /// # Errors
+    /// Where there is no map, or a file cannot be read.
+    pub(crate) fn diagnose(&self) -> Result<Diagnosis, Failure> {
+        let mut found = Diagnosis::default();
+        for path in self.map_files()? {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let name = path.display().to_string();
+            let map = dfab_maps::load_map(&read(path)?, &name, &stem, self);
+            found.maps.extend(sorted_out(map, &mut found.diagnostics));
+        }
+        for path in &self.clients {
+            let clients = dfab_maps::load_clients(&read(path)?, &path.display().to_string(), self);
+            let clients = sorted_out(clients, &mut found.diagnostics);
+            found.clients.extend(clients.into_iter().flatten());
+        }
+        Ok(found)
+    }
+
     /// The map files.
     ///
     /// # Errors
@@ -212,6 +232,30 @@ impl Settings for Project {
 
     fn variable(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+}
+
+/// What maps and client files say, and what is wrong with them.
+#[derive(Debug, Default)]
+pub(crate) struct Diagnosis {
+    /// Those without mistakes.
+    pub(crate) maps: Vec<ResolvedMap>,
+    /// Of the files without mistakes.
+    pub(crate) clients: IndexMap<String, Client>,
+    /// Mistakes and warnings, in the order of the files.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+fn sorted_out<T>(read: Result<Loaded<T>, Invalid>, diagnostics: &mut Vec<Diagnostic>) -> Option<T> {
+    match read {
+        Ok(loaded) => {
+            diagnostics.extend(loaded.warnings);
+            Some(loaded.value)
+        }
+        Err(Invalid(mistakes)) => {
+            diagnostics.extend(mistakes);
+            None
+        }
     }
 }
 

@@ -168,14 +168,15 @@ impl Log<'_> {
     }
 
     fn write(&self, level: Level, message: &str) {
+        let host = self.host.map(|host| format!("{host}: "));
+        let host = host.unwrap_or_default();
         let message = crate::terminal::plain(message);
-        let host = self.host.unwrap_or("");
         match level {
-            Level::Trace => tracing::trace!(target: "plugin", host, "{message}"),
-            Level::Debug => tracing::debug!(target: "plugin", host, "{message}"),
-            Level::Info => tracing::info!(target: "plugin", host, "{message}"),
-            Level::Warn => tracing::warn!(target: "plugin", host, "{message}"),
-            Level::Error => tracing::error!(target: "plugin", host, "{message}"),
+            Level::Trace => tracing::trace!(target: "plugin", "{host}{message}"),
+            Level::Debug => tracing::debug!(target: "plugin", "{host}{message}"),
+            Level::Info => tracing::info!(target: "plugin", "{host}{message}"),
+            Level::Warn => tracing::warn!(target: "plugin", "{host}{message}"),
+            Level::Error => tracing::error!(target: "plugin", "{host}{message}"),
         }
     }
 }

@@ -162,8 +162,12 @@ impl Report {
 /// The word most like another one, if any is like it at all.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
+        .filter_map(|candidate| {
+            // The second one sees two letters in the wrong order.
+            let likeness = strsim::jaro_winkler(word, candidate);
+            let edits = strsim::normalized_damerau_levenshtein(word, candidate);
+            (likeness > 0.8 || edits > 0.6).then_some((likeness.max(edits), candidate))
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }

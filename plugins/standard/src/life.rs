@@ -23,6 +23,11 @@ pub fn create_container(container: &ContainerDetails, reason: &str, work: &mut W
     for network in &container.networks {
         work.push(Operation::Connect(network.clone()), "");
     }
+    prepare(container, work);
+}
+
+/// Before the first start, also where it did not work the last time: what is so already is left.
+pub fn prepare(container: &ContainerDetails, work: &mut Work) {
     for volume in &container.prepares {
         work.push(Operation::PrepareVolume(volume.clone()), "");
     }
@@ -33,7 +38,10 @@ pub fn start(node: &Node, options: &Options, work: &mut Work) {
         return;
     };
     match node.observed.life {
-        Life::Created => start_container(container, true, "not started yet", work),
+        Life::Created => {
+            prepare(container, work);
+            start_container(container, true, "not started yet", work);
+        }
         Life::Exited => start_container(container, options.initial, "not running", work),
         Life::Absent | Life::Running | Life::Paused | Life::Restarting | Life::Dead => {}
     }

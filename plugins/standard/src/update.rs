@@ -7,12 +7,14 @@ use dfab_sdk::policy::{
 
 use crate::chain::{Work, upward_after};
 use crate::life::{
-    create, create_container, recurring, removal, runs, start_container, startup, stop_options,
+    create, create_container, prepare, recurring, removal, runs, start_container, startup,
+    stop_options,
 };
 use crate::options::{CheckExec, Options};
 
 /// Plans an update.
 pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
+    refuse_unknown(request, options)?;
     let fates = fates(request, options)?;
     let is_called = called(request, &fates);
     // Containers that were removed before their turn, for a volume that they have mounted.
@@ -233,21 +235,29 @@ fn is_limit(field: &str) -> bool {
 }
 
 fn is_forced(node: &Node, options: &Options) -> bool {
-    if node.kind == NodeKind::Image {
-        return false;
-    }
-    if options.force_update && node.requested {
-        return true;
-    }
+    let is_meant = options.forced.iter().any(|forced| means(forced, node));
+    node.kind != NodeKind::Image && (is_meant || (options.force_update && node.requested))
+}
+
+/// Whether `--force NAME` means this node.
+fn means(forced: &str, node: &Node) -> bool {
     let Node {
         name,
         map_name,
         config_name,
         ..
     } = node;
-    options.forced.iter().any(|forced| {
-        forced == name || forced == config_name || *forced == format!("{map_name}.{config_name}")
-    })
+    forced == name || forced == config_name || *forced == format!("{map_name}.{config_name}")
+}
+
+fn refuse_unknown(request: &Request, options: &Options) -> Result<(), Error> {
+    let is_unknown = |forced: &&String| !request.nodes.iter().any(|node| means(forced, node));
+    match options.forced.iter().find(is_unknown) {
+        None => Ok(()),
+        Some(forced) => Err(Error::Invalid(format!(
+            "--force {forced}: this action comes by nothing of that name"
+        ))),
+    }
 }
 
 /// A network cannot go while containers are in it that this plan knows nothing of.
@@ -398,6 +408,9 @@ fn update_container(
         } else {
             "not running"
         };
+        if is_new {
+            prepare(container, work);
+        }
         start_container(container, is_new || options.initial, reason, work);
     }
     if !fate.if_changed.is_empty() {

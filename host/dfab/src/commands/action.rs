@@ -31,6 +31,9 @@ pub(crate) async fn run(
     let prepared = Prepared::new(context, policy, info, matches).await?;
     let json = context.common.output == Form::Json;
     prepared.tell_unreached();
+    if prepared.hosts.is_empty() && !json {
+        return Ok(prepared.code(&[]));
+    }
     if !json || !context.common.yes {
         terminal::tell(&show(&prepared.plan, &prepared.hosts));
     }
@@ -74,6 +77,7 @@ pub(crate) async fn plan(context: &Context, matches: &ArgMatches) -> Result<Code
         (None, Form::Table) => PlanForm::Text,
     };
     match form {
+        PlanForm::Text | PlanForm::Sh if prepared.hosts.is_empty() => {}
         PlanForm::Json => terminal::json(&prepared.as_json(None))?,
         PlanForm::Text => terminal::data(&show(&prepared.plan, &prepared.hosts))?,
         PlanForm::Sh => terminal::data(&prepared.as_shell()?)?,
@@ -130,11 +134,11 @@ async fn carry_out(prepared: &Prepared, json: bool) -> Results {
         |index| {
             let work = plan.steps.get(index);
             let host = work.and_then(|step| prepared.hosts.get(step.host_index));
-            let notes = &notes;
+            let (notes, stop) = (&notes, &stop);
             async move {
                 match (host, work) {
                     (Some(host), Some(step)) => {
-                        apply(host, step, &|note| notes.take(index, step, &note)).await
+                        apply(host, step, stop, &|note| notes.take(index, step, &note)).await
                     }
                     _ => Err(ApplyError::NoSuchHost(format!("of step {index}"))),
                 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::EnumValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueEnum, ValueHint, value_parser};
-use dfab_maps::{Client, Features, Item, Picture, Selected, Walk};
+use dfab_maps::{Client, Diagnostic, Features, Item, Picture, Selected, Severity, Walk};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -102,7 +102,18 @@ pub(crate) fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failu
     match matches.subcommand() {
         Some(("check", matches)) => check(context, &with_files(context, matches)),
         Some(("show", matches)) => show(context, &with_files(context, matches), matches),
-        Some(("fmt", matches)) => format(&with_files(context, matches), matches.get_flag("check")),
+        Some(("fmt", matches)) => {
+            let code = format(
+                &with_files(context, matches),
+                matches.get_flag("check") || context.common.dry_run,
+            )?;
+            // Only `--check` is a question.
+            Ok(if matches.get_flag("check") {
+                code
+            } else {
+                Code::Done
+            })
+        }
         Some(("schema", matches)) => {
             let kind = matches.get_one::<String>("kind").map(String::as_str);
             terminal::json(&match kind {
@@ -134,37 +145,54 @@ fn with_files(context: &Context, matches: &ArgMatches) -> Project {
 }
 
 fn check(context: &Context, project: &Project) -> Result<Code, Failure> {
-    // Both are read before either's mistakes end the command.
-    let maps = project.load_maps();
-    let clients = project.load_clients();
-    let (maps, clients) = (maps?, clients?);
-    let mut mistakes = Vec::new();
-    for map in maps.maps() {
-        let everything = maps
+    let found = project.diagnose()?;
+    let mut mistakes: Vec<String> = Vec::new();
+    for map in &found.maps {
+        // Each by itself, so that one with a circle hides nothing of the others.
+        let alone = dfab_maps::Project::new(vec![map.clone()])
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        let everything = alone
             .select(&[format!("{}.__all__", map.name())])
             .map_err(|error| Failure::usage(error.to_string()))?;
-        // A circle is a mistake of the map too.
-        maps.walk(&everything, Walk::Dependencies)
-            .map_err(|error| Failure::usage(error.to_string()))?;
+        if let Err(circle) = alone.walk(&everything, Walk::Dependencies) {
+            mistakes.push(circle.to_string());
+        }
         for selected in &everything {
-            mistakes.extend(unmakeable(selected, &clients));
+            mistakes.extend(unmakeable(selected, &found.clients));
         }
     }
     mistakes.dedup();
+    let is_error = |one: &&Diagnostic| one.severity == Severity::Error;
+    let count = found.diagnostics.iter().filter(is_error).count() + mistakes.len();
     if context.common.output == Form::Json {
-        terminal::json(&json!({ "mistakes": mistakes }))?;
+        let told = found.diagnostics.iter().map(|one| {
+            json!({
+                "severity": if one.severity == Severity::Error { "error" } else { "warning" },
+                "file": one.file, "line": one.line, "column": one.column,
+                "message": one.message, "help": one.help,
+            })
+        });
+        let others = mistakes
+            .iter()
+            .map(|message| json!({ "severity": "error", "message": message }));
+        let all: Vec<Value> = told.chain(others).collect();
+        terminal::json(&json!({ "mistakes": all }))?;
+    } else {
+        for diagnostic in &found.diagnostics {
+            terminal::tell(&diagnostic.to_string());
+        }
+        for mistake in &mistakes {
+            terminal::tell(&format!("error: {mistake}"));
+        }
     }
-    for mistake in &mistakes {
-        terminal::tell(mistake);
-    }
-    if !mistakes.is_empty() {
-        return Err(Failure::usage(format!(
-            "{} of the maps' containers cannot be made, see above",
-            mistakes.len()
-        )));
-    }
-    for map in maps.maps() {
-        terminal::tell(&format!("{}: no mistakes", map.name()));
+    match count {
+        0 => terminal::tell("There are no mistakes."),
+        1 => return Err(Failure::usage("there is a mistake, shown above")),
+        count => {
+            return Err(Failure::usage(format!(
+                "there are {count} mistakes, shown above"
+            )));
+        }
     }
     Ok(Code::Done)
 }

@@ -106,8 +106,12 @@ impl Prepared {
         }
         let options = arguments::arguments(matches, &info.options);
         let paths = arguments::paths(matches, &info.options);
-        let unusable = |error: PlanError| {
-            Failure::failed(format!("the plan of {} cannot be used", policy.name())).because(error)
+        let unusable = |error: PlanError| match &error {
+            // These are of what the operator gave, and not of the policy.
+            PlanError::Body { .. } => Failure::usage(describe(&error)),
+            PlanError::Run { source, .. } => Failure::usage(describe(source)),
+            _ => Failure::failed(format!("the plan of {} cannot be used", policy.name()))
+                .because(error),
         };
         let (request, subjects) = request(&info.name, options, &surveys).map_err(unusable)?;
         let steps = policy.plan(&request, &Log::sink()).await.map_err(refused)?;
@@ -227,9 +231,9 @@ fn wanted_hosts(named: &[String], selected: &[Selected<'_>]) -> Vec<String> {
 fn refused(error: PluginError) -> Failure {
     match &error {
         PluginError::Call {
-            source: CallError::Invalid(_),
+            source: CallError::Invalid(text) | CallError::Conflict(text),
             ..
-        } => Failure::usage(describe(&error)),
+        } => Failure::usage(text.clone()),
         _ => Failure::failed(describe(&error)),
     }
 }

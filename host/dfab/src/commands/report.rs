@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dfab_deploy::apply::{ApplyError, Note};
 use dfab_deploy::execute::Outcome;
 use dfab_deploy::host::Host;
-use dfab_deploy::plan::{Plan, Step};
+use dfab_deploy::plan::{Plan, Step, Work};
 
 use crate::failure::describe;
 use crate::terminal;
@@ -195,12 +195,35 @@ pub(crate) fn summary(plan: &Plan, outcomes: &[Outcome<ApplyError>]) -> String {
     let done = count(Outcome::is_done);
     let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
     let left = plan.steps.len() - done - failed;
+    let steps = |count: usize| {
+        if count == 1 {
+            "1 step".to_owned()
+        } else {
+            format!("{count} steps")
+        }
+    };
     if failed == 0 && left == 0 {
-        return format!("{}: all {done} steps done.", plan.action);
+        return match done {
+            1 => format!("{}: 1 step done.", plan.action),
+            _ => format!("{}: all {done} steps done.", plan.action),
+        };
     }
-    format!(
-        "{}: {done} steps done, {failed} failed, {left} not tried. Mend what failed and run it \
-         again: what is done is not done twice.",
-        plan.action
-    )
+    let mut text = format!(
+        "{}: {} done, {failed} failed, {left} not tried.",
+        plan.action,
+        steps(done)
+    );
+    if failed > 0 {
+        text.push_str(" Mend what failed and run it again: what is done is not done twice.");
+    }
+    let is_command = |(step, outcome): (&Step, &Outcome<ApplyError>)| {
+        matches!(
+            (&step.work, outcome),
+            (Work::Exec { .. }, Outcome::Failed(_))
+        )
+    };
+    if plan.steps.iter().zip(outcomes).any(is_command) {
+        text.push_str(" `dfab exec-all` runs the commands of a container that runs already.");
+    }
+    text
 }
