@@ -426,6 +426,7 @@ mod tests {
         map.yaml:4:3: error: there is no key of a container expose
           help: did you mean exposes?
         map.yaml:5:11: error: there is no container dab, that web refers to
+          help: did you mean db?
         map.yaml:6:12: error: there is no configuration bse
           help: there is: web, db
         map.yaml:8:11: error: db binds data, which has no path under `host`
