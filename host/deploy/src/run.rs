@@ -199,10 +199,14 @@ async fn attempt(
         tail: run.tail,
         timestamps: run.timestamps,
     };
-    let output = engine.output(name, options).await?;
     if let (Some(folder), Some(local)) = (&run.folder, &run.download) {
         download(engine, name, folder, local).await?;
     }
+    // Not every log driver can be read; that is no failure of the run.
+    let output = engine.output(name, options).await.unwrap_or_else(|error| {
+        tracing::warn!("what {name} has printed cannot be read: {error}");
+        Vec::new()
+    });
     Ok(Ended { exit_code, output })
 }
 

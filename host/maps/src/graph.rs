@@ -78,6 +78,8 @@ pub enum Walk {
     Dependents,
     /// Only what was asked for.
     Selected,
+    /// What was asked for and what is its own: images, networks and volumes, but no other containers.
+    Alone,
 }
 
 /// An item of a walk.
@@ -158,20 +160,22 @@ impl Project {
         if reference == "__all__" {
             return Ok(self.maps.iter().flat_map(all_of).collect());
         }
-        let mut found: Vec<(&ResolvedMap, Vec<Item>)> = self
-            .maps
-            .iter()
-            .filter_map(|map| Some((map, meaning_in(map, reference)?)))
-            .collect();
-        if found.is_empty()
-            && let Some((name, rest)) = reference.split_once('.')
+        // A map's name goes before a configuration's, as it always did.
+        if let Some((name, rest)) = reference.split_once('.')
             && let Some(map) = self.maps.iter().find(|map| map.name() == name)
         {
             if rest == "__all__" {
                 return Ok(all_of(map).collect());
             }
-            found.extend(meaning_in(map, rest).map(|items| (map, items)));
+            if let Some(items) = meaning_in(map, rest) {
+                return Ok(items.into_iter().map(|item| (map, item)).collect());
+            }
         }
+        let found: Vec<(&ResolvedMap, Vec<Item>)> = self
+            .maps
+            .iter()
+            .filter_map(|map| Some((map, meaning_in(map, reference)?)))
+            .collect();
         match found.as_slice() {
             [(map, items)] => Ok(items.iter().map(|item| (*map, item.clone())).collect()),
             [] => Err(self.unknown(reference)),
@@ -285,6 +289,15 @@ fn walk_map<'a>(
             requested.to_vec(),
             Some(requested.iter().cloned().collect()),
         ),
+        Walk::Alone => {
+            let own = requested.iter().flat_map(|item| match item {
+                Item::Container { config, .. } => needs(map, config),
+                _ => Vec::new(),
+            });
+            let own = own.filter(|need| !matches!(need, Item::Container { .. }));
+            let within = requested.iter().cloned().chain(own).collect();
+            (requested.to_vec(), Some(within))
+        }
         Walk::Dependents => {
             let wanted = dependents(map, requested);
             // In the order of the map, so that the same question has the same answer.
@@ -479,6 +492,30 @@ mod tests {
         assert_eq!(
             names(&project(CHAIN), &["all"], Walk::Selected),
             ["m.a", "m.b.y"]
+        );
+    }
+
+    #[test]
+    fn alone_is_with_what_is_its_own() {
+        assert_eq!(
+            names(&project(CHAIN), &["c"], Walk::Alone),
+            ["c:latest", "m.c"]
+        );
+        assert_eq!(
+            names(&project(CHAIN), &["a"], Walk::Alone),
+            ["a:latest", "m.v", "m.a"]
+        );
+    }
+
+    #[test]
+    fn the_name_of_a_map_goes_before_that_of_a_configuration() {
+        let map = |name: &str, text: &str| load_map(text, "m.yaml", name, &Nothing).unwrap().value;
+        let maps = vec![map("shop", "web: {instances: [a]}"), map("web", "a: {}")];
+        let project = Project::new(maps).unwrap();
+        assert_eq!(names(&project, &["web.a"], Walk::Selected), ["web.a"]);
+        assert_eq!(
+            names(&project, &["shop.web.a"], Walk::Selected),
+            ["shop.web.a"]
         );
     }
 

@@ -200,18 +200,18 @@ impl ResolvedMap {
         if self.containers.contains_key(reference) {
             return Some(self.instances(reference));
         }
-        let (config, instance) = reference.split_once('.')?;
-        let known = self.containers.get(config)?;
-        known
-            .instances
-            .iter()
-            .any(|name| name == instance)
-            .then(|| {
+        // A configuration may have dots in its name.
+        reference.match_indices('.').find_map(|(at, _)| {
+            let (config, instance) = (reference.get(..at)?, reference.get(at + 1..)?);
+            let known = self.containers.get(config)?;
+            let has_it = known.instances.iter().any(|name| name == instance);
+            has_it.then(|| {
                 vec![Item::Container {
                     config: config.to_owned(),
                     instance: Some(instance.to_owned()),
                 }]
             })
+        })
     }
 
     /// The configuration and alias behind a used volume, if it is one that some container attaches.

@@ -66,9 +66,15 @@ pub fn upward_after(
     let mut chain = Chain::new(request.nodes.len());
     let is_first = |index: &usize| first.contains(index);
     let rest = (0..request.nodes.len()).filter(|index| !is_first(index));
+    let mut previous = None;
     for index in first.iter().copied().chain(rest) {
         if let Some(node) = request.nodes.get(index) {
-            let waits_for = chain.waits_for(index, &node.requires);
+            let mut waits_for = chain.waits_for(index, &node.requires);
+            if is_first(&index) {
+                // They may do something to the same containers: one after another.
+                waits_for.extend(previous.and_then(|previous: usize| u32::try_from(previous).ok()));
+                previous = Some(index);
+            }
             chain.add(index, &waits_for, |work| decide(index, node, work));
         }
     }

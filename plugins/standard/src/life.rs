@@ -144,7 +144,11 @@ pub fn pull(node: &Node, options: &Options, work: &mut Work) {
 }
 
 pub fn exec_all(node: &Node, options: &Options, work: &mut Work) {
-    if let Some(container) = node.container.as_ref().filter(|_| runs(node)) {
+    if let Some(container) = node
+        .container
+        .as_ref()
+        .filter(|_| node.observed.life == Life::Running)
+    {
         exec_again(container, options, work);
     }
 }

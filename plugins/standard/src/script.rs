@@ -62,6 +62,12 @@ fn run(request: &Request) -> Result<RunOptions, Error> {
         ));
     }
     let folder = folder.trim_end_matches('/');
+    if folder.is_empty() {
+        return Err(Error::Invalid(
+            "--container-script-dir takes a folder below /".to_owned(),
+        ));
+    }
+    let download = argument(given, "download").map(str::to_owned);
     let entrypoint = argument(given, "entrypoint").map(words).transpose()?;
     let (entrypoint, command, upload) = if request.action == "script" {
         let (upload, script) = uploaded(request, folder)?;
@@ -87,9 +93,10 @@ fn run(request: &Request) -> Result<RunOptions, Error> {
     Ok(RunOptions {
         entrypoint,
         command: Some(command),
-        folder: Some(folder.to_owned()),
+        // Nothing is put into a container that needs nothing.
+        folder: (upload.is_some() || download.is_some()).then(|| folder.to_owned()),
         upload,
-        download: argument(given, "download").map(str::to_owned),
+        download,
         timeout_s: seconds(request, "wait-timeout")?,
         keep: flag(given, "keep"),
         timestamps: flag(given, "timestamps"),

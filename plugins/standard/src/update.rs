@@ -2,7 +2,7 @@
 
 use dfab_sdk::policy::{
     ContainerDetails, Difference, Error, ExecCommand, Level, Life, Node, NodeKind, Operation,
-    Process, Remedy, Request, Step, log,
+    Process, Remedy, RemoveOptions, Request, Step, log,
 };
 
 use crate::chain::{Work, upward_after};
@@ -47,6 +47,10 @@ pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
             NodeKind::Volume => match &fate.recreate {
                 Some(reason) => {
                     for (place, user) in users(request, node) {
+                        // Another volume of it may have come first.
+                        if is_removed.get(place).copied().unwrap_or_default() {
+                            continue;
+                        }
                         remove_container(place, user, options, reason, work);
                         if let Some(is_removed) = is_removed.get_mut(place) {
                             *is_removed = true;
@@ -69,6 +73,8 @@ pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
         }
     }))
 }
+
+const IF_PULLED: &str = "if another image was pulled";
 
 /// What becomes of a node.
 #[derive(Default)]
@@ -94,7 +100,9 @@ fn fates(request: &Request, options: &Options) -> Result<Vec<Fate>, Error> {
     for node in &request.nodes {
         let fate = if node.observed.life == Life::Absent {
             Fate::default()
-        } else if is_forced(node, options) {
+        } else if is_forced(node, options)
+            && (node.kind != NodeKind::Volume || options.recreate_volumes)
+        {
             Fate::recreate("asked for")
         } else {
             match (&node.container, node.kind) {
@@ -335,7 +343,9 @@ fn called(request: &Request, fates: &[Fate]) -> Vec<bool> {
             continue;
         };
         let is_called = called.get(index).copied().unwrap_or_default();
-        let is_anew = fates.get(index).is_some_and(|fate| fate.recreate.is_some());
+        let is_anew = fates
+            .get(index)
+            .is_some_and(|fate| fate.recreate.is_some() || !fate.if_changed.is_empty());
         let starts = match node.observed.life {
             Life::Absent | Life::Created => true,
             Life::Exited | Life::Dead => is_anew || is_called || !container.persistent,
@@ -386,6 +396,10 @@ fn update_container(
         anew(reason, work);
         return;
     }
+    if situation.is_removed {
+        anew("", work);
+        return;
+    }
     mend_networks(request, node, fates, work);
     let updates: Vec<&str> = node
         .observed
@@ -415,7 +429,18 @@ fn update_container(
     }
     if !fate.if_changed.is_empty() {
         let from = work.len();
-        anew("if another image was pulled", work);
+        // It may have been started a moment ago.
+        if runs(node) {
+            let stop = stop_options(container, options);
+            work.push(Operation::Stop(stop), IF_PULLED);
+        }
+        let removal = RemoveOptions {
+            force: true,
+            volumes: false,
+        };
+        work.push(Operation::Remove(removal), IF_PULLED);
+        create_container(container, IF_PULLED, work);
+        start_container(container, true, IF_PULLED, work);
         work.only_if_changed(from, &fate.if_changed);
     }
 }
@@ -499,6 +524,8 @@ fn missing<'a>(
 
 /// A name and a number may be the same user: only the container knows.
 fn is_same_user(wanted: &str, found: &str) -> bool {
+    // `ps` knows no groups.
+    let wanted = wanted.split(':').next().unwrap_or_default();
     let is_number = |user: &str| user.bytes().all(|byte| byte.is_ascii_digit());
     wanted == found
         || (wanted == "0" && found == "root")

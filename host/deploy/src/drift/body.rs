@@ -325,6 +325,13 @@ impl<'a> Comparison<'a> {
         }
         let live = &self.live["HostConfig"][name];
         let wanted = &self.wanted["HostConfig"][name];
+        // Newer engines have no such limit any more, and take no notice of it.
+        if name == "KernelMemory" && live.is_null() {
+            return;
+        }
+        if name == "LogConfig" && is_log_config(wanted, live) {
+            return;
+        }
         let was_given = self.was_host_given(name);
         if wanted.is_null() {
             // What was never given is the engine's affair; of others' containers nobody knows.
@@ -465,9 +472,21 @@ pub(crate) fn update_body(body: &Value, differences: &[Difference]) -> Value {
         update.get("Memory").and_then(Value::as_i64),
         update.get("MemorySwap"),
     ) {
-        update.insert("MemorySwap".to_owned(), json!(memory.saturating_mul(2)));
+        let given = body["HostConfig"].get("MemorySwap").cloned();
+        let swap = given.unwrap_or_else(|| json!(memory.saturating_mul(2)));
+        update.insert("MemorySwap".to_owned(), swap);
     }
     Value::Object(update)
+}
+
+/// Whether a log configuration is as wanted: the engine adds options of its own, and its driver where
+/// none is given.
+fn is_log_config(wanted: &Value, live: &Value) -> bool {
+    let driver = wanted["Type"].as_str().unwrap_or_default();
+    !wanted.is_null()
+        && (driver.is_empty() || live["Type"].as_str() == Some(driver))
+        && entries(wanted.get("Config"))
+            .all(|(name, value)| text_of(value) == text_of(&live["Config"][name]))
 }
 
 /// A network stack of its own that is connected to networks.

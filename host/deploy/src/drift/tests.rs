@@ -451,3 +451,32 @@ fn networks_and_volumes_are_compared_by_what_the_map_says() {
         .is_empty()
     );
 }
+
+#[test]
+fn an_update_keeps_the_swap_and_a_log_driver_may_add_options() {
+    let engine = Engine::new();
+    let host =
+        json!({ "Memory": 2048, "MemorySwap": 8192, "LogConfig": { "Config": { "tag": "x" } } });
+    let body = json!({ "Image": "app:1", "HostConfig": host });
+    let here = with(live(), "HostConfig/Memory", json!(1024));
+    let here = with(here, "HostConfig/MemorySwap", json!(8192));
+    let log = json!({ "Type": "json-file", "Config": { "tag": "x", "max-size": "1m" } });
+    let here = with(here, "HostConfig/LogConfig", log);
+    assert_eq!(
+        engine.differences(&body, &[], &here),
+        ["HostConfig.Memory: update"]
+    );
+    let wanted = Wanted {
+        body: &body,
+        networks: None,
+    };
+    let scene = Scene {
+        snapshot: &engine.snapshot,
+        details: &engine.details,
+    };
+    let found = container(&wanted, &here, scene);
+    assert_eq!(
+        update_body(&body, &found),
+        json!({ "Memory": 2048, "MemorySwap": 8192 })
+    );
+}

@@ -51,10 +51,10 @@ impl Prepared {
             .select(&arguments::references(matches))
             .map_err(|error| Failure::usage(error.to_string()))?;
         let walk = match info.walk {
-            _ if arguments::without_dependencies(matches) => Walk::Selected,
+            ActionWalk::Selected => Walk::Selected,
+            _ if arguments::without_dependencies(matches) => Walk::Alone,
             ActionWalk::Dependencies => Walk::Dependencies,
             ActionWalk::Dependents => Walk::Dependents,
-            ActionWalk::Selected => Walk::Selected,
         };
         let named = &context.common.hosts;
         // Each map says on which clients it runs; one that says nothing, on the engine meant.
