@@ -7,6 +7,7 @@ use dfab_deploy::host::{Address, Host, Options};
 use dfab_maps::Client;
 use dfab_ssh::Destination;
 use indexmap::IndexMap;
+use serde_json::Value;
 
 use crate::arguments::Common;
 use crate::failure::Failure;
@@ -118,6 +119,17 @@ fn client_address(client: &Client, name: &str) -> Result<Address, Failure> {
         .as_deref()
         .map(|url| url_address(url, &place))
         .transpose()?;
+    // Nothing goes in plain text that was to be secret.
+    let wants_tls = match &client.tls {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(_) => true,
+    };
+    if wants_tls && matches!(engine, Some(Address::Tcp { .. })) {
+        return Err(Failure::usage(format!(
+            "{place} asks for TLS, which dfab does not speak yet"
+        ))
+        .hint("reach the engine through SSH: give its `host`, without `tls` and `base_url`"));
+    }
     let Some(host) = &client.host else {
         return Ok(engine.unwrap_or_else(|| Address::Socket(PathBuf::from(SOCKET))));
     };
@@ -210,6 +222,20 @@ fn destination(name: &str) -> Result<Destination, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_that_wants_tls_is_not_reached_without() {
+        let mut client = Client {
+            base_url: Some("tcp://10.0.0.1:2376".to_owned()),
+            ..Client::default_client()
+        };
+        assert!(client_address(&client, "c").is_ok());
+        client.tls = Some(Value::Bool(true));
+        let refused = client_address(&client, "c").unwrap_err().to_string();
+        assert!(refused.contains("asks for TLS"), "{refused}");
+        client.tls = Some(Value::Bool(false));
+        assert!(client_address(&client, "c").is_ok());
+    }
 
     #[test]
     fn urls_lead_to_engines() {
