@@ -4,7 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Packages of the plugins workspace, which are also the names of their files.
-const PLUGINS: [&str; 3] = ["docker", "standard", "setup-debian"];
+const PLUGINS: [&str; 5] = [
+    "docker",
+    "standard",
+    "setup-accounts",
+    "setup-centos",
+    "setup-debian",
+];
 const TARGET: &str = "wasm32-wasip2";
 
 fn main() -> Result<(), String> {

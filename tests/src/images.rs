@@ -20,8 +20,8 @@ const LABEL: &str = "dfab-test.made-of";
 /// Users of the images, which are groups as well.
 const ACCOUNTS: &str = "root:x:0:0::/:\nu1:x:1234:1234::/:\n";
 
-/// Other names of the program, under which it does nothing and ends well.
-const TOOLS: [&str; 3] = ["migrate", "one", "two"];
+/// Other names of the program, of which its own documentation tells.
+const TOOLS: [&str; 6] = ["chmod", "chown", "migrate", "one", "serve", "two"];
 
 static MAKING: Mutex<()> = Mutex::new(());
 

@@ -6,11 +6,17 @@
 
 use std::fmt::Write as _;
 
+pub mod artifact_registry;
+pub mod certificates;
+pub mod components;
+pub mod fleet;
 pub mod host;
 pub mod images;
 pub mod planner;
 pub mod process;
 pub mod project;
+pub mod registry;
+pub mod relay;
 pub mod simulation;
 
 mod docker;
@@ -18,9 +24,11 @@ mod folders;
 mod keys;
 mod session;
 
+pub use fleet::Fleet;
 pub use host::TestHost;
 pub use process::Output;
 pub use project::Project;
+pub use relay::Relay;
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {

@@ -9,26 +9,12 @@ use dfab_deploy::plan::Plan;
 use dfab_deploy::request::request;
 use dfab_deploy::survey::Survey;
 use dfab_engine::ApiVersion;
-use dfab_maps::{Client, Planned, Project, Selected, Settings, Walk, load_map};
+use dfab_maps::{Client, NoSettings, Planned, Project, Selected, Walk, load_map};
 use dfab_runtime::planning::{ActionInfo, Walk as ActionWalk};
 use dfab_runtime::{Grants, LogSink, Origin, Plugin, PolicyPlugin, Runtime, RuntimeOptions};
-use serde_json::Value;
 
 use crate::folders;
 use crate::simulation::{Seen, Simulation};
-
-/// A map without settings.
-pub struct NoSettings;
-
-impl Settings for NoSettings {
-    fn setting(&self, _: &str) -> Option<Value> {
-        None
-    }
-
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-}
 
 /// Reads one map as a project.
 ///

@@ -2,18 +2,23 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use dfab_engine::{ConnectOptions, Endpoint, Engine};
+use dfab_ssh::{ResolveOptions, Session, resolve};
 use tempfile::TempDir;
 
 use crate::folders;
 use crate::host::TestHost;
+use crate::images;
 use crate::keys::Key;
 use crate::process::{self, Output};
+use crate::relay::Relay;
 
 /// No command of a test takes nearly as long.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -40,6 +45,41 @@ impl Project {
         Ok(project)
     }
 
+    /// Machines `h1`, `h2` and so on with an image of the test program, and a project that knows them.
+    ///
+    /// # Errors
+    /// Where one does not start, or does not take the image.
+    pub fn with_hosts(count: usize, image: &str) -> Result<(Vec<TestHost>, Self)> {
+        let hosts = TestHost::start_many(count)?;
+        let project = Self::new()?;
+        images::ensure(image)?;
+        for (number, host) in (1..).zip(&hosts) {
+            project.add_host(&format!("h{number}"), host)?;
+            host.load_image(image)?;
+        }
+        Ok((hosts, project))
+    }
+
+    /// Connects to a host and its engine within the test itself.
+    ///
+    /// # Errors
+    /// Where one of them cannot be reached.
+    pub async fn connect(&self, host: &str, options: &ConnectOptions) -> Result<(Session, Engine)> {
+        let resolve_options = ResolveOptions {
+            config_file: Some(self.ssh_config()),
+            ..ResolveOptions::default()
+        };
+        let target = resolve(&host.parse()?, &resolve_options).await?;
+        let session = Session::connect(&target).await?;
+        let endpoint = Endpoint::Ssh {
+            session: session.clone(),
+            socket: "/var/run/docker.sock".to_owned(),
+            tcp: None,
+        };
+        let engine = Engine::connect(endpoint, options).await?;
+        Ok((session, engine))
+    }
+
     /// The folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -59,15 +99,55 @@ impl Project {
     /// # Errors
     /// Where the files cannot be written.
     pub fn add_host_as(&self, name: &str, host: &TestHost, user: &str) -> Result<()> {
-        {
-            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            let address = host.address();
-            writeln!(hosts, "Host {name}\n  HostName {address}\n  User {user}")?;
-        }
-        let known = fs::read_to_string(self.folder().join("known_hosts"))?;
-        let line = format!("{} {}\n", host.address(), host.host_key()?);
-        self.write("known_hosts", &format!("{known}{line}"))?;
-        self.write_ssh_config(&Key::user()?)
+        let server = SocketAddr::new(host.address(), 22);
+        self.add_server(name, server, user, &host.host_key()?)
+    }
+
+    /// Makes an SSH server known by this name, for this user, and its key trusted.
+    ///
+    /// # Errors
+    /// Where the files cannot be written.
+    pub fn add_server(
+        &self,
+        name: &str,
+        server: SocketAddr,
+        user: &str,
+        host_key: &str,
+    ) -> Result<()> {
+        let (address, port) = (server.ip(), server.port());
+        self.add(
+            name,
+            &format!(
+                "HostName {address}
+  Port {port}
+  User {user}"
+            ),
+        )?;
+        self.trust(server, host_key)
+    }
+
+    /// Makes a host known that is reached through a relay, with more options of OpenSSH's, one a line.
+    ///
+    /// # Errors
+    /// As [`Project::add_host_as`].
+    pub fn add_relayed(
+        &self,
+        name: &str,
+        host: &TestHost,
+        relay: &Relay,
+        more: &str,
+    ) -> Result<()> {
+        let (address, port) = (relay.address().ip(), relay.address().port());
+        self.add(
+            name,
+            &format!(
+                "HostName {address}
+  Port {port}
+  User root
+{more}"
+            ),
+        )?;
+        self.trust(relay.address(), &host.host_key()?)
     }
 
     /// Trusts no host.
@@ -152,6 +232,25 @@ impl Project {
             .arg(self.ssh_config())
             .args(["-o", "ConnectTimeout=2", host, line]);
         process::run(&mut command, b"", LIMIT)
+    }
+
+    /// Adds a host to the configuration.
+    fn add(&self, name: &str, options: &str) -> Result<()> {
+        {
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            writeln!(hosts, "Host {name}\n  {options}")?;
+        }
+        self.write_ssh_config(&Key::user()?)
+    }
+
+    fn trust(&self, server: SocketAddr, host_key: &str) -> Result<()> {
+        let known = fs::read_to_string(self.folder().join("known_hosts"))?;
+        let line = match (server.ip(), server.port()) {
+            (address, 22) => format!("{address} {host_key}\n"),
+            (address, port) => format!("[{address}]:{port} {host_key}\n"),
+        };
+        self.write("known_hosts", &format!("{known}{line}"))
+            .map(drop)
     }
 
     fn ssh_config(&self) -> PathBuf {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dfab_engine::{ConnectOptions, Endpoint, Engine};
-use dfab_ssh::{ResolveOptions, Session, resolve};
+use dfab_engine::{ConnectOptions, Engine};
+use dfab_ssh::Session;
 use dfab_tests::{Project, TestHost, images};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
@@ -12,26 +12,18 @@ use tokio::io::AsyncReadExt;
 const APP: &str = "registry.example.com/app:latest";
 
 async fn connect(project: &Project) -> Result<(Session, Engine)> {
-    let options = ResolveOptions {
-        config_file: Some(project.folder().join("ssh_config")),
-    };
-    let session = Session::connect(&resolve(&"h1".parse()?, &options).await?).await?;
-    let endpoint = Endpoint::Ssh {
-        session: session.clone(),
-        socket: "/var/run/docker.sock".to_owned(),
-        tcp: None,
-    };
-    let engine = Engine::connect(endpoint, &ConnectOptions::default()).await?;
-    Ok((session, engine))
+    project.connect("h1", &ConnectOptions::default()).await
 }
 
-/// What the host has made for connections: accepted logins, and processes.
+/// What the host has made for connections: accepted logins, and processes of sshd and socat. Others come
+/// and go as the engine likes.
 fn costs(host: &TestHost) -> Result<(usize, usize)> {
     let log = host.exec(&["cat", "/var/log/sshd.log"])?;
-    let processes = host.shell("ls -d /proc/[0-9]* | wc -l")?;
+    let names = host.shell("cat /proc/[0-9]*/comm 2> /dev/null || true")?;
+    let of_connections = |name: &&str| ["sshd", "sshd-session", "socat"].contains(name);
     Ok((
         log.matches("Accepted publickey").count(),
-        processes.trim().parse()?,
+        names.lines().filter(of_connections).count(),
     ))
 }
 
@@ -105,5 +97,42 @@ async fn streams_that_nobody_reads_hold_up_no_call() -> Result<()> {
     }
     drop((flood, logs));
     session.close().await;
+    Ok(())
+}
+
+/// Ends the processes of all SSH sessions on a host, as a router does that forgets connections.
+fn kill_sessions(host: &TestHost) -> Result<()> {
+    host.shell("kill $(grep -al '^sshd: root' /proc/[0-9]*/cmdline | cut -d/ -f3)")
+        .map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_broke_is_made_again_and_what_was_under_way_is_told() -> Result<()> {
+    let host = TestHost::start()?;
+    let project = Project::new()?;
+    project.add_host("h1", &host)?;
+    images::ensure(APP)?;
+    host.load_image(APP)?;
+    let (session, engine) = connect(&project).await?;
+    let create = json!({ "Image": APP });
+    engine.create_container("web", &create).await?;
+    engine.start_container("web").await?;
+    kill_sessions(&host)?;
+    session.closed().await;
+    assert!(engine.containers(true, &[]).await?.len() == 1);
+
+    // A call that is under way when the connection breaks.
+    let waiting = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.wait_container("web", Duration::from_secs(60)).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    kill_sessions(&host)?;
+    let error = waiting.await?.unwrap_err();
+    assert!(error.is_unreachable(), "{error}");
+    assert!(error.to_string().contains("not known"), "{error}");
+    // The engine is as it was, on the third connection.
+    assert!(engine.containers(true, &[]).await?.len() == 1);
+    assert_eq!(costs(&host)?.0, 3);
     Ok(())
 }

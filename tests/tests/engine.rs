@@ -11,16 +11,16 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dfab_engine::{
     ChannelKind, ConnectOptions, ContainerState, DEFAULT_SOCKET, Endpoint, Engine, EngineError,
     RegistryAuth,
 };
 use dfab_tests::images;
+use dfab_tests::registry::Registry;
 use futures_util::{StreamExt as _, future};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 async fn local() -> Engine {
     connect(Endpoint::Unix(DEFAULT_SOCKET.into())).await
@@ -107,10 +107,9 @@ async fn a_container_lives_and_ends() {
         .create_volume(&json!({ "Name": name }))
         .await
         .unwrap();
-    let id = engine
-        .create_container(name, &scene.body(&["sleep", "600"]))
-        .await
-        .unwrap();
+    let mut body = scene.body(&["sleep", "600"]);
+    body["StopTimeout"] = json!(600);
+    let id = engine.create_container(name, &body).await.unwrap();
     let again = engine
         .create_container(name, &scene.body(&["sleep", "600"]))
         .await
@@ -171,7 +170,7 @@ async fn a_container_lives_and_ends() {
         )
         .await
         .unwrap_err();
-    assert!(matches!(slow, EngineError::Timeout { .. }), "{slow}");
+    assert!(matches!(slow, EngineError::Unfinished { .. }), "{slow}");
 
     // As the first process, `sleep` takes no notice of a signal without a handler.
     let deaf = engine
@@ -179,9 +178,8 @@ async fn a_container_lives_and_ends() {
         .await
         .unwrap_err();
     assert!(matches!(deaf, EngineError::StillRunning { .. }), "{deaf}");
-    let started = Instant::now();
+    // With the container's own ten minutes there would be no answer in time.
     engine.stop_container(name, None, Some(1)).await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(5));
     engine.stop_container(name, None, Some(1)).await.unwrap();
     engine
         .stop_container(name, Some("SIGINT"), None)
@@ -217,10 +215,10 @@ async fn a_volume_is_given_away_before_its_container_starts() {
         .create_container(name, &scene.body(&["sleep", "600"]))
         .await
         .unwrap();
-    let permissions = "u=rwX,g=rXs,o=";
-    let set = engine.set_ownership(name, "/data", Some(1234), Some(567), Some(permissions));
+    let mode = Some(0o2750);
+    let set = engine.set_ownership(name, "/data", Some(1234), Some(567), mode);
     assert!(set.await.unwrap());
-    let again = engine.set_ownership(name, "/data", Some(1234), Some(567), Some(permissions));
+    let again = engine.set_ownership(name, "/data", Some(1234), Some(567), mode);
     assert!(!again.await.unwrap());
     let found = engine.ownership(name, "/data").await.unwrap();
     assert_eq!(found.to_string(), "owner 1234:567 and mode 2750");
@@ -237,7 +235,7 @@ async fn a_volume_is_given_away_before_its_container_starts() {
 }
 
 #[tokio::test]
-async fn a_stream_that_nobody_reads_slows_no_other_call() {
+async fn a_stream_that_nobody_reads_holds_up_no_other_call() {
     let (engine, scene) = (local().await, Scene::new());
     let name = scene.name.as_str();
     let flood = scene.body(&["flood", "20000000"]);
@@ -245,15 +243,11 @@ async fn a_stream_that_nobody_reads_slows_no_other_call() {
     engine.start_container(name).await.unwrap();
     let mut unread = Box::pin(engine.logs_follow(name));
     assert!(unread.next().await.unwrap().unwrap().starts_with(b"yy"));
-    let started = Instant::now();
+    // A call that waited for the stream would never have its answer.
     for _ in 0..50 {
         engine.containers(false, &[]).await.unwrap();
     }
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(unread.next().await.unwrap().unwrap().starts_with(b"yy"));
     drop(unread);
     engine.kill_container(name, "SIGKILL").await.unwrap();
 }
@@ -349,39 +343,10 @@ async fn an_engine_behind_tcp_is_used_and_a_broken_channel_replaced() {
     assert!(error.to_string().contains("cannot be reached"), "{error}");
 }
 
-/// A registry that wants a name and a password, and has no image. Returns what it was given.
-async fn registry_that_asks(listener: tokio::net::TcpListener) -> String {
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = BufReader::new(stream);
-        loop {
-            let mut credentials = None;
-            let mut line = String::new();
-            while stream.read_line(&mut line).await.unwrap_or(0) > 2 {
-                if let Some(value) = line.strip_prefix("Authorization: Basic ") {
-                    credentials = Some(value.trim().to_owned());
-                }
-                line.clear();
-            }
-            if let Some(credentials) = credentials {
-                return credentials;
-            }
-            let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"test\"\r\n\
-                          Docker-Distribution-Api-Version: registry/2.0\r\nContent-Length: 0\r\n\r\n";
-            if line.is_empty() || stream.write_all(answer.as_bytes()).await.is_err() {
-                break;
-            }
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_registry_gets_the_credentials_that_were_given() {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .unwrap();
-    let server = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
-    let registry = tokio::spawn(registry_that_asks(listener));
+    let registry = Registry::start(true).await.unwrap();
+    let server = registry.name().to_owned();
     // In base64 this password has characters in which the two alphabets differ.
     let auth = RegistryAuth::Password {
         server: server.clone(),
@@ -393,9 +358,16 @@ async fn a_registry_gets_the_credentials_that_were_given() {
         .pull_image(&format!("{server}/web"), "1", Some(auth))
         .await;
     assert!(pulled.is_err());
-    let given = tokio::time::timeout(Duration::from_secs(5), registry)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(given, "ZGVwbG95On5+fj8/Pz4+Pg==");
+    let given: Vec<_> = registry
+        .asked()
+        .into_iter()
+        .filter_map(|asked| asked.credentials)
+        .collect();
+    assert!(!given.is_empty());
+    assert!(
+        given
+            .iter()
+            .all(|given| given == "ZGVwbG95On5+fj8/Pz4+Pg=="),
+        "{given:?}"
+    );
 }

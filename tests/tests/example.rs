@@ -280,7 +280,7 @@ fn actions_change_what_they_name_and_no_more() -> Result<()> {
 }
 
 #[test]
-fn an_image_that_cannot_be_had_fails_and_says_so() -> Result<()> {
+fn b_44_an_image_that_cannot_be_had_fails_the_command_and_is_told() -> Result<()> {
     let example = Example::without_images()?;
     let output = example
         .project

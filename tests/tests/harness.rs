@@ -1,6 +1,6 @@
 //! The harness itself: what every other test takes for granted.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use dfab_tests::{Project, TestHost, images, process};
@@ -38,15 +38,9 @@ fn a_host_runs_what_is_loaded_and_has_no_way_out() -> Result<()> {
     assert_eq!(host.inspect("app")?["State"]["ExitCode"], 0);
 
     assert_eq!(host.exec(&["ip", "route", "show", "default"])?, "");
-    let start = Instant::now();
     assert!(
         host.docker(&["pull", "registry.example.com/other:latest"])
             .is_err()
-    );
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        start.elapsed()
     );
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Several hosts at once, and which hosts are trusted.
 
-use anyhow::Result;
-use dfab_tests::{Project, TestHost};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use dfab_tests::{Project, TestHost, process};
 
 const VERSION: [&str; 3] = ["run", "docker", "version"];
 
@@ -114,7 +116,7 @@ fn a_host_that_goes_in_mid_plan_fails_alone_and_its_steps_are_told() -> Result<(
     let line = ["startup", "c", "--map", "chain.yaml", "-H", "h1,h2", "-y"];
     let output = std::thread::scope(|scope| {
         let run = scope.spawn(|| project.dfab(&line));
-        std::thread::sleep(std::time::Duration::from_secs(3));
+        std::thread::sleep(Duration::from_secs(3));
         hosts[1].kill()?;
         run.join().unwrap()
     })?;
@@ -132,5 +134,138 @@ fn a_host_that_goes_in_mid_plan_fails_alone_and_its_steps_are_told() -> Result<(
     );
     assert!(told(&["h2", "FAILED"]), "{}", output.stderr);
     assert!(told(&["h2", "skipped", "chain.c"]), "{}", output.stderr);
+    Ok(())
+}
+
+/// A container's own clients go before those of its map, and `-H` before both.
+#[test]
+fn a_container_runs_on_its_own_clients() -> Result<()> {
+    let hosts = TestHost::start_many(2)?;
+    let project = Project::new()?;
+    for (name, host) in ["h1", "h2"].iter().zip(&hosts) {
+        project.add_host(name, host)?;
+    }
+    project.write(
+        "m.yaml",
+        "clients: h1\nweb: {image: x, links: cache}\ncache: {image: x}\ndb: {image: x, clients: [h2]}\n",
+    )?;
+    // Speaks an old version of the API, whatever the engine may offer.
+    project.write(
+        "clients.yaml",
+        "h1: {host: h1, version: '1.24', features: {volumes: no}}\nh2: {host: h2, timeout: 20}\n",
+    )?;
+    let created = |words: &[&str]| -> Result<Vec<String>> {
+        let files = ["--map", "m.yaml", "--clients", "clients.yaml"];
+        let line = [&["plan", "startup"], words, &files, &["--output", "json"]].concat();
+        let plan = project.dfab(&line)?.json()?;
+        let steps = plan["steps"].as_array().into_iter().flatten();
+        let mut created: Vec<String> = steps
+            .filter(|step| step["operation"] == "create-container")
+            .map(|step| format!("{} {}", step["host"], step["name"]).replace('"', ""))
+            .collect();
+        created.sort();
+        Ok(created)
+    };
+    assert_eq!(
+        created(&["m.__all__"])?,
+        ["h1 m.cache", "h1 m.web", "h2 m.db"]
+    );
+    assert_eq!(created(&["db"])?, ["h2 m.db"]);
+    assert_eq!(created(&["db", "-H", "h1"])?, ["h1 m.db"]);
+    // The engine notes what it is asked, once it has read that it shall.
+    hosts[0].shell(
+        "mkdir -p /etc/docker && echo '{\"debug\": true}' > /etc/docker/daemon.json && \
+         kill -HUP $(cat /run/docker.pid)",
+    )?;
+    let line = [&VERSION[..], &["-H", "h1", "--clients", "clients.yaml"]].concat();
+    process::until(Duration::from_secs(30), || {
+        project.dfab(&line)?.success()?;
+        let log = hosts[0].exec(&["cat", "/var/log/dockerd.log"])?;
+        ensure!(log.contains("Calling GET /v1.24/version"), "{log}");
+        Ok(())
+    })
+}
+
+#[test]
+fn hosts_are_meant_by_pattern_and_group_and_follow_one_another_at_a_pace() -> Result<()> {
+    let hosts = TestHost::start_many(3)?;
+    let project = Project::new()?;
+    dfab_tests::images::ensure("registry.example.com/app:latest")?;
+    for (name, host) in ["h1", "h2", "h3"].iter().zip(&hosts) {
+        project.add_host(name, host)?;
+        host.load_image("registry.example.com/app:latest")?;
+    }
+    project.write("dfab.yaml", "maps: m.yaml\nhosts: {h1: , one: h1, h2: , h3: }\ngroups: {web: [h2, h3], all: [web, 'h?']}\n")?;
+    project.write(
+        "m.yaml",
+        "name: m\na: {image: registry.example.com/app, create_options: {command: sleep 60}}\n",
+    )?;
+    let names = |words: &[&str]| -> Result<Vec<String>> {
+        let line = [&VERSION[..], words, &["--output", "json"]].concat();
+        let answer = project.dfab(&line)?.json()?;
+        let keys = answer
+            .as_object()
+            .into_iter()
+            .flat_map(|answer| answer.keys());
+        Ok(keys.cloned().collect())
+    };
+    // Told by the name that was given.
+    assert_eq!(names(&["-H", "one"])?, ["one"]);
+    assert_eq!(names(&["-H", "h*", "--exclude", "web"])?, ["h1"]);
+    assert_eq!(names(&["-g", "all", "--limit", "h3,h1"])?, ["h3", "h1"]);
+    let typo = project.dfab(&[&VERSION[..], &["-g", "wbe"]].concat())?;
+    assert_eq!(typo.status, 2);
+    assert!(typo.stderr.contains("web, all"), "{}", typo.stderr);
+
+    // One that cannot be reached counts: whoever goes one by one wants each to go well.
+    hosts[1].kill()?;
+    let line = [
+        "startup", "a", "-H", "h1", "-g", "web", "--serial", "1", "-y",
+    ];
+    let output = project.dfab(&line)?;
+    assert_eq!(output.status, 1, "{output:?}");
+    assert!(
+        output.stderr.contains("h1, h3: not begun"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(hosts[0].docker(&["ps", "-aq"])?.trim(), "");
+    let output = project.dfab(&[&line[..], &["--max-fail", "50%"]].concat())?;
+    assert_eq!(output.status, 3, "{output:?}");
+    for host in [&hosts[0], &hosts[2]] {
+        assert_eq!(
+            host.docker(&["ps", "--format", "{{.Names}}"])?.trim(),
+            "m.a"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_more_is_begun_when_the_time_is_over() -> Result<()> {
+    let host = TestHost::start()?;
+    let project = Project::new()?;
+    dfab_tests::images::ensure("registry.example.com/app:latest")?;
+    project.add_host("h1", &host)?;
+    host.load_image("registry.example.com/app:latest")?;
+    project.write("chain.yaml", SLOW_CHAIN)?;
+    let line = [
+        "startup",
+        "c",
+        "--map",
+        "chain.yaml",
+        "-H",
+        "h1",
+        "-y",
+        "--max-time",
+        "1",
+    ];
+    let output = project.dfab(&line)?;
+    assert_eq!(output.status, 1, "{output:?}");
+    assert!(output.stderr.contains("--max-time"), "{}", output.stderr);
+    assert!(output.stderr.contains("not run"), "{}", output.stderr);
+    // The same line goes on where it ended.
+    let output = project.dfab(line.get(..7).unwrap_or_default())?;
+    assert_eq!(output.status, 0, "{output:?}");
     Ok(())
 }

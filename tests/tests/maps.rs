@@ -3,6 +3,8 @@
 use anyhow::{Context as _, Result};
 use dfab_tests::{Output, Project, TestHost, images};
 
+const IMAGE: &str = "dfab-test/maps:1";
+
 const MAP: &str = r#"# The shop.
 name: shop
 web:
@@ -23,6 +25,18 @@ fn project(map: &str) -> Result<Project> {
     project.write("dfab.yaml", "maps: shop.yaml\n")?;
     project.write("shop.yaml", map)?;
     Ok(project)
+}
+
+/// A host that has the images, and a project that knows it as `h1`.
+fn host_and_project(map: &str, images: &[&str]) -> Result<(TestHost, Project)> {
+    let host = TestHost::start()?;
+    let project = project(map)?;
+    project.add_host("h1", &host)?;
+    for image in images {
+        images::ensure(image)?;
+        host.load_image(image)?;
+    }
+    Ok((host, project))
 }
 
 fn shown(output: &Output) -> String {
@@ -87,6 +101,9 @@ fn maps_are_shown_formatted_drawn_and_described() -> Result<()> {
         .json()?;
     assert_eq!(again, json);
 
+    let kept = project.dfab(&["map", "show", "--persistent"])?.success()?;
+    assert_eq!(kept, "shop.data\n");
+
     let before = project.dfab(&["map", "fmt", "--check"])?;
     assert_eq!(before.status, 1, "{}", shown(&before));
     project.dfab(&["map", "fmt"])?.success()?;
@@ -143,13 +160,8 @@ fn a_compose_file_becomes_a_map() -> Result<()> {
 }
 
 #[test]
-fn a_plan_as_a_script_does_what_the_plan_does() -> Result<()> {
-    const IMAGE: &str = "dfab-test/maps:1";
-    let host = TestHost::start()?;
-    let project = project(MAP)?;
-    project.add_host("h1", &host)?;
-    images::ensure(IMAGE)?;
-    host.load_image(IMAGE)?;
+fn b_49_a_plan_as_a_script_does_what_the_plan_does() -> Result<()> {
+    let (host, project) = host_and_project(MAP, &[IMAGE])?;
     let everything = ["web", "db", "-H", "h1"];
     let script = |action: &str| -> Result<String> {
         let words = [&["plan", action], &everything[..], &["--format", "sh"]].concat();
@@ -158,6 +170,8 @@ fn a_plan_as_a_script_does_what_the_plan_does() -> Result<()> {
         Ok(script.replace("docker -H ssh://h1", "docker"))
     };
     let startup = script("startup")?;
+    // It had the fields of the Engine API as one option, which no docker knows.
+    assert!(!startup.contains("--host-config"), "{startup}");
     host.shell(&startup).with_context(|| startup.clone())?;
     let db = host.inspect("shop.db")?;
     assert_eq!(db["Config"]["Labels"]["team"], "blue red");
@@ -178,12 +192,7 @@ fn a_plan_as_a_script_does_what_the_plan_does() -> Result<()> {
 
 #[test]
 fn an_owner_by_name_is_the_images() -> Result<()> {
-    const IMAGE: &str = "dfab-test/maps:1";
-    let host = TestHost::start()?;
-    let project = project(MAP)?;
-    project.add_host("h1", &host)?;
-    images::ensure(IMAGE)?;
-    host.load_image(IMAGE)?;
+    let (host, project) = host_and_project(MAP, &[IMAGE])?;
     project
         .dfab(&["startup", "db", "-H", "h1", "-y"])?
         .success()?;
@@ -207,18 +216,12 @@ fn an_owner_by_name_is_the_images() -> Result<()> {
 
 #[test]
 fn without_named_volumes_containers_hold_them() -> Result<()> {
-    const IMAGES: [&str; 2] = ["dfab-test/maps:1", "tianon/true:latest"];
-    let host = TestHost::start()?;
-    let project = project(&MAP.replace("links: {db: database}", "uses: data"))?;
-    project.add_host("h1", &host)?;
+    let map = MAP.replace("links: {db: database}", "uses: data");
+    let (host, project) = host_and_project(&map, &[IMAGE, "tianon/true:latest"])?;
     // As an engine before API 1.21 is.
     let clients = "h1: {host: h1, features: {volumes: false, networks: false}}\n";
     project.write("clients.yaml", clients)?;
     project.write("dfab.yaml", "maps: shop.yaml\nclients: clients.yaml\n")?;
-    for image in IMAGES {
-        images::ensure(image)?;
-        host.load_image(image)?;
-    }
     let everything = ["web", "db", "-H", "h1", "-y"];
     let act = |action: &str| {
         project

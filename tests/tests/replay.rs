@@ -11,57 +11,126 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use dfab_maps::NoSettings;
 use dfab_maps::{Client, load_clients};
-use dfab_tests::planner::{NoSettings, Planner, project};
+use dfab_tests::planner::{Planner, project};
 use dfab_tests::simulation::Simulation;
 use dfab_tests::{Project, TestHost, images, process};
 use serde_json::Value;
-
-/// Addresses that a host of the tests has.
-const CLIENTS: &str = "h1: {host: h1, interfaces: {public: 127.0.0.1}}\n";
 
 const LIFE: [&str; 12] = [
     "create", "start", "update", "stop", "start", "restart", "update", "signal", "update", "stop",
     "startup", "shutdown",
 ];
 
-/// Runs a map through a life on both, and compares.
-async fn replay(map: &str, references: &[&str], changed: &[&str], wanted: &[&str]) -> Result<()> {
-    let host = TestHost::start()?;
-    let place = Project::new()?;
-    place.add_host("h1", &host)?;
-    for image in wanted {
-        images::ensure(image)?;
-        host.load_image(image)?;
+/// A map, and what it is led through.
+struct Life<'a> {
+    map: &'a str,
+    references: &'a [&'a str],
+    /// Other forms of the same map, in which it is changed and changed back.
+    changed: &'a [&'a str],
+    images: &'a [&'a str],
+    /// How they differ from what tests deploy else.
+    image_changes: &'a [&'a str],
+    /// The client file: each of its clients is a machine.
+    clients: &'a str,
+    /// Where they are chosen on the command line, rather than by the map.
+    hosts: Option<&'a str>,
+}
+
+/// A real engine and the model of one, which must do the same.
+struct Machine {
+    host: TestHost,
+    client: Client,
+    model: Simulation,
+}
+
+/// The addresses are such as a host of the tests has.
+const ONE: &str = "h1: {host: h1, interfaces: {public: 127.0.0.1}}\n";
+const TWO: &str = "\
+c1: {host: c1, interfaces: {private: 127.0.0.1}, interfaces_ipv6: {private: '::1'}, stop_timeout: 9,
+     domainname: c1.example}
+c2: {host: c2, interfaces: {private: 127.0.0.2}, interfaces_ipv6: {private: '::1'}}
+";
+
+impl Default for Life<'_> {
+    /// All of a map on one machine, without changes.
+    fn default() -> Self {
+        Self {
+            map: "",
+            references: &["__all__"],
+            changed: &[],
+            images: &[],
+            image_changes: &[],
+            clients: ONE,
+            hosts: Some("h1"),
+        }
     }
-    place.write("clients.yaml", CLIENTS)?;
-    place.write("dfab.yaml", "maps: map.yaml\nclients: clients.yaml\n")?;
-    let planner = Planner::new().await?;
-    let mut engine = Simulation::new();
-    for image in wanted {
-        engine.add_image(image);
+}
+
+impl Life<'_> {
+    /// Runs it on both, and compares.
+    async fn replay(&self) -> Result<()> {
+        let place = Project::new()?;
+        place.write("clients.yaml", self.clients)?;
+        place.write("dfab.yaml", "maps: map.yaml\nclients: clients.yaml\n")?;
+        let mut machines = self.machines(&place)?;
+        let planner = Planner::new().await?;
+        let map = self.map;
+        // Each change of the map is followed by an update after which nothing must be left.
+        let changes = self.changed.iter();
+        let changes =
+            changes.flat_map(|other| [(*other, "update"), (*other, "update"), (map, "update")]);
+        let stages = LIFE.iter().map(|action| (map, *action));
+        let stages = stages
+            .chain([(map, "startup")])
+            .chain(changes)
+            .chain([(map, "shutdown")]);
+        for (file, action) in stages {
+            self.stage(file, action, &place, &planner, &mut machines)
+                .await
+                .with_context(|| format!("{action} of {file}"))?;
+        }
+        Ok(())
     }
-    let client = load_clients(CLIENTS, "clients.yaml", &NoSettings)?.value;
-    let client = client
-        .get("h1")
-        .cloned()
-        .unwrap_or_else(Client::default_client);
-    let references: Vec<String> = references.iter().map(|one| (*one).to_owned()).collect();
-    let stages = LIFE.iter().map(|action| (map, *action)).chain(
-        // Each of these is another change of the same map, after which nothing must be left.
-        [(map, "startup")]
-            .into_iter()
-            .chain(
-                changed
-                    .iter()
-                    .flat_map(|other| [(*other, "update"), (*other, "update"), (map, "update")]),
-            )
-            .chain([(map, "shutdown")]),
-    );
-    for (file, action) in stages {
+
+    fn machines(&self, place: &Project) -> Result<Vec<Machine>> {
+        let clients = load_clients(self.clients, "clients.yaml", &NoSettings)?.value;
+        let hosts = TestHost::start_many(clients.len())?;
+        let mut machines = Vec::new();
+        for ((name, client), host) in clients.into_iter().zip(hosts) {
+            place.add_host(&name, &host)?;
+            // Containers, which these hosts are, do not have the address `::1` by themselves.
+            if !client.interfaces_ipv6.is_empty() {
+                host.shell("echo 0 > /proc/sys/net/ipv6/conf/lo/disable_ipv6")?;
+            }
+            let mut model = Simulation::new();
+            for image in self.images {
+                images::ensure_with(image, self.image_changes)?;
+                host.load_image(image)?;
+                model.add_image(image);
+            }
+            machines.push(Machine {
+                host,
+                client,
+                model,
+            });
+        }
+        Ok(machines)
+    }
+
+    /// Does one action on both.
+    async fn stage(
+        &self,
+        file: &str,
+        action: &str,
+        place: &Project,
+        planner: &Planner,
+        machines: &mut [Machine],
+    ) -> Result<()> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance/maps/");
         let text = std::fs::read_to_string(format!("{folder}{file}"))?;
-        let name = map.trim_end_matches(".yaml");
+        let name = self.map.trim_end_matches(".yaml");
         let text = if text.contains("\nname:") || text.starts_with("name:") {
             text
         } else {
@@ -69,52 +138,58 @@ async fn replay(map: &str, references: &[&str], changed: &[&str], wanted: &[&str
         };
         place.write("map.yaml", &text)?;
         let known = project(&text, name)?;
-        let plan = planner
-            .plan(action, &known, &references, &engine, client.clone(), &[])
-            .await?;
-        let expected: Vec<String> = plan
-            .steps
+        let references: Vec<String> = self
+            .references
             .iter()
-            .map(|step| format!("{} {}", step.work.verb(), step.name))
+            .map(|one| (*one).to_owned())
             .collect();
-        for step in &plan.steps {
-            engine
-                .apply(step)
-                .with_context(|| format!("{action} of {file}"))?;
-        }
-        let mut arguments = vec![action];
-        arguments.extend(references.iter().map(String::as_str));
-        arguments.extend(["-H", "h1", "-y", "--output", "json"]);
-        let done = place.dfab(&arguments)?;
-        let told = done.stderr.clone();
-        let done = done
-            .json()
-            .with_context(|| format!("{action} of {file}: {told}"))?;
-        let reasons = done["steps"].to_string();
-        let done: Vec<String> = steps(&done)?;
-        if action == "signal" {
-            // The engine does not wait for the end.
+        let mut plans = Vec::new();
+        for machine in machines.iter_mut() {
+            let client = machine.client.clone();
+            let plan = planner
+                .plan(action, &known, &references, &machine.model, client, &[])
+                .await?;
             for step in &plan.steps {
+                machine.model.apply(step)?;
+            }
+            plans.push(plan.steps);
+        }
+        let mut arguments = [&[action], self.references].concat();
+        arguments.extend(["-y", "--output", "json"]);
+        arguments.extend(self.hosts.iter().flat_map(|hosts| ["-H", hosts]));
+        let output = place.dfab(&arguments)?;
+        let told = output.stderr.clone();
+        let done = output.json().with_context(|| told)?;
+        for (machine, steps) in machines.iter().zip(plans) {
+            let expected: Vec<String> = steps
+                .iter()
+                .map(|step| format!("{} {}", step.work.verb(), step.name))
+                .collect();
+            let name = &machine.client.name;
+            let really = self::steps(&done, name)?;
+            ensure!(
+                really == expected,
+                "{name}\n  real engine: {really:?}\n  model: {expected:?}\n{done}"
+            );
+            for step in steps.iter().filter(|_| action == "signal") {
+                // The engine does not wait for the end.
                 process::until(Duration::from_secs(10), || {
-                    let state = host.inspect(&step.name)?["State"]["Running"].clone();
+                    let state = machine.host.inspect(&step.name)?["State"]["Running"].clone();
                     ensure!(state == false, "{} still runs", step.name);
                     Ok(())
                 })?;
             }
         }
-        ensure!(
-            done == expected,
-            "{action} of {file}\n  real engine: {done:?}\n  model: {expected:?}\n{reasons}"
-        );
+        Ok(())
     }
-    Ok(())
 }
 
-/// Verb and name of each step that was done.
-fn steps(plan: &Value) -> Result<Vec<String>> {
+/// Verb and name of each step that was done on a host.
+fn steps(plan: &Value, host: &str) -> Result<Vec<String>> {
     let steps = plan["steps"].as_array().context("a plan has steps")?;
     steps
         .iter()
+        .filter(|step| step["host"] == host)
         .map(|step| {
             ensure!(step["outcome"] == "done", "{step}");
             let verb = step["operation"].as_str().unwrap_or_default();
@@ -132,6 +207,7 @@ async fn the_shop_lives_as_the_model_says() -> Result<()> {
     let images = [
         "postgres:15",
         "redis:stable",
+        "redis:7",
         "app:stable",
         "nginx:stable",
         "busybox:stable",
@@ -141,30 +217,73 @@ async fn the_shop_lives_as_the_model_says() -> Result<()> {
     let changed = [
         "shop_cmd.yaml",
         "shop_env.yaml",
+        "shop_image.yaml",
         "shop_mem.yaml",
         "shop_mount.yaml",
         "shop_net.yaml",
         "shop_port.yaml",
     ];
-    replay("shop.yaml", &["__all__"], &changed, &images).await
+    Life {
+        map: "shop.yaml",
+        changed: &changed,
+        images: &images,
+        ..Life::default()
+    }
+    .replay()
+    .await
 }
 
 #[tokio::test]
 async fn the_example_lives_as_the_model_says() -> Result<()> {
-    let images = [
-        "registry.example.com/app:latest",
-        "registry.example.com/nginx:latest",
-    ];
-    replay("example_fixed.yaml", &["web_server"], &[], &images).await
+    Life {
+        map: "example_fixed.yaml",
+        references: &["web_server"],
+        images: &[
+            "registry.example.com/app:latest",
+            "registry.example.com/nginx:latest",
+        ],
+        ..Life::default()
+    }
+    .replay()
+    .await
 }
 
 #[tokio::test]
 async fn persistent_containers_live_as_the_model_says() -> Result<()> {
-    replay(
-        "s1.yaml",
-        &["a", "b", "c"],
-        &[],
-        &["a:latest", "b:latest", "c:latest"],
-    )
+    Life {
+        map: "s1.yaml",
+        references: &["a", "b", "c"],
+        images: &["a:latest", "b:latest", "c:latest"],
+        ..Life::default()
+    }
+    .replay()
+    .await
+}
+
+#[tokio::test]
+async fn containers_with_shares_and_commands_live_as_the_model_says() -> Result<()> {
+    Life {
+        map: "u1.yaml",
+        references: &["app", "dep"],
+        images: &["app:1", "dep:1"],
+        // The map's command is none of the program's own words.
+        image_changes: &[r#"ENTRYPOINT ["/bin/serve"]"#],
+        ..Life::default()
+    }
+    .replay()
+    .await
+}
+
+#[tokio::test]
+async fn a_map_on_two_engines_lives_as_the_model_says_on_each() -> Result<()> {
+    Life {
+        map: "mc.yaml",
+        references: &["srv"],
+        images: &["srv:latest", "other:latest"],
+        clients: TWO,
+        hosts: None,
+        ..Life::default()
+    }
+    .replay()
     .await
 }

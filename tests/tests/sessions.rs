@@ -15,6 +15,7 @@ async fn connect(project: &Project) -> Result<Session> {
 async fn connect_as(project: &Project, name: &str) -> Result<Session> {
     let options = ResolveOptions {
         config_file: Some(project.folder().join("ssh_config")),
+        ..ResolveOptions::default()
     };
     Ok(Session::connect(&resolve(&name.parse()?, &options).await?).await?)
 }

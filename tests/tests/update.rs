@@ -276,7 +276,7 @@ fn commands_run_in_containers_and_their_exit_codes_are_seen() -> Result<()> {
 }
 
 #[test]
-fn a_script_runs_in_a_container_of_its_own() -> Result<()> {
+fn b_51_a_script_runs_in_a_container_of_its_own_and_its_exit_code_is_told() -> Result<()> {
     let scene = Scene::new()?;
     let script = scene.project.write(
         "jobs/clean.txt",

@@ -39,7 +39,7 @@ struct Need {
     probe: &'static str,
 }
 
-/// The vendored OpenSSL is built from source.
+/// The vendored OpenSSL is built from source, and tests of SSH run this machine's sshd.
 const BUILD: &[Need] = &[
     Need {
         package: "gcc",
@@ -56,9 +56,6 @@ const BUILD: &[Need] = &[
         what: "perl",
         probe: "perl -MIPC::Cmd -MTime::Piece -e 1",
     },
-];
-
-const ALL: &[Need] = &[
     Need {
         package: "openssh-client",
         what: "the OpenSSH client",
@@ -75,6 +72,19 @@ const ALL: &[Need] = &[
         probe: "command -v socat",
     },
     Need {
+        package: "curl",
+        what: "curl",
+        probe: "command -v curl",
+    },
+    Need {
+        package: "gpg",
+        what: "gpg",
+        probe: "command -v gpg",
+    },
+];
+
+const ALL: &[Need] = &[
+    Need {
         package: "iproute2",
         what: "ip",
         probe: "command -v ip",
@@ -83,6 +93,16 @@ const ALL: &[Need] = &[
         package: "iptables",
         what: "iptables",
         probe: "command -v iptables",
+    },
+    Need {
+        package: "docker-registry",
+        what: "docker-registry",
+        probe: "command -v docker-registry",
+    },
+    Need {
+        package: "openssl",
+        what: "the openssl command",
+        probe: "command -v openssl",
     },
     Need {
         package: "python3-venv",

@@ -41,7 +41,7 @@ impl Tally {
 pub(crate) fn run(needs: Needs) -> Result<()> {
     setup::run(needs)?;
     let mut tally = Tally::default();
-    let mut ended_well = plugins(&mut tally)?;
+    let mut ended_well = components(&mut tally)?;
     ended_well &= match needs {
         Needs::All => everything(&mut tally)?,
         Needs::Build => without_machines(&mut tally)?,
@@ -81,17 +81,20 @@ pub(crate) fn build_test_app() -> Result<()> {
     .show()
 }
 
-/// What the plugins' own crates test natively, where they decide and touch nothing.
-fn plugins(tally: &mut Tally) -> Result<bool> {
+/// What the SDK's and the plugins' own crates test natively, where they decide and touch nothing.
+fn components(tally: &mut Tally) -> Result<bool> {
     let root = crate::root()?;
-    if !root.join("plugins/Cargo.toml").is_file() {
-        return Ok(true);
-    }
     let target = root.join("target/plugins");
-    Run::new("cargo", &["test", "--workspace", "--no-fail-fast"])
-        .within(&root.join("plugins"))
-        .env("CARGO_TARGET_DIR", target)
-        .show_each(|line| tally.add(line))
+    let mut ended_well = true;
+    for workspace in ["sdk/rust", "plugins"] {
+        if root.join(workspace).join("Cargo.toml").is_file() {
+            ended_well &= Run::new("cargo", &["test", "--workspace", "--no-fail-fast"])
+                .within(&root.join(workspace))
+                .env("CARGO_TARGET_DIR", &target)
+                .show_each(|line| tally.add(line))?;
+        }
+    }
+    Ok(ended_well)
 }
 
 fn everything(tally: &mut Tally) -> Result<bool> {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use dfab_engine::{Engine, EngineError, OutputPiece, RegistryAuth};
+use dfab_engine::{Engine, EngineError, OutputPiece};
 
-use crate::accounts::{self, AccountError};
 use crate::execute::Stop;
 use crate::host::{Host, HostError};
 use crate::plan::{Step, Work};
+use crate::preparation::{self, Preparation, PreparationError};
 use crate::run::{self, RunError};
 
 /// How long a command in a container is watched; one that takes longer is a service of its own.
@@ -38,9 +38,9 @@ pub enum ApplyError {
     /// A run did not come to its end.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The owner of a volume is nobody.
+    /// A volume is not as it should be.
     #[error(transparent)]
-    Account(#[from] AccountError),
+    Preparation(#[from] PreparationError),
 }
 
 impl ApplyError {
@@ -48,7 +48,12 @@ impl ApplyError {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Host(_) => true,
-            Self::Engine(error) | Self::Run(RunError::Engine(error)) => error.is_unreachable(),
+            Self::Engine(error)
+            | Self::Run(RunError::Engine(error))
+            | Self::Preparation(PreparationError::Engine(error))
+            | Self::Run(RunError::Preparation(PreparationError::Engine(error))) => {
+                error.is_unreachable()
+            }
             _ => false,
         }
     }
@@ -65,6 +70,8 @@ pub enum Note<'a> {
     Output(&'a [OutputPiece]),
     /// A run has ended with this exit code.
     ExitCode(i64),
+    /// These of a run's results were not copied, each with the reason.
+    LeftOut(&'a [String]),
 }
 
 /// Does one step on its host. Only the run of a script is given up when a stop is asked for, and its
@@ -89,16 +96,7 @@ pub async fn apply(
     }
     match &step.work {
         Work::PullImage { repository, tag } => {
-            let login = host.client().registry_login(repository);
-            let login = login.map(|(server, login)| RegistryAuth::Password {
-                server: server.to_owned(),
-                user: login.username.clone().unwrap_or_default(),
-                password: login
-                    .password
-                    .as_ref()
-                    .map(|password| password.reveal().to_owned())
-                    .unwrap_or_default(),
-            });
+            let login = host.registry_login(repository);
             engine.pull_image(repository, tag, login).await?;
         }
         Work::CreateNetwork { body } => {
@@ -128,14 +126,13 @@ pub async fn apply(
             user,
             permissions,
         } => {
-            let owner = match user {
-                Some(user) => Some(accounts::resolve(engine, name, user, volume).await?),
-                None => None,
+            let wanted = Preparation {
+                volume: volume.clone(),
+                path: path.clone(),
+                user: user.clone(),
+                permissions: permissions.clone(),
             };
-            let (uid, gid) = owner.unzip();
-            engine
-                .set_ownership(name, path, uid, gid, permissions.as_deref())
-                .await?;
+            preparation::prepare(engine, name, &wanted, stop).await?;
         }
         Work::Exec { argv, user } => exec(engine, name, argv, user.as_deref(), tell).await?,
         Work::Delay { milliseconds } => {
@@ -148,6 +145,9 @@ pub async fn apply(
         Work::Run(options) => {
             let ended = run::run(engine, name, options, stop).await?;
             tell(Note::Output(&ended.output));
+            if !ended.left_out.is_empty() {
+                tell(Note::LeftOut(&ended.left_out));
+            }
             tell(Note::ExitCode(ended.exit_code));
             if options.must_succeed && ended.exit_code != 0 {
                 return Err(ApplyError::Command {
@@ -190,7 +190,7 @@ async fn exec(
     tell: &dyn Fn(Note<'_>),
 ) -> Result<(), ApplyError> {
     let outcome = match engine.exec(container, argv, user, EXEC_WATCH).await {
-        Err(EngineError::Timeout { .. }) => {
+        Err(EngineError::Unfinished { .. }) => {
             tell(Note::StillRuns);
             return Ok(());
         }

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dfab_engine::{ChannelKind, ConnectOptions, Endpoint, Engine};
+use dfab_engine::{
+    ApiVersion, ChannelKind, CommandNotice, ConnectOptions, DEFAULT_SOCKET, Endpoint, Engine,
+    Programs, Tls,
+};
 use dfab_maps::Client;
-use dfab_ssh::{Destination, ResolveOptions, Session};
+use dfab_ssh::{Connector, Destination, ResolveOptions, Session};
 use tokio::sync::OnceCell;
 
 /// Where an engine is.
@@ -13,7 +16,7 @@ use tokio::sync::OnceCell;
 pub enum Address {
     /// A socket on this machine.
     Socket(PathBuf),
-    /// An engine that listens on TCP, without TLS.
+    /// An engine that listens on TCP; with TLS where the options say so.
     Tcp {
         /// Name or address.
         host: String,
@@ -36,18 +39,38 @@ impl std::fmt::Display for Address {
         match self {
             Self::Socket(path) => write!(f, "unix://{}", path.display()),
             Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
-            Self::Ssh { destination, .. } => write!(f, "ssh://{destination}"),
+            Self::Ssh {
+                destination,
+                socket,
+                ..
+            } if socket == DEFAULT_SOCKET => write!(f, "ssh://{destination}"),
+            Self::Ssh {
+                destination,
+                socket,
+                ..
+            } => write!(f, "ssh://{destination}{socket}"),
         }
     }
 }
 
-/// How to connect, the same for all hosts of a run.
+/// How to connect to a host.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The only channel to try, where one was asked for.
     pub channel: Option<ChannelKind>,
     /// Instead of the user's SSH configuration.
     pub ssh_config: Option<PathBuf>,
+    /// How long an SSH session, and then a channel to the engine, may take to open; instead of what the
+    /// SSH configuration says.
+    pub connect_timeout: Option<Duration>,
+    /// How long nothing may move in a transfer.
+    pub idle_timeout: Option<Duration>,
+    /// Opens SSH sessions: one for all hosts, so that they share those that they jump through.
+    pub connector: Connector,
+    /// To speak TLS where the engine is reached by TCP.
+    pub tls: Option<Tls>,
+    /// Is told the command lines of socat, where its client wants them to be seen.
+    pub on_socat: Option<CommandNotice>,
 }
 
 /// Why a host could not be reached. The texts name the host.
@@ -70,6 +93,15 @@ pub enum HostError {
         /// Why.
         #[source]
         source: dfab_ssh::ConnectError,
+    },
+    /// The client file has no API version.
+    #[error("the `version` of the client {host} cannot be read")]
+    Version {
+        /// As the operator named it.
+        host: String,
+        /// Why.
+        #[source]
+        source: dfab_engine::VersionError,
     },
     /// No channel to the engine.
     #[error("no connection to the Docker Engine of {host}")]
@@ -106,6 +138,17 @@ impl Host {
         }
     }
 
+    /// The same host, with connections of its own.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::new(
+            self.name.clone(),
+            self.address.clone(),
+            self.client.clone(),
+            self.options.clone(),
+        )
+    }
+
     /// As the operator named it.
     pub fn name(&self) -> &str {
         &self.name
@@ -119,6 +162,11 @@ impl Host {
     /// Its client configuration.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// How it is connected to.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Whether it is reached through SSH, and so has a shell.
@@ -146,20 +194,56 @@ impl Host {
     /// # Errors
     /// Where no channel leads to it. A later call tries again.
     pub async fn engine(&self) -> Result<&Engine, HostError> {
-        self.engine.get_or_try_init(|| self.open_engine()).await
+        let channel = self.options.channel;
+        self.engine
+            .get_or_try_init(|| self.engine_over(channel))
+            .await
+    }
+
+    /// The ways that may lead to the engine, in the order in which they are tried.
+    pub fn ways(&self) -> Vec<ChannelKind> {
+        if let Some(only) = self.options.channel {
+            return vec![only];
+        }
+        match &self.address {
+            Address::Socket(_) => vec![ChannelKind::Local],
+            Address::Tcp { .. } => vec![ChannelKind::Tcp],
+            Address::Ssh { tcp, .. } => {
+                let mut ways = vec![
+                    ChannelKind::StreamLocal,
+                    ChannelKind::Socat,
+                    ChannelKind::DialStdio,
+                ];
+                ways.extend(tcp.as_ref().map(|_| ChannelKind::Tcp));
+                ways
+            }
+        }
+    }
+
+    /// A connection to the engine of its own: over one way, or over the first that leads there.
+    ///
+    /// # Errors
+    /// Where none does.
+    pub async fn engine_over(&self, channel: Option<ChannelKind>) -> Result<Engine, HostError> {
+        self.open_engine(channel).await
     }
 
     async fn open_session(&self, destination: &Destination) -> Result<Session, HostError> {
         let options = ResolveOptions {
             config_file: self.options.ssh_config.clone(),
+            connect_timeout: self.options.connect_timeout,
+            ..ResolveOptions::default()
         };
-        let target = dfab_ssh::resolve(destination, &options)
+        let connector = &self.options.connector;
+        let target = connector
+            .resolve(destination, &options)
             .await
             .map_err(|source| HostError::Resolve {
                 host: self.name.clone(),
                 source,
             })?;
-        Session::connect(&target)
+        connector
+            .connect(&target)
             .await
             .map_err(|source| HostError::Ssh {
                 host: self.name.clone(),
@@ -167,7 +251,39 @@ impl Host {
             })
     }
 
-    async fn open_engine(&self) -> Result<Engine, HostError> {
+    /// The API version that the client file asks for; `auto` is none.
+    fn version(&self) -> Result<Option<ApiVersion>, HostError> {
+        let wanted = self
+            .client
+            .version
+            .as_deref()
+            .filter(|text| *text != "auto");
+        wanted
+            .map(str::parse)
+            .transpose()
+            .map_err(|source| HostError::Version {
+                host: self.name.clone(),
+                source,
+            })
+    }
+
+    /// What its client calls the programs there.
+    fn programs(&self) -> Programs {
+        let preset = Programs::default();
+        let client = &self.client;
+        Programs {
+            socat: client.socat_path.clone().unwrap_or(preset.socat),
+            docker: client.default_bin.clone().unwrap_or(preset.docker),
+            docker_prefix: client.cmd_prefix.clone(),
+            docker_sudo: client.use_sudo.unwrap_or(false),
+            on_socat: match client.socat_quiet {
+                Some(false) => self.options.on_socat.clone(),
+                _ => None,
+            },
+        }
+    }
+
+    async fn open_engine(&self, channel: Option<ChannelKind>) -> Result<Engine, HostError> {
         let endpoint = match &self.address {
             Address::Socket(path) => Endpoint::Unix(path.clone()),
             Address::Tcp { host, port } => Endpoint::Tcp {
@@ -188,10 +304,18 @@ impl Host {
                 tcp: tcp.clone(),
             },
         };
+        let preset = ConnectOptions::default();
         let options = ConnectOptions {
-            channel: self.options.channel,
-            timeout: Duration::from_secs(60),
-            ..ConnectOptions::default()
+            channel,
+            version: self.version()?,
+            timeout: self.client.timeout.unwrap_or(preset.timeout),
+            connect_timeout: self
+                .options
+                .connect_timeout
+                .unwrap_or(preset.connect_timeout),
+            idle_timeout: self.options.idle_timeout.unwrap_or(preset.idle_timeout),
+            tls: self.options.tls.clone(),
+            programs: self.programs(),
         };
         Engine::connect(endpoint, &options)
             .await

@@ -1,36 +1,24 @@
 //! A plan: what a policy answered, checked, with everything at hand to carry it out.
 
-use std::collections::BTreeSet;
-
 use dfab_maps::{BodyError, Item};
 use dfab_runtime::planning::{NodeKind, Operation, Request, Step as PolicyStep};
 use rayon::prelude::*;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::drift::update_body;
 use crate::execute::Order;
+use crate::labels::labelled;
+use crate::preparation::Preparation;
 use crate::request::Subject;
 use crate::run::{Run, RunError};
 use crate::survey::Survey;
-
-/// Label of the map that a container, network or volume was made for.
-pub const MAP_LABEL: &str = "dfab.map";
-/// Label of the configuration, network or volume alias in that map.
-pub const CONFIGURATION_LABEL: &str = "dfab.configuration";
-/// Label of the container's instance.
-pub const INSTANCE_LABEL: &str = "dfab.instance";
-/// Label of the names of the fields that the map gave at the creation, after the version of this
-/// form. What a later map no longer gives is known by it; values stand in the container itself.
-pub const SPECIFICATION_LABEL: &str = "dfab.specification";
-
-const SPECIFICATION_VERSION: &str = "1";
 
 /// Why a policy's answer is no plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// A step names a node that was not in the request.
-    #[error("step {step} of the policy is about node {node}, and there are only {count} nodes")]
+    #[error("step {step} of the policy is about node {node}, and there are only {count}")]
     NoSuchNode {
         /// Index of the step.
         step: usize,
@@ -267,7 +255,8 @@ impl Plan {
             .map(|(index, step)| complete(index, step, request, subjects, surveys, paths))
             .collect();
         // Of several mistakes always the same one is told.
-        let steps = steps.into_iter().collect::<Result<_, _>>()?;
+        let mut steps: Vec<Step> = steps.into_iter().collect::<Result<_, _>>()?;
+        keep_results_apart(&mut steps);
         Ok(Self {
             action: request.action.clone(),
             hosts,
@@ -288,6 +277,35 @@ impl Plan {
     }
 }
 
+/// Several runs that leave their results in one folder get one each in it: `HOST/CONTAINER`.
+fn keep_results_apart(steps: &mut [Step]) {
+    let runs = steps.iter_mut().filter_map(|step| match &mut step.work {
+        Work::Run(run) => Some((run.download.as_mut()?, &step.host, &step.name)),
+        _ => None,
+    });
+    let runs: Vec<_> = runs.collect();
+    if runs.len() < 2 {
+        return;
+    }
+    for (download, host, container) in runs {
+        *download = download.join(folder_name(host)).join(container);
+    }
+}
+
+/// A host's name as one part of a path. It may be an address.
+pub fn folder_name(host: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ':');
+    let name: String = host
+        .chars()
+        .map(|c| if is_plain(c) { c } else { '_' })
+        .collect();
+    if matches!(name.as_str(), "" | "." | "..") {
+        format!("_{name}")
+    } else {
+        name
+    }
+}
+
 fn complete(
     index: usize,
     step: PolicyStep,
@@ -303,7 +321,11 @@ fn complete(
         count: subjects.len(),
     };
     let subject = subjects.get(place).ok_or_else(missing)?;
-    let node = request.nodes.get(place).ok_or_else(missing)?;
+    let count = request.nodes.len();
+    let orphan = place
+        .checked_sub(count)
+        .and_then(|place| request.orphans.get(place));
+    let node = request.nodes.get(place).or(orphan).ok_or_else(missing)?;
     let survey = surveys.get(subject.survey).ok_or_else(missing)?;
     if let Some(&after) = step.after.iter().find(|&&after| after as usize >= index) {
         return Err(PlanError::NotEarlier { step: index, after });
@@ -325,13 +347,20 @@ fn complete(
         host: node.host.clone(),
         source,
     };
+    let is_for_orphans = matches!(
+        step.operation,
+        Operation::Stop(_) | Operation::Signal(_) | Operation::Remove(_)
+    );
+    if orphan.is_some() && !is_for_orphans {
+        return Err(unsuitable());
+    }
     let map = subject.map;
     let container_body = |config: &str, instance: Option<&str>| {
         let client = survey.host.client();
         dfab_maps::container_body(map, config, instance, client, &survey.features())
             .map_err(body_error)
     };
-    let work = match (&step.operation, subject.item) {
+    let work = match (&step.operation, subject.item.as_ref()) {
         (Operation::PullImage, Item::Image { repository, tag }) => Work::PullImage {
             repository: repository.clone(),
             tag: tag.clone(),
@@ -418,13 +447,19 @@ fn complete(
                 ),
             },
             Operation::Run(options) => {
+                let mut options = options.clone();
+                let wait = survey.host.client().wait_timeout;
+                let wait_s = wait.and_then(|wait| u32::try_from(wait.as_secs().max(1)).ok());
+                options.timeout_s = options.timeout_s.or(wait_s);
                 let body = container_body(config, instance.as_deref())?;
-                Work::Run(
-                    Run::new(options, body, paths).map_err(|source| PlanError::Run {
+                let prepares = dfab_maps::preparations(map, config, instance.as_deref());
+                let prepares = prepares.into_iter().map(Preparation::from).collect();
+                Work::Run(Run::new(&options, body, prepares, paths).map_err(|source| {
+                    PlanError::Run {
                         step: index,
                         source,
-                    })?,
-                )
+                    }
+                })?)
             }
             Operation::PullImage | Operation::Create => return Err(unsuitable()),
         },
@@ -475,50 +510,58 @@ fn in_words(operation: &Operation) -> String {
     }
 }
 
-/// Whether a label is one of dfab's own.
-pub(crate) fn is_own_label(name: &str) -> bool {
-    [
-        MAP_LABEL,
-        CONFIGURATION_LABEL,
-        INSTANCE_LABEL,
-        SPECIFICATION_LABEL,
-    ]
-    .contains(&name)
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// Reads [`SPECIFICATION_LABEL`]; none where it has another form than this version's.
-pub(crate) fn given_fields(label: &str) -> Option<BTreeSet<&str>> {
-    let mut words = label.split(' ');
-    (words.next() == Some(SPECIFICATION_VERSION)).then(|| words.collect())
-}
+    use super::*;
 
-/// Adds the labels by which dfab knows its own, beside those of the map.
-fn labelled(mut body: Value, map: &str, configuration: &str, instance: Option<&str>) -> Value {
-    let specification = specification(&body);
-    let Some(fields) = body.as_object_mut() else {
-        return body;
-    };
-    let labels = fields.entry("Labels").or_insert_with(|| json!({}));
-    if let Some(labels) = labels.as_object_mut() {
-        labels.insert(MAP_LABEL.to_owned(), json!(map));
-        labels.insert(CONFIGURATION_LABEL.to_owned(), json!(configuration));
-        if let Some(instance) = instance {
-            labels.insert(INSTANCE_LABEL.to_owned(), json!(instance));
-        }
-        labels.insert(SPECIFICATION_LABEL.to_owned(), json!(specification));
+    #[test]
+    fn results_of_several_runs_do_not_meet() {
+        let run = |host: &str, name: &str, download: Option<&str>| Step {
+            host: host.to_owned(),
+            host_index: 0,
+            kind: "container",
+            name: name.to_owned(),
+            work: Work::Run(Run {
+                body: json!({}),
+                prepares: Vec::new(),
+                folder: None,
+                upload: None,
+                download: download.map(Into::into),
+                timeout_s: 1,
+                keep: false,
+                timestamps: false,
+                tail: None,
+                must_succeed: false,
+            }),
+            after: Vec::new(),
+            reason: String::new(),
+            if_changed: Vec::new(),
+        };
+        let folders = |mut steps: Vec<Step>| -> Vec<_> {
+            keep_results_apart(&mut steps);
+            let downloads = steps.into_iter().map(|step| match step.work {
+                Work::Run(run) => run.download,
+                _ => None,
+            });
+            downloads
+                .map(|path| path.map(|path| path.display().to_string()))
+                .collect()
+        };
+        let one = run("h1", "m.a", Some("out"));
+        assert_eq!(folders(vec![one.clone()]), [Some("out".to_owned())]);
+        let several = vec![
+            one,
+            run("ssh://me@h2:22/", "m.a", Some("out")),
+            run("..", "m.b", Some("out")),
+        ];
+        assert_eq!(
+            folders(several),
+            ["out/h1/m.a", "out/ssh:__me@h2:22_/m.a", "out/_../m.b"]
+                .map(|path| Some(path.to_owned()))
+        );
+        let none = vec![run("h1", "m.a", None), run("h2", "m.a", None)];
+        assert_eq!(folders(none), [None, None]);
     }
-    body
-}
-
-fn specification(body: &Value) -> String {
-    let mut words = vec![SPECIFICATION_VERSION.to_owned()];
-    for (name, value) in body.as_object().into_iter().flatten() {
-        match (name.as_str(), value) {
-            ("HostConfig", Value::Object(fields)) => {
-                words.extend(fields.keys().map(|field| format!("HostConfig.{field}")));
-            }
-            _ => words.push(name.clone()),
-        }
-    }
-    words.join(" ")
 }

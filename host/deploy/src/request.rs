@@ -1,32 +1,35 @@
 //! What a policy is asked: the map's items on each engine, and what was seen of them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use dfab_engine::{ContainerState, ObservedContainer};
+use dfab_engine::{ContainerState, ObservedContainer, Snapshot};
 use dfab_maps::{Item, Planned, ResolvedMap};
 use dfab_runtime::planning::{
-    ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process, Request,
-    StopOptions,
+    ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process, Remedy,
+    Request, StopOptions,
 };
 use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::drift::{self, Details, Scene, Wanted};
+use crate::orphans::{Orphan, orphans};
 use crate::plan::PlanError;
 use crate::survey::Survey;
 
 /// What a node of a request stands for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Subject<'a> {
     /// Index of the survey.
     pub survey: usize,
     /// The map it comes from.
     pub map: &'a ResolvedMap,
     /// The item of that map.
-    pub item: &'a Item,
+    pub item: Cow<'a, Item>,
 }
 
-/// Puts the question to a policy: one request for all engines, and the subject of each of its nodes.
+/// Puts the question to a policy: one request for all engines, and the subject of each of its nodes
+/// and then of each of its orphans.
 ///
 /// # Errors
 /// Where what is there is to be compared with what the map wants, and the map or the client lacks
@@ -47,7 +50,7 @@ pub fn request<'a>(
             .enumerate()
             .map(|(place, planned)| ((planned.map.name(), &planned.item), first + place))
             .collect();
-        let mounted = survey.details.as_ref().map(mounted).unwrap_or_default();
+        let mounted = mounted(&survey.snapshot);
         // Each node is made by itself, and comparing large ones is most of the work of a plan.
         let made: Vec<Result<Node, PlanError>> = survey
             .items
@@ -60,13 +63,25 @@ pub fn request<'a>(
         subjects.extend(survey.items.iter().map(|planned| Subject {
             survey: index,
             map: planned.map,
-            item: &planned.item,
+            item: Cow::Borrowed(&planned.item),
         }));
+    }
+    let mut orphan_nodes = Vec::new();
+    for (index, survey) in surveys.iter().enumerate() {
+        for orphan in orphans(survey) {
+            orphan_nodes.push(orphan_node(survey, &orphan));
+            subjects.push(Subject {
+                survey: index,
+                map: orphan.map,
+                item: Cow::Owned(orphan.item),
+            });
+        }
     }
     let request = Request {
         action: action.to_owned(),
         options,
         nodes,
+        orphans: orphan_nodes,
     };
     Ok((request, subjects))
 }
@@ -97,7 +112,10 @@ fn node(
         _ => None,
     };
     let mut observed = observation(item, &name, survey);
-    compare(&mut observed, planned, &name, survey, mounted)?;
+    if kind == NodeKind::Volume {
+        observed.connected = mounted.get(name.as_str()).cloned().unwrap_or_default();
+    }
+    compare(&mut observed, planned, &name, survey)?;
     Ok(Node {
         kind,
         host: survey.host.name().to_owned(),
@@ -117,13 +135,50 @@ fn node(
     })
 }
 
+/// What is known of a container that the map no longer has.
+fn orphan_node(survey: &Survey<'_>, orphan: &Orphan<'_>) -> Node {
+    let Orphan { map, item, name } = orphan;
+    let (config_name, instance) = match item {
+        Item::Container { config, instance } => (config.clone(), instance.clone()),
+        _ => (String::new(), None),
+    };
+    let config = map.container(&config_name);
+    let container = survey.snapshot.containers.get(name);
+    Node {
+        kind: NodeKind::Container,
+        host: survey.host.name().to_owned(),
+        map_name: map.name().to_owned(),
+        instance,
+        observed: container.map_or_else(absent, observed_container),
+        name: name.clone(),
+        requires: Vec::new(),
+        requested: false,
+        container: Some(ContainerDetails {
+            persistent: config.is_some_and(|config| config.persistent()),
+            // The engine has it from the container's creation.
+            stop: StopOptions {
+                signal: None,
+                timeout_s: None,
+            },
+            start_delay_ms: 0,
+            networks: Vec::new(),
+            prepares: Vec::new(),
+            exec_commands: Vec::new(),
+            tied_to: Vec::new(),
+            needs_running: Vec::new(),
+            volumes: Vec::new(),
+        }),
+        config: "null".to_owned(),
+        config_name,
+    }
+}
+
 /// Completes an observation by what is only known where the action compares.
 fn compare(
     observed: &mut Observation,
     planned: &Planned<'_>,
     name: &str,
     survey: &Survey<'_>,
-    mounted: &HashMap<&str, Vec<String>>,
 ) -> Result<(), PlanError> {
     let Some(details) = &survey.details else {
         return Ok(());
@@ -141,7 +196,6 @@ fn compare(
             if let Some(live) = details.volumes.get(name) {
                 let wanted = dfab_maps::volume_body(map, owner, alias);
                 observed.differences = drift::volume(&wanted, live);
-                observed.connected = mounted.get(name).cloned().unwrap_or_default();
             }
         }
         Item::Container { config, instance } => {
@@ -193,16 +247,25 @@ fn container_differences(
         snapshot: &survey.snapshot,
         details,
     };
-    Ok(drift::container(&wanted, live, scene))
+    let mut differences = drift::container(&wanted, live, scene);
+    for difference in &mut differences {
+        let can_update = match difference.field.as_str() {
+            "HostConfig.RestartPolicy" => features.container_update_restart_policy,
+            _ => features.container_update,
+        };
+        if matches!(difference.remedy, Remedy::Update) && !can_update {
+            difference.remedy = Remedy::Recreate;
+        }
+    }
+    Ok(differences)
 }
 
-/// By volume, the names of the containers that have it mounted, as far as they are looked at.
-fn mounted(details: &Details) -> HashMap<&str, Vec<String>> {
+/// By volume, the names of the containers that have it mounted.
+fn mounted(snapshot: &Snapshot) -> HashMap<&str, Vec<String>> {
     let mut mounted: HashMap<&str, Vec<String>> = HashMap::new();
-    for (container, live) in &details.containers {
-        let mounts = live["Mounts"].as_array().into_iter().flatten();
-        for volume in mounts.filter_map(|mount| mount["Name"].as_str()) {
-            mounted.entry(volume).or_default().push(container.clone());
+    for (name, container) in &snapshot.containers {
+        for volume in &container.volumes {
+            mounted.entry(volume).or_default().push(name.clone());
         }
     }
     mounted.values_mut().for_each(|names| names.sort());

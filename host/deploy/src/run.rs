@@ -5,26 +5,39 @@
     reason = "JSON is null where it has nothing: reading it by a name does not panic"
 )]
 
+use std::io::Seek as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use dfab_engine::{Engine, EngineError, OutputOptions, OutputPiece};
 use dfab_runtime::planning::RunOptions;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::execute::Stop;
+use crate::preparation::{self, Preparation, PreparationError};
+use crate::temporary::Temporary;
+use crate::unpack::unpack;
 
 /// How long a run may take that says nothing about it.
 const TIMEOUT_S: u32 = 15 * 60;
+/// How long one that is given up may take to end by itself, in seconds.
+const GRACE_S: u32 = 3;
+/// From how many bytes on an upload goes where it holds up nothing else.
+const BULK: usize = 4 << 20;
 
 /// A run, with all that it needs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Run {
     /// Body of the creation.
     pub body: Value,
-    /// A folder that is made in the container.
+    /// The volumes that it attaches and that want an owner or permissions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prepares: Vec<Preparation>,
+    /// A folder that is made in the container: a volume of its own.
     pub folder: Option<String>,
     /// What is copied into it: a local file, or the contents of a local folder.
     pub upload: Option<PathBuf>,
@@ -69,6 +82,9 @@ pub enum RunError {
     /// The operator asked for a stop.
     #[error("it was given up, since a stop was asked for")]
     Stopped,
+    /// A volume that it attaches is not as it should be.
+    #[error(transparent)]
+    Preparation(#[from] PreparationError),
     /// The engine did not do it.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -81,6 +97,8 @@ pub struct Ended {
     pub exit_code: i64,
     /// What it printed.
     pub output: Vec<OutputPiece>,
+    /// What of its results was not copied, each with the reason.
+    pub left_out: Vec<String>,
 }
 
 impl Run {
@@ -88,6 +106,7 @@ impl Run {
     pub(crate) fn new(
         options: &RunOptions,
         mut body: Value,
+        prepares: Vec<Preparation>,
         paths: &[String],
     ) -> Result<Self, RunError> {
         let path = |path: &Option<String>| match path {
@@ -107,6 +126,9 @@ impl Run {
                 host.shift_remove("RestartPolicy");
                 host.shift_remove("AutoRemove");
             }
+            if let Some(folder) = &options.folder {
+                mount(fields, folder);
+            }
         }
         let upload = path(&options.upload)?;
         if let Some(upload) = &upload {
@@ -117,6 +139,7 @@ impl Run {
         }
         Ok(Self {
             body,
+            prepares,
             folder: options.folder.clone(),
             upload,
             download: path(&options.download)?,
@@ -149,36 +172,49 @@ impl Run {
     }
 }
 
-/// Creates the container, runs it to its end, and removes it whatever happens.
+/// Creates the container, prepares the volumes that it attaches, runs it to its end, and removes it
+/// whatever happens. One that is given up is stopped first, with [`GRACE_S`].
 ///
 /// # Errors
 /// Where the engine refuses, the time is over, or a local file cannot be read or written.
 ///
 /// # Cancellation
-/// When dropped, the container is removed all the same, by a task of its own.
+/// When dropped, the container is removed all the same, by a task of its own, also while it is being
+/// created.
 pub(crate) async fn run(
     engine: &Engine,
     name: &str,
     run: &Run,
     stop: &Stop,
 ) -> Result<Ended, RunError> {
-    let archive = match &run.folder {
-        Some(folder) => Some(archive(folder, run.upload.clone()).await?),
+    let archive = match &run.upload {
+        Some(upload) => Some(archive(upload.clone()).await?),
         None => None,
     };
-    let id = engine.create_container(name, &run.body).await?;
-    let mut removal = Removal {
-        engine: engine.clone(),
-        // By its id: another one of that name is not meant.
-        container: (!run.keep).then_some(id),
-    };
+    let mut container = Temporary::create(engine, name, &run.body, stop.hold()).await?;
     let result = tokio::select! {
-        result = attempt(engine, name, run, archive) => result,
-        () = stopped(stop) => Err(RunError::Stopped),
+        result = attempt(engine, name, run, archive, stop) => result,
+        () = stop.asked() => Err(RunError::Stopped),
     };
-    match (result, removal.remove().await) {
+    let is_reachable = !matches!(&result, Err(RunError::Engine(error)) if error.is_unreachable());
+    if result.is_err() && is_reachable {
+        tokio::select! {
+            // One that was not started or has ended is as wanted; what else there is to say about it
+            // its removal will say.
+            _ = engine.stop_container(name, None, Some(GRACE_S)) => {}
+            () = stop.asked_at_once() => {}
+        }
+    }
+    if run.keep {
+        container.keep();
+    }
+    match (result, container.remove().await) {
         (Ok(ended), Ok(())) => Ok(ended),
-        (Err(error), _) => Err(error),
+        (Err(error), Ok(())) => Err(error),
+        (Err(error), Err(why)) => {
+            tracing::warn!("container {name} is left on the engine: {why}");
+            Err(error)
+        }
         (Ok(_), Err(error)) => Err(error.into()),
     }
 }
@@ -188,9 +224,22 @@ async fn attempt(
     name: &str,
     run: &Run,
     archive: Option<Bytes>,
+    stop: &Stop,
 ) -> Result<Ended, RunError> {
-    if let Some(archive) = archive {
-        engine.put_archive(name, "/", archive).await?;
+    for preparation in &run.prepares {
+        preparation::prepare(engine, name, preparation, stop).await?;
+    }
+    if let Some(folder) = &run.folder {
+        // Whoever runs in the container may leave results there.
+        let mode = Some(0o777);
+        engine.set_ownership(name, folder, None, None, mode).await?;
+        if let Some(archive) = archive {
+            let to = match archive.len() {
+                BULK.. => &engine.for_bulk().await,
+                _ => engine,
+            };
+            to.put_archive(name, folder, archive).await?;
+        }
     }
     engine.start_container(name).await?;
     let timeout = Duration::from_secs(run.timeout_s.into());
@@ -199,60 +248,26 @@ async fn attempt(
         tail: run.tail,
         timestamps: run.timestamps,
     };
+    let mut left_out = Vec::new();
     if let (Some(folder), Some(local)) = (&run.folder, &run.download) {
-        download(engine, name, folder, local).await?;
+        left_out = download(engine, name, folder, local).await?;
     }
     // Not every log driver can be read; that is no failure of the run.
     let output = engine.output(name, options).await.unwrap_or_else(|error| {
         tracing::warn!("what {name} has printed cannot be read: {error}");
         Vec::new()
     });
-    Ok(Ended { exit_code, output })
+    Ok(Ended {
+        exit_code,
+        output,
+        left_out,
+    })
 }
 
-/// Ends when a stop is asked for.
-async fn stopped(stop: &Stop) {
-    while !stop.is_stopped() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Removes a container, at the latest when it is dropped.
-struct Removal {
-    engine: Engine,
-    container: Option<String>,
-}
-
-impl Removal {
-    async fn remove(&mut self) -> Result<(), EngineError> {
-        let Some(container) = &self.container else {
-            return Ok(());
-        };
-        let removed = self.engine.remove_container(container, true, true).await;
-        self.container = None;
-        match removed {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Drop for Removal {
-    fn drop(&mut self) {
-        if let (Some(container), Ok(runtime)) =
-            (self.container.take(), tokio::runtime::Handle::try_current())
-        {
-            let engine = self.engine.clone();
-            runtime.spawn(async move { engine.remove_container(&container, true, true).await });
-        }
-    }
-}
-
-/// A tar archive of the folder in the container, with what is copied into it.
-async fn archive(folder: &str, upload: Option<PathBuf>) -> Result<Bytes, RunError> {
-    let inside = PathBuf::from(folder.trim_start_matches('/'));
-    let path = upload.clone().unwrap_or_default();
-    let built = tokio::task::spawn_blocking(move || build_archive(&inside, upload.as_deref()));
+/// A tar archive of a local file, or of the contents of a local folder.
+async fn archive(path: PathBuf) -> Result<Bytes, RunError> {
+    let source = path.clone();
+    let built = tokio::task::spawn_blocking(move || build_archive(&source));
     match built.await {
         Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(source)) => Err(RunError::Read { path, source }),
@@ -263,88 +278,72 @@ async fn archive(folder: &str, upload: Option<PathBuf>) -> Result<Bytes, RunErro
     }
 }
 
-fn build_archive(inside: &Path, upload: Option<&Path>) -> std::io::Result<Vec<u8>> {
+fn build_archive(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     archive.follow_symlinks(true);
-    // Whoever runs in the container may leave results there.
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(tar::EntryType::Directory);
-    header.set_mode(0o777);
-    header.set_size(0);
-    archive.append_data(&mut header, inside.join(""), std::io::empty())?;
-    match upload {
-        Some(path) if path.is_dir() => {
-            for entry in std::fs::read_dir(path)? {
-                let entry = entry?;
-                let target = inside.join(entry.file_name());
-                if entry.path().is_dir() {
-                    archive.append_dir_all(target, entry.path())?;
-                } else {
-                    archive.append_path_with_name(entry.path(), target)?;
-                }
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            let entry = entry?;
+            if entry.path().is_dir() {
+                archive.append_dir_all(entry.file_name(), entry.path())?;
+            } else {
+                archive.append_path_with_name(entry.path(), entry.file_name())?;
             }
         }
-        Some(path) => {
-            let name = path.file_name().unwrap_or_default();
-            archive.append_path_with_name(path, inside.join(name))?;
-        }
-        None => {}
+    } else {
+        archive.append_path_with_name(path, path.file_name().unwrap_or_default())?;
     }
     archive.into_inner()
 }
 
-/// Copies the contents of a folder in a container into a local one.
+/// Copies the contents of a folder in a container into a local one; returns what was left out.
 async fn download(
     engine: &Engine,
     container: &str,
     folder: &str,
     local: &Path,
-) -> Result<(), RunError> {
+) -> Result<Vec<String>, RunError> {
     let failed = |source| RunError::Write {
         path: local.to_owned(),
         source,
     };
     let file = tempfile::tempfile().map_err(failed)?;
     let mut writer = tokio::fs::File::from_std(file);
-    engine.get_archive(container, folder, &mut writer).await?;
-    let file = writer.into_std().await;
+    let from = engine.for_bulk().await;
+    from.get_archive(container, folder, &mut writer).await?;
+    let mut file = writer.into_std().await;
     let target = local.to_owned();
-    let unpacked = tokio::task::spawn_blocking(move || unpack(file, &target)).await;
-    match unpacked {
+    let unpacked = tokio::task::spawn_blocking(move || {
+        file.rewind()?;
+        std::fs::create_dir_all(&target)?;
+        let folder = Dir::open_ambient_dir(&target, ambient_authority())?;
+        unpack(std::io::BufReader::new(file), folder, 1)
+    });
+    match unpacked.await {
         Ok(result) => result.map_err(failed),
         Err(error) => Err(failed(std::io::Error::other(error))),
     }
 }
 
-/// Unpacks without the first part of each path, which is the folder's own name. What would lead out
-/// of the folder is left out by the library.
-fn unpack(mut file: std::fs::File, target: &Path) -> std::io::Result<()> {
-    use std::io::Seek as _;
-    file.rewind()?;
-    std::fs::create_dir_all(target)?;
-    let mut archive = tar::Archive::new(file);
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let path: PathBuf = entry.path()?.components().skip(1).collect();
-        let is_plain = path
-            .components()
-            .all(|part| matches!(part, std::path::Component::Normal(_)));
-        if path.as_os_str().is_empty() || !is_plain {
-            continue;
+/// Makes the run's folder a volume of its own: a container whose files are read-only can have one, and
+/// it is not hidden by what is mounted above. A mount of the map's at that very place stays, but for
+/// one in memory, which nothing can be copied into or out of.
+fn mount(fields: &mut Map<String, Value>, folder: &str) {
+    let is_folder = |path: &str| path.trim_end_matches('/') == folder;
+    if let Some(host) = fields.get_mut("HostConfig").and_then(Value::as_object_mut) {
+        if let Some(tmpfs) = host.get_mut("Tmpfs").and_then(Value::as_object_mut) {
+            tmpfs.retain(|path, _| !is_folder(path));
         }
-        let place = target.join(&path);
-        if entry.header().entry_type().is_dir() {
-            std::fs::create_dir_all(&place)?;
-        } else if entry.header().entry_type().is_file() {
-            if let Some(parent) = place.parent() {
-                std::fs::create_dir_all(parent)?;
-            }
-            // A new file, never through a link that an earlier entry left.
-            let mut out = std::fs::File::create(&place)?;
-            std::io::copy(&mut entry, &mut out)?;
+        if let Some(mounts) = host.get_mut("Mounts").and_then(Value::as_array_mut) {
+            mounts.retain(|mount| {
+                mount["Type"] != "tmpfs" || !mount["Target"].as_str().is_some_and(is_folder)
+            });
         }
     }
-    Ok(())
+    let volumes = fields.entry("Volumes").or_insert_with(|| json!({}));
+    if let Some(volumes) = volumes.as_object_mut() {
+        volumes.insert(folder.to_owned(), json!({}));
+    }
 }
 
 #[cfg(test)]
@@ -370,44 +369,50 @@ mod tests {
     fn only_paths_of_the_operator_are_taken() {
         let mut options = options();
         options.upload = Some("/etc/passwd".to_owned());
-        let error = Run::new(&options, json!({}), &[]).unwrap_err();
+        let error = Run::new(&options, json!({}), Vec::new(), &[]).unwrap_err();
         assert!(matches!(error, RunError::Path(_)), "{error}");
         let allowed = ["/etc/passwd".to_owned()];
-        assert!(Run::new(&options, json!({}), &allowed).is_ok());
+        assert!(Run::new(&options, json!({}), Vec::new(), &allowed).is_ok());
         options.upload = Some("/no/such/file".to_owned());
-        let error = Run::new(&options, json!({}), &["/no/such/file".to_owned()]).unwrap_err();
+        let error = Run::new(
+            &options,
+            json!({}),
+            Vec::new(),
+            &["/no/such/file".to_owned()],
+        )
+        .unwrap_err();
         assert!(matches!(error, RunError::Read { .. }), "{error}");
     }
 
     #[test]
     fn a_run_happens_once_with_its_own_command() {
         let body = json!({ "Cmd": ["x"], "HostConfig": { "RestartPolicy": { "Name": "always" } } });
-        let run = Run::new(&options(), body, &[]).unwrap();
+        let run = Run::new(&options(), body, Vec::new(), &[]).unwrap();
         assert_eq!(
             run.body,
-            json!({ "Cmd": ["-c", "a b"], "HostConfig": {}, "Entrypoint": ["/bin/sh"] })
+            json!({
+                "Cmd": ["-c", "a b"], "HostConfig": {}, "Entrypoint": ["/bin/sh"],
+                "Volumes": { "/tmp/script_run": {} },
+            })
         );
         assert_eq!(run.detail(), "/bin/sh -c 'a b'");
     }
 
     #[test]
-    fn results_do_not_leave_their_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut archive = tar::Builder::new(tempfile::tempfile().unwrap());
-        for name in ["run/a/b.txt", "run/c"] {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(2);
-            archive.append_data(&mut header, name, &b"hi"[..]).unwrap();
-        }
-        let mut header = tar::Header::new_gnu();
-        header.set_size(2);
-        header.as_old_mut().name[..11].copy_from_slice(b"run/../../x");
-        header.set_cksum();
-        archive.append(&header, &b"no"[..]).unwrap();
-        let target = folder.path().join("results");
-        unpack(archive.into_inner().unwrap(), &target).unwrap();
-        assert_eq!(std::fs::read(target.join("a/b.txt")).unwrap(), b"hi");
-        assert!(target.join("c").is_file());
-        assert!(!folder.path().join("x").exists());
+    fn the_folder_is_a_volume_and_nothing_in_memory() {
+        let body = json!({ "Volumes": { "/srv": {} }, "HostConfig": {
+            "Tmpfs": { "/tmp": "", "/tmp/script_run/": "size=1m" },
+            "Mounts": [
+                { "Type": "tmpfs", "Target": "/tmp/script_run" },
+                { "Type": "volume", "Source": "x", "Target": "/tmp/script_run" },
+            ],
+        }});
+        let run = Run::new(&options(), body, Vec::new(), &[]).unwrap();
+        assert_eq!(
+            run.body["Volumes"],
+            json!({ "/srv": {}, "/tmp/script_run": {} })
+        );
+        assert_eq!(run.body["HostConfig"]["Tmpfs"], json!({ "/tmp": "" }));
+        assert_eq!(run.body["HostConfig"]["Mounts"][0]["Type"], "volume");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dfab_engine::{ApiVersion, Engine, EngineError, Snapshot};
-use dfab_maps::{Features, Item, Planned};
+use dfab_maps::{Client, Features, Item, Planned};
 use serde_json::Value;
 
 use crate::drift::Details;
@@ -48,7 +48,7 @@ impl<'a> Survey<'a> {
         let engine = host.engine().await?;
         let snapshot = engine.snapshot().await?;
         let details = if compares {
-            Some(details(engine, &items, &snapshot).await?)
+            Some(details(engine, host.client(), &items, &snapshot).await?)
         } else {
             None
         };
@@ -68,8 +68,36 @@ impl<'a> Survey<'a> {
     }
 }
 
+/// What `GET /info` calls the limits that a client file may say of its engine.
+const LIMITS: [(&str, &str); 10] = [
+    ("mem_limit", "MemoryLimit"),
+    ("memswap_limit", "SwapLimit"),
+    ("kernel_memory", "KernelMemory"),
+    ("cpu_period", "CpuCfsPeriod"),
+    ("cpu_quota", "CpuCfsQuota"),
+    ("cpu_shares", "CPUShares"),
+    ("cpuset_cpus", "CPUSet"),
+    ("cpuset_mems", "CPUSet"),
+    ("oom_kill_disable", "OomKillDisable"),
+    ("pids_limit", "PidsLimit"),
+];
+
+/// What the engine says of itself, but for the limits of which its client says otherwise.
+fn with_constraints(info: &str, client: &Client) -> Value {
+    let mut info = serde_json::from_str(info).unwrap_or(Value::Null);
+    if let Value::Object(fields) = &mut info {
+        for (name, field) in LIMITS {
+            if let Some(has_it) = client.constraints.get(name) {
+                fields.insert(field.to_owned(), Value::Bool(*has_it));
+            }
+        }
+    }
+    info
+}
+
 async fn details(
     engine: &Engine,
+    client: &Client,
     items: &[Planned<'_>],
     snapshot: &Snapshot,
 ) -> Result<Details, EngineError> {
@@ -116,6 +144,6 @@ async fn details(
         networks,
         volumes,
         processes,
-        engine: serde_json::from_str(&info).unwrap_or(Value::Null),
+        engine: with_constraints(&info, client),
     })
 }

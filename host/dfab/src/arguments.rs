@@ -5,6 +5,7 @@
 //! [`command`] has everything to make the whole command line with its help.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, ValueParser};
@@ -14,6 +15,10 @@ use dfab_runtime::planning::ActionInfo;
 use dfab_runtime::recipe::RecipeInfo;
 use dfab_runtime::task::TaskInfo;
 use dfab_runtime::{Parameter, ValueKind};
+
+use crate::pace::Share;
+use crate::period::Period;
+use crate::project::Timeouts;
 
 /// Options that go with every command, anywhere on the line.
 #[derive(Debug, Clone, Args)]
@@ -31,7 +36,7 @@ pub(crate) struct Common {
     /// A setting, over the project's; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting, global = true)]
     pub(crate) settings: Vec<(String, String)>,
-    /// Hosts, by names of the client file or as SSH destinations
+    /// Hosts, by name or pattern of the project, or as SSH destinations
     #[arg(
         short = 'H',
         long = "host",
@@ -40,9 +45,45 @@ pub(crate) struct Common {
         global = true
     )]
     pub(crate) hosts: Vec<String>,
+    /// Groups of hosts, by their names in dfab.yaml
+    #[arg(
+        short = 'g',
+        long = "group",
+        value_name = "GROUPS",
+        value_delimiter = ',',
+        global = true
+    )]
+    pub(crate) groups: Vec<String>,
+    /// Of these hosts only those: names, patterns such as web*, or groups
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',', global = true)]
+    pub(crate) limit: Vec<String>,
+    /// Of these hosts all but those: names, patterns or groups
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',', global = true)]
+    pub(crate) exclude: Vec<String>,
+    /// How many hosts are worked on at a time
+    #[arg(long, value_name = "N", default_value = "32", global = true)]
+    pub(crate) parallel: NonZeroUsize,
+    /// Batches of so many hosts, one after another; the first that fails is the last, unless --max-fail says otherwise
+    #[arg(long, value_name = "N|P%", global = true)]
+    pub(crate) serial: Option<Share>,
+    /// Begin no further host once more than so many have failed
+    #[arg(long, value_name = "N|P%", global = true)]
+    pub(crate) max_fail: Option<Share>,
     /// The only way to the engine to try: stream-local, socat, dial-stdio, tcp or local
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) channel: Option<ChannelKind>,
+    /// Begin nothing more after that time, such as 90, 5m or 2h
+    #[arg(long, value_name = "TIME", global = true)]
+    pub(crate) max_time: Option<Period>,
+    /// How long a connection to a host may take
+    #[arg(long, value_name = "TIME", global = true)]
+    pub(crate) connect_timeout: Option<Period>,
+    /// How long an engine may take to answer
+    #[arg(long, value_name = "TIME", global = true)]
+    pub(crate) call_timeout: Option<Period>,
+    /// How long nothing may move in a transfer
+    #[arg(long, value_name = "TIME", global = true)]
+    pub(crate) idle_timeout: Option<Period>,
     /// How results are printed
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Table, global = true)]
     pub(crate) output: Form,
@@ -58,6 +99,21 @@ pub(crate) struct Common {
     /// The OpenSSH client's configuration file, instead of the user's
     #[arg(long, value_name = "FILE", env = "DFAB_SSH_CONFIG", global = true)]
     pub(crate) ssh_config: Option<PathBuf>,
+}
+
+impl Common {
+    /// Takes what the project says where the command line says nothing. How long a call may take is also
+    /// for clients to say, and so is not settled here.
+    pub(crate) fn complete(&mut self, timeouts: &Timeouts) {
+        self.connect_timeout = self.connect_timeout.or(timeouts.connect);
+        self.idle_timeout = self.idle_timeout.or(timeouts.idle);
+        self.max_time = self.max_time.or(timeouts.run);
+    }
+
+    /// Whether hosts are named, so that results are told by them.
+    pub(crate) fn names_hosts(&self) -> bool {
+        !(self.hosts.is_empty() && self.groups.is_empty())
+    }
 }
 
 /// How results are printed.
@@ -196,10 +252,7 @@ pub(crate) fn command(exports: &Exports) -> Command {
         .subcommand_help_heading("Recipes")
         .subcommand_value_name("RECIPE");
     for recipe in &exports.recipes {
-        setup = setup.subcommand(with_parameters(
-            Command::new(recipe.name.clone()).about(recipe.summary.clone()),
-            &recipe.parameters,
-        ));
+        setup = setup.subcommand(recipe_command(recipe));
     }
     let mut plan = Command::new("plan")
         .about("Show what an action would do")
@@ -264,6 +317,19 @@ fn action_command(action: &ActionInfo) -> Command {
     with_parameters(command.arg(references), &action.options).arg(alone)
 }
 
+/// What a recipe needs in any case is what it is about, and typed without its name.
+fn recipe_command(recipe: &RecipeInfo) -> Command {
+    let command = Command::new(recipe.name.clone()).about(recipe.summary.clone());
+    command.args(recipe.parameters.iter().map(|parameter| {
+        let is_bare = parameter.required && !parameter.many && parameter.kind != ValueKind::Boolean;
+        if is_bare {
+            argument(parameter).value_name(parameter.name.to_uppercase())
+        } else {
+            argument(parameter).long(parameter.name.clone())
+        }
+    }))
+}
+
 const REFERENCES: &str = "container references";
 const NO_DEPENDENCIES: &str = "no-deps";
 
@@ -282,34 +348,38 @@ pub(crate) fn without_dependencies(matches: &ArgMatches) -> bool {
     matches.get_flag(NO_DEPENDENCIES)
 }
 
-fn with_parameters(mut command: Command, parameters: &[Parameter]) -> Command {
-    for parameter in parameters {
-        let mut option = Arg::new(parameter.name.clone())
-            .long(parameter.name.clone())
-            .help(parameter.summary.clone())
-            .required(parameter.required);
-        option = match parameter.kind {
-            ValueKind::Boolean => option.action(ArgAction::SetTrue).required(false),
-            ValueKind::Integer => option.value_name("NUMBER").value_parser(whole_number()),
-            ValueKind::Text => option.value_name("TEXT"),
-            ValueKind::Path => option
-                .value_name("PATH")
-                .value_hint(clap::ValueHint::AnyPath),
-            ValueKind::Choice => option
-                .value_name("CHOICE")
-                .value_parser(PossibleValuesParser::new(parameter.choices.clone())),
-        };
-        if parameter.many && parameter.kind != ValueKind::Boolean {
-            option = option.action(ArgAction::Append);
-        }
-        if let Some(default) = &parameter.default_value
-            && parameter.kind != ValueKind::Boolean
-        {
-            option = option.default_value(default.clone());
-        }
-        command = command.arg(option);
+fn with_parameters(command: Command, parameters: &[Parameter]) -> Command {
+    command.args(
+        parameters
+            .iter()
+            .map(|parameter| argument(parameter).long(parameter.name.clone())),
+    )
+}
+
+fn argument(parameter: &Parameter) -> Arg {
+    let mut argument = Arg::new(parameter.name.clone())
+        .help(parameter.summary.clone())
+        .required(parameter.required);
+    argument = match parameter.kind {
+        ValueKind::Boolean => argument.action(ArgAction::SetTrue).required(false),
+        ValueKind::Integer => argument.value_name("NUMBER").value_parser(whole_number()),
+        ValueKind::Text => argument.value_name("TEXT"),
+        ValueKind::Path => argument
+            .value_name("PATH")
+            .value_hint(clap::ValueHint::AnyPath),
+        ValueKind::Choice => argument
+            .value_name("CHOICE")
+            .value_parser(PossibleValuesParser::new(parameter.choices.clone())),
+    };
+    if parameter.many && parameter.kind != ValueKind::Boolean {
+        argument = argument.action(ArgAction::Append);
     }
-    command
+    if let Some(default) = &parameter.default_value
+        && parameter.kind != ValueKind::Boolean
+    {
+        argument = argument.default_value(default.clone());
+    }
+    argument
 }
 
 /// Checks that it is a number, and leaves it text: components take text.
@@ -318,6 +388,11 @@ fn whole_number() -> ValueParser {
         Ok(number) => Ok(number.to_string()),
         Err(_) => Err("a whole number is wanted"),
     })
+}
+
+/// Whether a parameter was typed.
+pub(crate) fn is_given(matches: &ArgMatches, name: &str) -> bool {
+    matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine)
 }
 
 /// The arguments that a component gets, in the order of its parameters.
@@ -335,11 +410,16 @@ pub(crate) fn arguments(matches: &ArgMatches, parameters: &[Parameter]) -> Vec<(
     arguments
 }
 
-/// Those of them that are files and folders of this machine.
+/// Those of them that are files and folders of this machine, and that the operator typed: a default is
+/// only the plugin's wish.
 pub(crate) fn paths(matches: &ArgMatches, parameters: &[Parameter]) -> Vec<String> {
+    let is_typed = |parameter: &&Parameter| {
+        matches.value_source(&parameter.name) == Some(clap::parser::ValueSource::CommandLine)
+    };
     parameters
         .iter()
         .filter(|parameter| parameter.kind == ValueKind::Path)
+        .filter(is_typed)
         .filter_map(|parameter| matches.get_many::<String>(&parameter.name))
         .flatten()
         .cloned()
@@ -371,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_become_options_and_arguments() {
+    fn b_52_parameters_become_options_of_their_kind_and_arguments() {
         let parameter = |name: &str, kind, many| Parameter {
             name: name.to_owned(),
             summary: String::new(),
@@ -386,11 +466,19 @@ mod tests {
             parameter("filter", ValueKind::Text, true),
             parameter("timeout", ValueKind::Integer, false),
             parameter("pick", ValueKind::Choice, false),
+            parameter("to", ValueKind::Path, false),
+            Parameter {
+                default_value: Some("/etc/passwd".to_owned()),
+                ..parameter("from", ValueKind::Path, false)
+            },
         ];
         let command = || with_parameters(Command::new("x"), &parameters);
         let matches = command()
-            .try_get_matches_from(["x", "--filter", "a=1", "--all", "--filter", "b=2"])
+            .try_get_matches_from([
+                "x", "--filter", "a=1", "--all", "--filter", "b=2", "--to", "out",
+            ])
             .unwrap();
+        assert_eq!(paths(&matches, &parameters), ["out"]);
         let pairs = arguments(&matches, &parameters);
         let pairs: Vec<_> = pairs
             .iter()
@@ -398,7 +486,13 @@ mod tests {
             .collect();
         assert_eq!(
             pairs,
-            [("all", "true"), ("filter", "a=1"), ("filter", "b=2")]
+            [
+                ("all", "true"),
+                ("filter", "a=1"),
+                ("filter", "b=2"),
+                ("to", "out"),
+                ("from", "/etc/passwd")
+            ]
         );
         assert!(
             command()
@@ -410,5 +504,44 @@ mod tests {
                 .try_get_matches_from(["x", "--pick", "two"])
                 .is_err()
         );
+        // The predecessor took any text for true.
+        assert!(
+            command()
+                .try_get_matches_from(["x", "--all=False"])
+                .is_err()
+        );
+        let none = command().try_get_matches_from(["x"]).unwrap();
+        let all = ("all".to_owned(), "false".to_owned());
+        assert_eq!(arguments(&none, &parameters).first(), Some(&all));
+    }
+
+    #[test]
+    fn what_a_recipe_is_about_is_typed_bare() {
+        let parameter = |name: &str, required| Parameter {
+            name: name.to_owned(),
+            summary: String::new(),
+            kind: ValueKind::Text,
+            required,
+            many: false,
+            default_value: None,
+            choices: Vec::new(),
+        };
+        let recipe = RecipeInfo {
+            name: "account".to_owned(),
+            summary: String::new(),
+            parameters: vec![parameter("name", true), parameter("shell", false)],
+            systems: Vec::new(),
+            looks_for: Vec::new(),
+        };
+        let read = |line: &str| {
+            let matches = recipe_command(&recipe).try_get_matches_from(line.split(' '))?;
+            let name = ("name".to_owned(), "app".to_owned());
+            assert!(arguments(&matches, &recipe.parameters).contains(&name));
+            Ok::<_, clap::Error>(is_given(&matches, "shell"))
+        };
+        assert!(read("account app --shell sh").unwrap());
+        assert!(!read("account app").unwrap());
+        assert!(read("account").is_err());
+        assert!(read("account --name app").is_err());
     }
 }

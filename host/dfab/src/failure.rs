@@ -5,20 +5,31 @@ use std::error::Error;
 use std::fmt;
 
 use dfab_deploy::host::HostError;
+/// An error with everything it was caused by, in one text.
+pub(crate) use dfab_engine::with_causes as describe;
 
 /// Exit codes of dfab, on which scripts may rely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
-    Done = 0,
-    Failed = 1,
-    Usage = 2,
-    SomeHostsFailed = 3,
-    Unreachable = 4,
+    Done,
+    Failed,
+    Usage,
+    SomeHostsFailed,
+    Unreachable,
+    /// That of the one command that was run elsewhere, or of the signal that ended dfab.
+    Passed(u8),
 }
 
 impl From<Code> for std::process::ExitCode {
     fn from(code: Code) -> Self {
-        Self::from(code as u8)
+        Self::from(match code {
+            Code::Done => 0,
+            Code::Failed => 1,
+            Code::Usage => 2,
+            Code::SomeHostsFailed => 3,
+            Code::Unreachable => 4,
+            Code::Passed(number) => number,
+        })
     }
 }
 
@@ -68,7 +79,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         if let Some(source) = &self.source {
-            write!(f, "{}", Chain(source.as_ref()))?;
+            write!(f, ": {}", describe(source.as_ref()))?;
         }
         for hint in &self.hints {
             write!(f, "\n  hint: {hint}")?;
@@ -80,26 +91,5 @@ impl fmt::Display for Failure {
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
         Self::new(Code::Unreachable, describe(&error))
-    }
-}
-
-/// An error with everything it was caused by, in one text.
-pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
-    match error.source() {
-        Some(source) => format!("{error}{}", Chain(source)),
-        None => error.to_string(),
-    }
-}
-
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut next = Some(self.0);
-        while let Some(error) = next {
-            write!(f, ": {error}")?;
-            next = error.source();
-        }
-        Ok(())
     }
 }

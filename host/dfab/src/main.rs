@@ -5,12 +5,29 @@
 
 mod arguments;
 mod commands;
+mod components;
+mod contexts;
+mod credentials;
 mod failure;
+mod fetch;
 mod hosts;
+mod instant;
+mod interrupt;
+mod lines;
+mod locked;
+mod pace;
+mod period;
 mod plugins;
 mod project;
+mod prompt;
+mod relay;
+mod selection;
+mod settings;
 mod task_host;
 mod terminal;
+mod tls;
+mod trust;
+mod tty;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -47,20 +64,26 @@ fn main() -> ExitCode {
         });
     // Threads of sessions that wait for a host must not hold up the end.
     runtime.shutdown_background();
+    dfab_ssh::end_proxy_commands();
     code.into()
 }
 
 async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
     let outline = Outline::read(arguments);
-    let Some(common) = common(&outline)? else {
+    let Some(mut common) = common(&outline)? else {
         return Ok(Code::Usage);
     };
     log(common.verbose);
     let project = Project::open(&common)?;
+    common.complete(&project.timeouts);
     let plugins = Plugins::load(&project, &outline).await?;
     let exports = plugins.exports(&outline).await?;
     let matches = match arguments::command(&exports)
+        .subcommand(commands::host::command())
         .subcommand(commands::map::command())
+        .subcommands(commands::on_hosts())
+        .subcommand(commands::tunnel::command())
+        .subcommands(commands::of_plugins())
         .try_get_matches_from(&outline.arguments)
     {
         Ok(matches) => matches,
@@ -71,13 +94,46 @@ async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
         project,
         plugins,
     };
+    let is_action = |name: &str| context.plugins.policy(name).is_some();
+    let (command, max_time) = (matches.subcommand_name(), context.common.max_time);
+    let work = dispatch(&context, &matches);
+    match max_time {
+        // An action knows how to end, and so does a tunnel.
+        Some(max_time)
+            if !command
+                .is_some_and(|name| matches!(name, "perform" | "tunnel") || is_action(name)) =>
+        {
+            tokio::time::timeout(max_time.duration(), work)
+                .await
+                .unwrap_or_else(|_| {
+                    Err(Failure::failed(
+                        "its time is over (--max-time, or `run` under `timeouts`)",
+                    ))
+                })
+        }
+        _ => work.await,
+    }
+}
+
+async fn dispatch(context: &Context, matches: &clap::ArgMatches) -> Result<Code, Failure> {
     match matches.subcommand() {
-        Some(("run", matches)) => commands::run::run(&context, matches).await,
-        Some(("plan", matches)) => commands::action::plan(&context, matches).await,
-        Some(("perform", matches)) => commands::action::perform(&context, matches).await,
-        Some(("map", matches)) => commands::map::run(&context, matches),
-        Some(("setup", matches)) => commands::setup::run(&context, matches).await,
-        Some((action, matches)) => commands::action::run(&context, action, matches).await,
+        Some(("run", matches)) => commands::run::run(context, matches).await,
+        Some(("plan", matches)) => commands::action::plan(context, matches).await,
+        Some(("perform", matches)) => commands::action::perform(context, matches).await,
+        Some(("host", matches)) => commands::host::run(context, matches).await,
+        Some(("map", matches)) => commands::map::run(context, matches),
+        Some(("setup", matches)) => commands::setup::run(context, matches).await,
+        Some(("build", matches)) => commands::build::run(context, matches).await,
+        Some(("ssh", matches)) => commands::ssh::run(context, matches).await,
+        Some(("exec", matches)) => commands::exec::run(context, matches).await,
+        Some(("logs", matches)) => commands::logs::run(context, matches).await,
+        Some(("ps", matches)) => commands::ps::run(context, matches).await,
+        Some(("top", matches)) => commands::top::run(context, matches).await,
+        Some(("plugin", matches)) => commands::plugin::run(context, matches).await,
+        Some(("bundle", matches)) => commands::bundle::run(context, matches).await,
+        Some(("key", matches)) => commands::key::run(context, matches),
+        Some(("tunnel", matches)) => commands::tunnel::run(context, matches).await,
+        Some((action, matches)) => commands::action::run(context, action, matches).await,
         None => Err(Failure::usage("a command is wanted").hint("dfab --help")),
     }
 }

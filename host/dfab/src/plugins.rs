@@ -6,16 +6,17 @@ use dfab_runtime::planning::ActionInfo;
 use dfab_runtime::recipe::RecipeInfo;
 use dfab_runtime::{
     Grant, Grants, Limits, Origin, Parameter, Plugin, PolicyPlugin, RecipePlugin, Runtime,
-    RuntimeOptions, TaskPlugin,
+    RuntimeOptions, TaskPlugin, ValueKind,
 };
 
 use crate::arguments::{self, Exports, Outline};
 use crate::failure::Failure;
+use crate::locked;
 use crate::project::{PluginEntry, Project};
 use crate::task_host::Log;
 
 /// Components of dfab's own: name and bytes.
-const BUILT_IN: [(&str, &[u8]); 3] = [
+const BUILT_IN: [(&str, &[u8]); 5] = [
     (
         "docker",
         include_bytes!(concat!(env!("OUT_DIR"), "/docker.wasm")),
@@ -25,13 +26,26 @@ const BUILT_IN: [(&str, &[u8]); 3] = [
         include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm")),
     ),
     (
+        "setup-accounts",
+        include_bytes!(concat!(env!("OUT_DIR"), "/setup_accounts.wasm")),
+    ),
+    (
+        "setup-centos",
+        include_bytes!(concat!(env!("OUT_DIR"), "/setup_centos.wasm")),
+    ),
+    (
         "setup-debian",
         include_bytes!(concat!(env!("OUT_DIR"), "/setup_debian.wasm")),
     ),
 ];
 
-/// Commands that are not for plugins to define.
-const RESERVED: [&str; 6] = ["run", "plan", "perform", "map", "setup", "help"];
+/// Commands that are not for plugins to define, though they serve them.
+const RESERVED: [&str; 5] = ["run", "plan", "perform", "setup", "help"];
+
+/// Commands that plugins have nothing to do with; nor are they for them to define.
+const WITHOUT_PLUGINS: [&str; 12] = [
+    "build", "bundle", "exec", "host", "key", "logs", "map", "plugin", "ps", "ssh", "top", "tunnel",
+];
 
 /// All plugins of a run, by kind, those of the project first.
 #[derive(Debug, Default)]
@@ -47,19 +61,16 @@ impl Plugins {
     /// # Errors
     /// Where a plugin of the project cannot be loaded, or exports what cannot be a command.
     pub(crate) async fn load(project: &Project, words: &Outline) -> Result<Self, Failure> {
-        let runtime = Runtime::new(RuntimeOptions {
-            cache_dir: cache_folder(),
-            limits: Limits::default(),
-        })
-        .map_err(|error| Failure::failed("cannot start the component runtime").because(error))?;
+        let runtime = runtime()?;
         let mut plugins = Self::default();
-        // Maps are files, with which plugins have nothing to do.
-        let entries = match words.word(0) {
-            Some("map") => &[],
-            _ => project.plugins.as_slice(),
-        };
-        for entry in entries {
-            plugins.add(load_file(&runtime, entry)?).await?;
+        let has_use = |word| !WITHOUT_PLUGINS.contains(&word);
+        if words.word(0).is_none_or(has_use) {
+            for entry in &project.plugins {
+                plugins.add(load_file(&runtime, project, entry)?).await?;
+            }
+            for plugin in locked::load(&runtime, project)? {
+                plugins.add(plugin).await?;
+            }
         }
         for (name, bytes) in BUILT_IN {
             if wanted(name, words) {
@@ -91,14 +102,15 @@ impl Plugins {
                 }
             }
         }
-        for (_, recipes) in &self.recipes {
+        for (plugin, recipes) in &self.recipes {
             for recipe in recipes {
-                if exports
+                match exports
                     .recipes
-                    .iter()
-                    .all(|known| known.name != recipe.name)
+                    .iter_mut()
+                    .find(|known| known.name == recipe.name)
                 {
-                    exports.recipes.push(recipe.clone());
+                    Some(known) => add_parameters(known, recipe, plugin.name())?,
+                    None => exports.recipes.push(recipe.clone()),
                 }
             }
         }
@@ -134,11 +146,12 @@ impl Plugins {
         })
     }
 
-    /// The recipe of that name.
-    pub(crate) fn recipe(&self, name: &str) -> Option<(&RecipePlugin, &RecipeInfo)> {
-        self.recipes.iter().find_map(|(plugin, recipes)| {
+    /// The recipes of that name, for different systems; the project's own go before built-in ones.
+    pub(crate) fn recipes(&self, name: &str) -> Vec<(&RecipePlugin, &RecipeInfo)> {
+        let recipes = self.recipes.iter().filter_map(|(plugin, recipes)| {
             Some((plugin, recipes.iter().find(|known| known.name == name)?))
-        })
+        });
+        recipes.collect()
     }
 
     async fn add(&mut self, plugin: Plugin) -> Result<(), Failure> {
@@ -164,6 +177,23 @@ impl Plugins {
     }
 }
 
+/// Whether a plugin of that name is part of dfab.
+pub(crate) fn is_built_in(name: &str) -> bool {
+    BUILT_IN.iter().any(|(known, _)| *known == name)
+}
+
+/// What runs components, and keeps what it has compiled.
+///
+/// # Errors
+/// Where WebAssembly cannot be run.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    Runtime::new(RuntimeOptions {
+        cache_dir: cache_folder(),
+        limits: Limits::default(),
+    })
+    .map_err(|error| Failure::failed("cannot start the component runtime").because(error))
+}
+
 /// What a plugin can do, checked so that it can become commands.
 ///
 /// # Errors
@@ -177,26 +207,54 @@ pub(crate) async fn tasks_of(
         .map_err(|error| Failure::failed("a plugin does not work").because(error))?;
     for task in &tasks {
         check_name(plugin.name(), &task.name, &task.parameters)?;
+        check_preview(plugin.name(), task)?;
     }
     Ok(tasks)
+}
+
+/// Adds what a further recipe of the same name takes, for another system.
+///
+/// # Errors
+/// Where both call different things by one name, so that the command line could not be read.
+fn add_parameters(known: &mut RecipeInfo, more: &RecipeInfo, plugin: &str) -> Result<(), Failure> {
+    for parameter in &more.parameters {
+        let same = known
+            .parameters
+            .iter()
+            .find(|one| one.name == parameter.name);
+        match same {
+            Some(same)
+                if (same.kind, same.required, same.many)
+                    == (parameter.kind, parameter.required, parameter.many) => {}
+            None if !parameter.required => known.parameters.push(parameter.clone()),
+            _ => {
+                return Err(Failure::usage(format!(
+                    "{} of the recipe {} is something else to the plugin {plugin} than to others",
+                    parameter.name, known.name
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a built-in plugin can matter for this command line; loading costs time.
 fn wanted(name: &str, words: &Outline) -> bool {
     match words.word(0) {
         Some("run") => name == "docker",
-        Some("setup") => name == "setup-debian",
-        Some("map") => false,
+        Some("setup") => name.starts_with("setup-"),
+        Some(word) if WITHOUT_PLUGINS.contains(&word) => false,
         Some(_) => name == "standard",
         None => true,
     }
 }
 
-fn load_file(runtime: &Runtime, entry: &PluginEntry) -> Result<Plugin, Failure> {
+fn load_file(runtime: &Runtime, project: &Project, entry: &PluginEntry) -> Result<Plugin, Failure> {
     let path = &entry.path;
     let bytes = std::fs::read(path).map_err(|error| {
         Failure::usage(format!("cannot read the plugin {}", path.display())).because(error)
     })?;
+    locked::check_path(project, path, entry.digest, &bytes)?;
     let grants = entry
         .grant
         .iter()
@@ -232,7 +290,7 @@ fn check_name(plugin: &str, name: &str, parameters: &[Parameter]) -> Result<(), 
             "is not made of small letters, digits and hyphens",
         );
     }
-    if RESERVED.contains(&name) {
+    if RESERVED.contains(&name) || WITHOUT_PLUGINS.contains(&name) {
         return refuse("a command", name, "is a command of dfab itself");
     }
     let mut seen = Vec::new();
@@ -253,6 +311,23 @@ fn check_name(plugin: &str, name: &str, parameters: &[Parameter]) -> Result<(), 
     Ok(())
 }
 
+/// With an option that is none, everything would be asked for and nothing shown.
+fn check_preview(plugin: &str, task: &dfab_runtime::task::TaskInfo) -> Result<(), Failure> {
+    let Some(preview) = &task.preview else {
+        return Ok(());
+    };
+    let is_flag =
+        |parameter: &Parameter| parameter.name == *preview && parameter.kind == ValueKind::Boolean;
+    if task.parameters.iter().any(is_flag) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "the plugin {plugin} says that {} only shows what it would do with {preview:?}, which is no \
+         boolean option of it",
+        task.name
+    )))
+}
+
 /// Where compiled components are kept between runs.
 fn cache_folder() -> Option<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()) {
@@ -260,4 +335,49 @@ fn cache_folder() -> Option<PathBuf> {
         None => std::env::home_dir()?.join(".cache"),
     };
     Some(base.join("dfab").join("components"))
+}
+
+#[cfg(test)]
+mod tests {
+    use dfab_runtime::ValueKind;
+
+    use super::*;
+
+    fn recipe(parameters: &[(&str, ValueKind, bool)]) -> RecipeInfo {
+        let parameters = parameters.iter().map(|(name, kind, required)| Parameter {
+            name: (*name).to_owned(),
+            summary: String::new(),
+            kind: *kind,
+            required: *required,
+            many: false,
+            default_value: None,
+            choices: Vec::new(),
+        });
+        RecipeInfo {
+            name: "docker".to_owned(),
+            summary: String::new(),
+            parameters: parameters.collect(),
+            systems: Vec::new(),
+            looks_for: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn recipes_of_one_name_share_a_command_line() {
+        let mut known = recipe(&[("source", ValueKind::Text, false)]);
+        let more = [
+            ("source", ValueKind::Text, false),
+            ("fast", ValueKind::Boolean, false),
+        ];
+        add_parameters(&mut known, &recipe(&more), "p").unwrap();
+        let names: Vec<_> = known.parameters.iter().map(|one| &one.name).collect();
+        assert_eq!(names, ["source", "fast"]);
+        for other in [
+            ("source", ValueKind::Boolean, false),
+            ("source", ValueKind::Text, true),
+            ("name", ValueKind::Text, true),
+        ] {
+            assert!(add_parameters(&mut known, &recipe(&[other]), "p").is_err());
+        }
+    }
 }

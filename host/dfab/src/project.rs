@@ -1,15 +1,21 @@
 //! The project: dfab.yaml, and the maps, clients, settings and plugins that it names.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use dfab_maps::{Client, Diagnostic, Invalid, Loaded, ResolvedMap, Settings};
+use dfab_bundles::Digest;
+use dfab_maps::{Client, Diagnostic, Invalid, Loaded, MapDefaults, Settings};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::arguments::Common;
 use crate::failure::Failure;
+use crate::period::Period;
+use crate::settings::Presets;
 use crate::terminal;
+use crate::trust::TrustEntry;
 
 /// The name of the project file.
 const FILE: &str = "dfab.yaml";
@@ -20,9 +26,21 @@ pub(crate) struct Project {
     pub(crate) file: Option<PathBuf>,
     pub(crate) settings: Map<String, Value>,
     pub(crate) maps: Vec<PathBuf>,
+    pub(crate) map_defaults: Option<PathBuf>,
     pub(crate) clients: Vec<PathBuf>,
+    /// SSH destinations, by the names of the hosts.
+    pub(crate) hosts: IndexMap<String, String>,
+    pub(crate) groups: IndexMap<String, Vec<String>>,
     pub(crate) plugins: Vec<PluginEntry>,
+    pub(crate) trust: TrustEntry,
     pub(crate) ssh_config: Option<PathBuf>,
+    pub(crate) timeouts: Timeouts,
+    /// Prints what SSH servers and keys want to know, in the folder of the file.
+    pub(crate) password_command: Option<String>,
+    /// Settings of the command line.
+    given: Vec<String>,
+    /// Settings that maps and client files asked for.
+    asked: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// A plugin of the project, and what it may do.
@@ -32,6 +50,8 @@ pub(crate) struct PluginEntry {
     pub(crate) path: PathBuf,
     #[serde(default)]
     pub(crate) grant: Vec<String>,
+    /// Of its bytes: others are not loaded.
+    pub(crate) digest: Option<Digest>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -39,14 +59,35 @@ pub(crate) struct PluginEntry {
 struct ProjectFile {
     settings: Map<String, Value>,
     maps: OneOrMany<PathBuf>,
+    map_defaults: Option<PathBuf>,
     clients: OneOrMany<PathBuf>,
+    /// SSH destinations by name; without one the name is the destination.
+    hosts: IndexMap<String, Option<String>>,
+    groups: IndexMap<String, OneOrMany<String>>,
     plugins: Vec<PluginEntry>,
+    trust: TrustEntry,
     ssh_config: Option<PathBuf>,
+    timeouts: Timeouts,
+    password_command: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// How long what may take, where the command line does not say.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Timeouts {
+    /// A connection to a host.
+    pub(crate) connect: Option<Period>,
+    /// An answer of an engine.
+    pub(crate) call: Option<Period>,
+    /// A transfer in which nothing moves.
+    pub(crate) idle: Option<Period>,
+    /// The whole command.
+    pub(crate) run: Option<Period>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum OneOrMany<T> {
+pub(crate) enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),
 }
@@ -81,9 +122,9 @@ impl Project {
             None => Self::default(),
         };
         for (name, value) in &common.settings {
-            project
-                .settings
-                .insert(name.clone(), Value::String(value.clone()));
+            let value = Value::String(value.clone());
+            project.settings.insert(name.clone(), value);
+            project.given.push(name.clone());
         }
         if !common.map.is_empty() {
             project.maps.clone_from(&common.map);
@@ -102,9 +143,30 @@ impl Project {
     /// # Errors
     /// Where there is none, or one has mistakes: all of them are told.
     pub(crate) fn load_maps(&self) -> Result<dfab_maps::Project, Failure> {
-        let maps = self.each_map(dfab_maps::load_map)?;
+        let defaults = self.load_defaults()?;
+        let maps = self
+            .each_map(|text, file, name, settings| defaults.load_map(text, file, name, settings))?;
         dfab_maps::Project::new(maps)
             .map_err(|error| Failure::usage("the maps do not go together").because(error))
+    }
+
+    fn load_defaults(&self) -> Result<MapDefaults, Failure> {
+        let Some(path) = &self.map_defaults else {
+            return Ok(MapDefaults::default());
+        };
+        let defaults = MapDefaults::load(&read(path)?, &path.display().to_string(), self);
+        defaults.map(warned).map_err(|mistakes| mistaken(&mistakes))
+    }
+
+    /// Reads the maps, where the project has some.
+    ///
+    /// # Errors
+    /// Where one has mistakes.
+    pub(crate) fn load_maps_if_any(&self) -> Result<Option<dfab_maps::Project>, Failure> {
+        if self.maps.is_empty() {
+            return Ok(None);
+        }
+        self.load_maps().map(Some)
     }
 
     /// Reads the maps as they are written, in their normal form; warnings are told.
@@ -121,18 +183,85 @@ impl Project {
     /// Where there is no map, or a file cannot be read.
     pub(crate) fn diagnose(&self) -> Result<Diagnosis, Failure> {
         let mut found = Diagnosis::default();
+        let mut maps = Vec::new();
+        let mut clients = IndexMap::new();
+        let mut defaults = MapDefaults::default();
+        if let Some(path) = &self.map_defaults {
+            let read = MapDefaults::load(&read(path)?, &path.display().to_string(), self);
+            let read = sorted_out(read, &mut found.diagnostics);
+            defaults = read.unwrap_or_default();
+        }
         for path in self.map_files()? {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let name = path.display().to_string();
-            let map = dfab_maps::load_map(&read(path)?, &name, &stem, self);
-            found.maps.extend(sorted_out(map, &mut found.diagnostics));
+            let map = defaults.load_map(&read(path)?, &name, &stem, self);
+            let map = sorted_out(map, &mut found.diagnostics);
+            maps.extend(map.map(|map| (name, map)));
         }
         for path in &self.clients {
-            let clients = dfab_maps::load_clients(&read(path)?, &path.display().to_string(), self);
-            let clients = sorted_out(clients, &mut found.diagnostics);
-            found.clients.extend(clients.into_iter().flatten());
+            let read = dfab_maps::load_clients(&read(path)?, &path.display().to_string(), self);
+            let read = sorted_out(read, &mut found.diagnostics);
+            clients.extend(read.into_iter().flatten());
         }
+        for (file, map) in &maps {
+            let examined = dfab_maps::examine_map(map, file, &clients);
+            found.diagnostics.extend(examined);
+        }
+        let maps = maps.into_iter().map(|(_, map)| map).collect();
+        if let Err(error) = dfab_maps::Project::new(maps) {
+            found.others.push(error.to_string());
+        }
+        found.others.extend(self.unused_settings());
         Ok(found)
+    }
+
+    /// Settings of the command line that no map and no client file asks for, so that a misspelt one is
+    /// seen. To be called when all of them are read.
+    pub(crate) fn unused_settings(&self) -> Vec<String> {
+        let Ok(asked) = self.asked.lock() else {
+            return Vec::new();
+        };
+        let is_unused = |name: &&String| !asked.contains(*name) && !crate::settings::is_known(name);
+        // Those that are called like the predecessor's should be some of them.
+        let mut unclear: Vec<_> = self
+            .settings
+            .keys()
+            .filter(is_unused)
+            .filter(|name| {
+                crate::settings::is_of_predecessor(name)
+                    && crate::settings::nearest(name).is_none()
+                    && !self.given.contains(name)
+            })
+            .map(|name| format!("the setting {name} means nothing to dfab, and no map asks for it"))
+            .collect();
+        let unused = self.given.iter().filter(is_unused);
+        let unused = unused.map(|name| {
+            let known: Vec<&str> = asked.iter().map(String::as_str).collect();
+            let known = match known.as_slice() {
+                [] => "they ask for none".to_owned(),
+                known => format!("they ask for: {}", known.join(", ")),
+            };
+            format!("no map or client file asks for the setting {name} of --set; {known}")
+        });
+        unclear.extend(unused);
+        unclear
+    }
+
+    /// The predecessor's settings, which are presets for clients. To be called when the client files
+    /// are read.
+    ///
+    /// # Errors
+    /// Where one of them cannot be what it says.
+    pub(crate) fn presets(&self) -> Result<Presets, Failure> {
+        let asked = self.asked.lock();
+        let asked = asked.map(|asked| asked.clone()).unwrap_or_default();
+        Presets::read(&self.settings, &|name| asked.contains(name))
+    }
+
+    /// The folder that paths of the project are relative to.
+    pub(crate) fn folder(&self) -> &Path {
+        let folder = self.file.as_deref().and_then(Path::parent);
+        folder.unwrap_or(Path::new(""))
     }
 
     /// The map files.
@@ -210,7 +339,18 @@ impl Project {
         Ok(Self {
             settings: read.settings,
             maps: Vec::from(read.maps).into_iter().map(within).collect(),
+            map_defaults: read.map_defaults.map(within),
             clients: Vec::from(read.clients).into_iter().map(within).collect(),
+            hosts: read
+                .hosts
+                .into_iter()
+                .map(|(name, destination)| (name.clone(), destination.unwrap_or(name)))
+                .collect(),
+            groups: read
+                .groups
+                .into_iter()
+                .map(|(name, members)| (name, members.into()))
+                .collect(),
             plugins: read
                 .plugins
                 .into_iter()
@@ -219,14 +359,21 @@ impl Project {
                     ..entry
                 })
                 .collect(),
+            trust: read.trust,
             ssh_config: read.ssh_config.map(within),
+            timeouts: read.timeouts,
+            password_command: read.password_command.filter(|line| !line.is_empty()),
             file: Some(file),
+            ..Self::default()
         })
     }
 }
 
 impl Settings for Project {
     fn setting(&self, name: &str) -> Option<Value> {
+        if let Ok(mut asked) = self.asked.lock() {
+            asked.insert(name.to_owned());
+        }
         self.settings.get(name).cloned()
     }
 
@@ -238,12 +385,10 @@ impl Settings for Project {
 /// What maps and client files say, and what is wrong with them.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnosis {
-    /// Those without mistakes.
-    pub(crate) maps: Vec<ResolvedMap>,
-    /// Of the files without mistakes.
-    pub(crate) clients: IndexMap<String, Client>,
     /// Mistakes and warnings, in the order of the files.
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Mistakes that are of no single place.
+    pub(crate) others: Vec<String>,
 }
 
 fn sorted_out<T>(read: Result<Loaded<T>, Invalid>, diagnostics: &mut Vec<Diagnostic>) -> Option<T> {
@@ -335,10 +480,34 @@ mod tests {
     }
 
     #[test]
+    fn times_are_read_and_mistakes_in_them_shown() {
+        let project = open("timeouts: {connect: 10s, call: 60, idle: 2m, run: 1h}").unwrap();
+        let seconds = |period: Option<Period>| period.unwrap().duration().as_secs();
+        let Timeouts {
+            connect,
+            call,
+            idle,
+            run,
+        } = project.timeouts;
+        assert_eq!([connect, call, idle, run].map(seconds), [10, 60, 120, 3600]);
+        let mistakes = [
+            "timeouts: {call: soon}",
+            "timeouts: {call: 0}",
+            "timeouts: {cal: 1}",
+        ];
+        let told = mistakes.map(|text| open(text).unwrap_err());
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        dfab.yaml:1:18: timeouts.call: invalid value: string "soon", expected a number of seconds, or one such as 5m or 2h
+        dfab.yaml:1:18: timeouts.call: invalid value: integer `0`, expected a number of seconds, or one such as 5m or 2h
+        dfab.yaml:1:12: timeouts: unknown field `cal`, expected one of `connect`, `call`, `idle`, `run`
+        "#);
+    }
+
+    #[test]
     fn a_mistake_is_shown_with_its_place() {
         insta::assert_snapshot!(
             open("maps: []\nplugin: []").unwrap_err(),
-            @"dfab.yaml:2:1: unknown field `plugin`, expected one of `settings`, `maps`, `clients`, `plugins`, `ssh_config`"
+            @"dfab.yaml:2:1: unknown field `plugin`, expected one of `settings`, `maps`, `map_defaults`, `clients`, `hosts`, `groups`, `plugins`, `trust`, `ssh_config`, `timeouts`, `password_command`"
         );
     }
 }

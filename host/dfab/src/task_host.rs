@@ -1,13 +1,22 @@
 //! What a task may reach: the engine and the shell of the one host that it runs for.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dfab_deploy::execute::Stop;
 use dfab_deploy::host::{Host, HostError};
-use dfab_engine::EngineError;
-use dfab_runtime::task::{Command, ContainerSummary, ImageSummary, Outcome, Port};
-use dfab_runtime::{CallError, Level, LogSink, Permit, TaskHost};
+use dfab_deploy::plan::folder_name;
+use dfab_deploy::transfer::{self, Place, Source, TransferError};
+use dfab_engine::{Engine, EngineError};
+use dfab_runtime::task::{
+    Command, ContainerSummary, Form, ImageSummary, NetworkSummary, Outcome, Port, VolumeSummary,
+};
+use dfab_runtime::{
+    CallError, Change, ImageSource, Level, LocalPath, LocalRoot, LogSink, Object, Permit, TaskHost,
+    Transfer, Transferred,
+};
 use dfab_ssh::RunError;
 use serde_json::{Map, Value};
 
@@ -23,6 +32,14 @@ const OUTPUT_LIMIT: usize = 16 << 20;
 pub(crate) struct TaskContext {
     pub(crate) host: Arc<Host>,
     pub(crate) settings: Arc<Map<String, Value>>,
+    /// The local paths that the operator gave to the task.
+    pub(crate) given_paths: Arc<[String]>,
+    /// The folder of the project.
+    pub(crate) folder: Arc<Path>,
+    /// Whether the task runs for other hosts too.
+    pub(crate) has_others: bool,
+    /// Held for as long as there is something to clear away.
+    pub(crate) stop: Stop,
 }
 
 #[async_trait]
@@ -38,17 +55,26 @@ impl TaskHost for TaskContext {
         .write(level, message);
     }
 
+    fn given_paths(&self) -> &[String] {
+        &self.given_paths
+    }
+
     async fn setting(&self, _: Permit, name: &str) -> Result<Option<String>, CallError> {
+        if name == crate::settings::SECRET {
+            return Err(CallError::Denied(format!(
+                "{name} is for the connection to the registry alone"
+            )));
+        }
         Ok(self.settings.get(name).map(Value::to_string))
     }
 
     async fn version(&self, _: Permit) -> Result<String, CallError> {
-        let engine = self.host.engine().await.map_err(unreachable)?;
+        let engine = self.engine().await?;
         engine.version().await.map_err(refused)
     }
 
     async fn info(&self, _: Permit) -> Result<String, CallError> {
-        let engine = self.host.engine().await.map_err(unreachable)?;
+        let engine = self.engine().await?;
         engine.info().await.map_err(refused)
     }
 
@@ -58,7 +84,7 @@ impl TaskHost for TaskContext {
         all: bool,
         filters: &[(String, String)],
     ) -> Result<Vec<ContainerSummary>, CallError> {
-        let engine = self.host.engine().await.map_err(unreachable)?;
+        let engine = self.engine().await?;
         let containers = engine.containers(all, filters).await.map_err(refused)?;
         let summary = |container: dfab_engine::ContainerSummary| ContainerSummary {
             id: container.id,
@@ -90,7 +116,7 @@ impl TaskHost for TaskContext {
         all: bool,
         filters: &[(String, String)],
     ) -> Result<Vec<ImageSummary>, CallError> {
-        let engine = self.host.engine().await.map_err(unreachable)?;
+        let engine = self.engine().await?;
         let images = engine.images(all, filters).await.map_err(refused)?;
         let summary = |image: dfab_engine::ImageSummary| ImageSummary {
             id: image.id,
@@ -100,6 +126,122 @@ impl TaskHost for TaskContext {
             size: image.size,
         };
         Ok(images.into_iter().map(summary).collect())
+    }
+
+    async fn networks(
+        &self,
+        _: Permit,
+        filters: &[(String, String)],
+    ) -> Result<Vec<NetworkSummary>, CallError> {
+        let engine = self.engine().await?;
+        let networks = engine.networks(filters).await.map_err(refused)?;
+        let summary = |network: dfab_engine::NetworkSummary| NetworkSummary {
+            id: network.id,
+            name: network.name,
+            driver: network.driver,
+            scope: network.scope,
+            labels: network.labels.into_iter().collect(),
+        };
+        Ok(networks.into_iter().map(summary).collect())
+    }
+
+    async fn volumes(
+        &self,
+        _: Permit,
+        filters: &[(String, String)],
+    ) -> Result<Vec<VolumeSummary>, CallError> {
+        let engine = self.engine().await?;
+        let volumes = engine.volumes(filters).await.map_err(refused)?;
+        let summary = |volume: dfab_engine::VolumeSummary| VolumeSummary {
+            name: volume.name,
+            driver: volume.driver,
+            labels: volume.labels.into_iter().collect(),
+        };
+        Ok(volumes.into_iter().map(summary).collect())
+    }
+
+    async fn inspect(&self, _: Permit, object: &Object) -> Result<String, CallError> {
+        let engine = self.engine().await?;
+        let (what, found) = match object {
+            Object::Container(name) => (
+                format!("container {name}"),
+                engine.inspect_container(name).await,
+            ),
+            Object::Image(name) => (format!("image {name}"), engine.inspect_image(name).await),
+        };
+        let found = found.map_err(refused)?.ok_or_else(|| {
+            CallError::NotFound(format!("there is no {what} on {}", self.host.name()))
+        })?;
+        Ok(found.to_string())
+    }
+
+    async fn change(&self, _: Permit, change: &Change) -> Result<(), CallError> {
+        let engine = self.engine().await?;
+        let done = match change {
+            Change::StopContainer {
+                container,
+                timeout_s,
+            } => engine.stop_container(container, None, *timeout_s).await,
+            Change::RemoveContainer {
+                container,
+                force,
+                volumes,
+            } => engine.remove_container(container, *force, *volumes).await,
+            Change::RemoveImage { image, force } => engine.remove_image(image, *force).await,
+            Change::TagImage { image, name } => {
+                let (repository, tag) = named(name);
+                engine.tag_image(image, repository, tag).await
+            }
+            Change::PullImage { image } => {
+                let (repository, tag) = named(image);
+                let login = self.host.registry_login(repository);
+                engine.pull_image(repository, tag, login).await
+            }
+            Change::PushImage { image } => {
+                let (repository, tag) = named(image);
+                let login = self.host.registry_login(repository);
+                engine.push_image(repository, tag, login).await
+            }
+            Change::RemoveNetwork { network } => engine.remove_network(network).await,
+            Change::RemoveVolume { volume } => engine.remove_volume(volume).await,
+        };
+        done.map_err(refused)
+    }
+
+    async fn transfer(&self, _: Permit, wanted: &Transfer) -> Result<Transferred, CallError> {
+        let engine = &self.engine().await?.for_bulk().await;
+        let done = match wanted {
+            Transfer::CopyFromContainer { files, to, form } => {
+                let to = self.output(to, *form);
+                transfer::copy_from_container(engine, files, &to, *form).await
+            }
+            Transfer::CopyToContainer {
+                local,
+                container,
+                folder,
+            } => transfer::copy_to_container(engine, &self.place(local), container, folder).await,
+            Transfer::SaveImages { images, to } => {
+                transfer::save_images(engine, images, &self.output(to, Form::Tar)).await
+            }
+            Transfer::LoadImages { file } => transfer::load_images(engine, &self.place(file)).await,
+            Transfer::ImportImage {
+                source,
+                image,
+                changes,
+            } => {
+                let place;
+                let source = match source {
+                    ImageSource::File(file) => {
+                        place = self.place(file);
+                        Source::File(&place)
+                    }
+                    ImageSource::Selection(files) => Source::Selection(files),
+                    ImageSource::Image(image) => Source::Image(image),
+                };
+                transfer::import_image(engine, source, image, changes, &self.stop).await
+            }
+        };
+        done.map_err(not_transferred)
     }
 
     async fn request(
@@ -115,7 +257,7 @@ impl TaskHost for TaskContext {
             .map_err(|error| {
                 CallError::Invalid(format!("the body of {method} {path} is no JSON: {error}"))
             })?;
-        let engine = self.host.engine().await.map_err(unreachable)?;
+        let engine = self.engine().await?;
         engine
             .request(method, path, body.as_ref())
             .await
@@ -153,6 +295,37 @@ impl TaskHost for TaskContext {
             stderr: output.stderr,
         })
     }
+}
+
+impl TaskContext {
+    async fn engine(&self) -> Result<&Engine, CallError> {
+        self.host.engine().await.map_err(unreachable)
+    }
+
+    fn place(&self, path: &LocalPath) -> Place {
+        let root = match &path.root {
+            LocalRoot::Given(given) => given.clone(),
+            LocalRoot::Project => self.folder.to_path_buf(),
+        };
+        Place::new(root, path.below.clone())
+    }
+
+    /// Where something is written: apart from what the other hosts write.
+    fn output(&self, path: &LocalPath, form: Form) -> Place {
+        let place = self.place(path);
+        let host = folder_name(self.host.name());
+        match form {
+            _ if !self.has_others => place,
+            Form::Folder => place.below(&host),
+            Form::Tar | Form::TarGz => place.in_folder(&host),
+        }
+    }
+}
+
+/// Repository and tag of an image's name.
+fn named(image: &str) -> (&str, &str) {
+    let (repository, tag) = dfab_maps::split_tag(image);
+    (repository, tag.unwrap_or("latest"))
 }
 
 /// Where plugins' log lines go: to the log of dfab, which `-v` shows.
@@ -195,7 +368,25 @@ fn refused(error: EngineError) -> CallError {
             ref message,
             ..
         } => CallError::Remote(status, message.clone()),
-        EngineError::Timeout { .. } => CallError::Timeout(describe(&error)),
+        EngineError::Timeout { .. } | EngineError::Idle { .. } => {
+            CallError::Timeout(describe(&error))
+        }
+        EngineError::Invalid { .. } | EngineError::Argument { .. } => {
+            CallError::Invalid(describe(&error))
+        }
+        error => CallError::Other(describe(&error)),
+    }
+}
+
+fn not_transferred(error: TransferError) -> CallError {
+    match error {
+        TransferError::Engine(error) => refused(error),
+        TransferError::Invalid(_) | TransferError::Permissions(_) => {
+            CallError::Invalid(describe(&error))
+        }
+        TransferError::Read { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            CallError::NotFound(describe(&error))
+        }
         error => CallError::Other(describe(&error)),
     }
 }

@@ -43,6 +43,39 @@ pub(crate) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// One of the two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    Data,
+    People,
+}
+
+impl Output {
+    /// Writes bytes as they are, at once and in one piece.
+    ///
+    /// # Errors
+    /// Where that cannot be done; also where the reader has gone, so that a stream can end.
+    pub(crate) fn write(self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Data => {
+                let mut stdout = std::io::stdout().lock();
+                stdout.write_all(bytes)?;
+                stdout.flush()
+            }
+            Self::People => std::io::stderr().lock().write_all(bytes),
+        }
+    }
+
+    /// Whether a person sees it on a terminal that may show colours (<https://no-color.org>).
+    pub(crate) fn has_colours(self) -> bool {
+        let terminal = match self {
+            Self::Data => std::io::stdout().is_terminal(),
+            Self::People => std::io::stderr().is_terminal(),
+        };
+        terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+}
+
 /// Asks a person; anything but yes is no.
 ///
 /// # Errors

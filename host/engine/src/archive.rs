@@ -9,9 +9,12 @@ use futures_util::StreamExt as _;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::call::checked_name;
+use crate::download::Download;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::tar_header::{Reading, TarHeader};
+use crate::sending::in_pieces;
+use crate::tar_header::{Reading, TarHeader, is_alone};
+use crate::upload::{Progress, Upload};
 
 /// What a path in a container is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,10 +32,12 @@ pub struct PathStat {
 }
 
 impl Engine {
-    /// Unpacks a tar archive into a directory of a container.
+    /// Unpacks a tar archive into a directory of a container, however long that takes, as long as
+    /// bytes go there.
     ///
     /// # Errors
-    /// [`EngineError::is_not_found`] when there is no such container or directory.
+    /// [`EngineError::is_not_found`] when there is no such container or directory;
+    /// [`EngineError::Stalled`] where nothing goes for too long.
     pub async fn put_archive(
         &self,
         container: &str,
@@ -42,12 +47,50 @@ impl Engine {
         let operation = format!("write to {path} in container {container}");
         let name = checked_name(&operation, container)?;
         let options = UploadToContainerOptionsBuilder::new().path(path).build();
-        let call = self.shared.docker.upload_to_container(
-            name,
-            Some(options),
-            bollard::body_full(archive),
-        );
-        self.call(&operation, self.shared.timeout, call).await
+        let (body, moved) = in_pieces(archive);
+        let call = self
+            .shared
+            .docker
+            .upload_to_container(name, Some(options), body);
+        self.sending(&operation, moved, call).await
+    }
+
+    /// The same, of an archive that is sent as it comes, and may be compressed. Takes a channel of its
+    /// own, and no place in the queue of calls.
+    ///
+    /// # Errors
+    /// As [`Engine::put_archive`]; [`EngineError::Idle`] when nothing moves for too long.
+    pub async fn upload_archive(
+        &self,
+        container: &str,
+        path: &str,
+        archive: Upload,
+    ) -> Result<(), EngineError> {
+        let operation = format!("write to {path} in container {container}");
+        let name = checked_name(&operation, container)?;
+        let options = UploadToContainerOptionsBuilder::new().path(path).build();
+        let (body, progress) = Progress::of(archive);
+        let docker = &self.shared.docker;
+        let call = docker.upload_to_container(name, Some(options), body);
+        self.while_moving(&operation, &progress, call)
+            .await?
+            .map_err(|error| EngineError::from_bollard(&operation, error))
+    }
+
+    /// The tar archive of a path in a container, as it comes. A link is packed as a link. Takes a channel
+    /// of its own, and no place in the queue of calls.
+    ///
+    /// # Errors
+    /// Where the name is none. Everything else comes within the stream.
+    pub fn download_archive(&self, container: &str, path: &str) -> Result<Download, EngineError> {
+        let operation = format!("read {path} in container {container}");
+        let name = checked_name(&operation, container)?;
+        let options = DownloadFromContainerOptionsBuilder::new()
+            .path(path)
+            .build();
+        let docker = &self.shared.docker;
+        let pieces = docker.download_from_container(name, Some(options));
+        Ok(self.download(operation, pieces))
     }
 
     /// Writes the tar archive of a path in a container. The deadline is for each piece.
@@ -61,34 +104,15 @@ impl Engine {
         path: &str,
         to: &mut (impl AsyncWrite + Unpin),
     ) -> Result<(), EngineError> {
-        let operation = format!("read {path} in container {container}");
-        let name = checked_name(&operation, container)?;
-        let options = DownloadFromContainerOptionsBuilder::new()
-            .path(path)
-            .build();
-        let mut pieces = Box::pin(
-            self.shared
-                .docker
-                .download_from_container(name, Some(options)),
-        );
-        let idle = self.shared.idle_timeout;
         let failed = |error: std::io::Error| EngineError::Failed {
-            operation: operation.clone(),
+            operation: format!("read {path} in container {container}"),
             message: format!("cannot write what was read: {error}"),
         };
-        loop {
-            match tokio::time::timeout(idle, pieces.next()).await {
-                Ok(Some(Ok(piece))) => to.write_all(&piece).await.map_err(failed)?,
-                Ok(Some(Err(error))) => return Err(EngineError::from_bollard(&operation, error)),
-                Ok(None) => return to.flush().await.map_err(failed),
-                Err(_) => {
-                    return Err(EngineError::Idle {
-                        operation,
-                        after: idle,
-                    });
-                }
-            }
+        let mut pieces = self.download_archive(container, path)?;
+        while let Some(piece) = pieces.next().await {
+            to.write_all(&piece?).await.map_err(failed)?;
         }
+        to.flush().await.map_err(failed)
     }
 
     /// Tells what a path in a container is (`HEAD /containers/…/archive`).
@@ -113,6 +137,30 @@ impl Engine {
         })
     }
 
+    /// Whether there is nothing in a directory of a container, which need not run. As with
+    /// [`Engine::ownership`], what is not needed of the answer is not waited for.
+    ///
+    /// # Errors
+    /// [`EngineError::is_not_found`] when there is no such container or path.
+    pub async fn is_empty_directory(
+        &self,
+        container: &str,
+        path: &str,
+    ) -> Result<bool, EngineError> {
+        let operation = format!("look into {path} in container {container}");
+        self.beginning(
+            &operation,
+            container,
+            path,
+            |beginning| match TarHeader::first_of(beginning) {
+                Reading::Header(header) if !header.is_directory => Some(Some(false)),
+                Reading::Invalid => Some(None),
+                Reading::Header(_) | Reading::Incomplete => is_alone(beginning).map(Some),
+            },
+        )
+        .await
+    }
+
     /// The header of a path, from the beginning of its archive; the rest is not read.
     pub(crate) async fn archive_header(
         &self,
@@ -120,6 +168,27 @@ impl Engine {
         container: &str,
         path: &str,
     ) -> Result<TarHeader, EngineError> {
+        self.beginning(
+            operation,
+            container,
+            path,
+            |beginning| match TarHeader::first_of(beginning) {
+                Reading::Header(header) => Some(Some(header)),
+                Reading::Invalid => Some(None),
+                Reading::Incomplete => None,
+            },
+        )
+        .await
+    }
+
+    /// Reads the archive of a path until the answer is found: some, or that it is no archive.
+    async fn beginning<T>(
+        &self,
+        operation: &str,
+        container: &str,
+        path: &str,
+        read: impl Fn(&[u8]) -> Option<Option<T>>,
+    ) -> Result<T, EngineError> {
         let name = checked_name(operation, container)?;
         let options = DownloadFromContainerOptionsBuilder::new()
             .path(path)
@@ -134,10 +203,10 @@ impl Engine {
             while let Some(piece) = pieces.next().await {
                 let piece = piece.map_err(|error| EngineError::from_bollard(operation, error))?;
                 beginning.extend_from_slice(&piece);
-                match TarHeader::first_of(&beginning) {
-                    Reading::Header(header) => return Ok(header),
-                    Reading::Invalid => break,
-                    Reading::Incomplete => {}
+                match read(&beginning) {
+                    Some(Some(answer)) => return Ok(answer),
+                    Some(None) => break,
+                    None => {}
                 }
             }
             Err(EngineError::Decode {

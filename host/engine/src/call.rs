@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
@@ -79,20 +79,26 @@ impl Engine {
         let request = request
             .body(bollard::body_full(payload))
             .map_err(|error| unreadable(error.to_string()))?;
-        self.bounded(operation, self.shared.timeout, async {
-            let unreachable = |source| EngineError::Unreachable {
-                operation: operation.to_owned(),
-                source,
-            };
-            let response = self
-                .shared
-                .transport
-                .send(request)
-                .await
-                .map_err(unreachable)?;
-            let status = response.status();
-            let body = match Limited::new(response.into_body(), LARGEST).collect().await {
-                Ok(body) => body.to_bytes(),
+        let limit = self.shared.timeout;
+        let late = |_| EngineError::Timeout {
+            operation: operation.to_owned(),
+            after: limit,
+        };
+        let unreachable = |source| EngineError::from_channel(operation.to_owned(), source);
+        // The semaphore is never closed, so there is always a permit in the end.
+        let _permit = self.shared.in_flight.acquire().await.ok();
+        let sent = tokio::time::timeout(limit, self.shared.transport.send(request));
+        let response = sent.await.map_err(late)?.map_err(unreachable)?;
+        let status = response.status();
+        let mut body = Limited::new(response.into_body(), LARGEST);
+        let mut answer = BytesMut::new();
+        // On a narrow link a large answer takes longer than one call may: each piece of it has that time.
+        while let Some(frame) = tokio::time::timeout(limit, body.frame())
+            .await
+            .map_err(late)?
+        {
+            match frame {
+                Ok(frame) => answer.extend_from_slice(&frame.into_data().unwrap_or_default()),
                 Err(error) if error.is::<LengthLimitError>() => {
                     return Err(EngineError::TooLarge {
                         operation: operation.to_owned(),
@@ -100,21 +106,21 @@ impl Engine {
                     });
                 }
                 Err(error) => {
-                    return Err(unreachable(ChannelError::from_io(std::io::Error::other(
-                        error,
-                    ))));
+                    let error = std::io::Error::other(error);
+                    return Err(unreachable(ChannelError::from_io(error)));
                 }
-            };
-            if status.is_success() || status == StatusCode::NOT_MODIFIED {
-                return Ok(body);
             }
-            Err(EngineError::Refused {
-                operation: operation.to_owned(),
-                status: status.as_u16(),
-                message: refusal(&body),
-            })
+        }
+        // Lets the channel return to the pool before the next call looks for one.
+        tokio::task::yield_now().await;
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(answer.freeze());
+        }
+        Err(EngineError::Refused {
+            operation: operation.to_owned(),
+            status: status.as_u16(),
+            message: refusal(&answer),
         })
-        .await
     }
 
     /// The same, with the answer read into a type.
@@ -165,6 +171,17 @@ pub(crate) fn checked_name<'name>(
     })
 }
 
+/// Checks a name or id of an image before it becomes part of a path.
+pub(crate) fn checked_image<'name>(
+    operation: &str,
+    name: &'name str,
+) -> Result<&'name str, EngineError> {
+    path::image_name(name).map_err(|source| EngineError::Invalid {
+        operation: operation.to_owned(),
+        source,
+    })
+}
+
 /// The answer as one JSON text.
 pub(crate) fn json_text(operation: &str, answer: &[u8]) -> Result<String, EngineError> {
     let unreadable = |reason: String| EngineError::Decode {
@@ -203,7 +220,7 @@ pub(crate) fn json_text(operation: &str, answer: &[u8]) -> Result<String, Engine
 /// Answers are read into memory up to here, in bytes.
 const LARGEST: usize = 64 * 1024 * 1024;
 
-fn refusal(body: &[u8]) -> String {
+pub(crate) fn refusal(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         message: String,

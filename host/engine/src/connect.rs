@@ -9,10 +9,13 @@ use std::time::Duration;
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Limited};
 
+use crate::causes::with_causes;
 use crate::channel::ChannelKind;
 use crate::connector::{ChannelError, Way};
 use crate::engine::Engine;
+use crate::programs::Programs;
 use crate::ssh_channel::{self, SshWay};
+use crate::tls::Tls;
 use crate::transport::Transport;
 use crate::version::{self, ApiVersion, VersionError};
 
@@ -24,7 +27,8 @@ pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 pub enum Endpoint {
     /// Behind a Unix socket of this machine.
     Unix(PathBuf),
-    /// Behind a TCP port that this machine reaches. Unencrypted: for loopback and trusted networks.
+    /// Behind a TCP port that this machine reaches. Without [`ConnectOptions::tls`] unencrypted: for
+    /// loopback and trusted networks.
     Tcp {
         /// Name or address.
         host: String,
@@ -47,22 +51,32 @@ pub enum Endpoint {
 pub struct ConnectOptions {
     /// Try this way only.
     pub channel: Option<ChannelKind>,
-    /// For each call, from sending to the end of the answer. Calls that wait for a container get
-    /// the container's time on top.
+    /// The API version to speak, where it shall not be the newest.
+    pub version: Option<ApiVersion>,
+    /// For each call, from sending to the answer, and for each piece of a large answer. Calls that wait
+    /// for a container get the container's time on top.
     pub timeout: Duration,
     /// For opening a channel, and for the first answer on it.
     pub connect_timeout: Duration,
-    /// For streams (logs, pulls, the output of commands): the longest silence.
+    /// For streams (archives both ways, pulls, output that is read to its end): the longest time in
+    /// which nothing moves.
     pub idle_timeout: Duration,
+    /// To speak TLS where the engine is reached by TCP, directly or through SSH.
+    pub tls: Option<Tls>,
+    /// What the programs on the host are called that carry channels.
+    pub programs: Programs,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             channel: None,
+            version: None,
             timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(600),
+            tls: None,
+            programs: Programs::default(),
         }
     }
 }
@@ -109,12 +123,13 @@ pub(crate) async fn connect(
     endpoint: Endpoint,
     options: &ConnectOptions,
 ) -> Result<Engine, ConnectError> {
-    let mut ways: std::collections::VecDeque<Way> = ways(&endpoint, options.channel)?.into();
+    let mut ways: std::collections::VecDeque<Way> = ways(&endpoint, options)?.into();
     let mut attempts = Vec::new();
     while let Some(way) = ways.pop_front() {
-        let transport = Transport::new(way.clone(), options.connect_timeout);
+        let transport = Transport::new(way.clone(), options.tls.clone(), options.connect_timeout);
         let kind = transport.kind();
-        let tried = tokio::time::timeout(options.connect_timeout, greet(&transport)).await;
+        let limit = options.connect_timeout.min(options.timeout);
+        let tried = tokio::time::timeout(limit, greet(&transport, options.version)).await;
         let failure = match tried {
             Ok(Ok(version)) => match Engine::new(transport.speaking(version), version, options) {
                 Ok(engine) => {
@@ -124,7 +139,7 @@ pub(crate) async fn connect(
                 Err(error) => {
                     attempts.push(Attempt {
                         kind,
-                        reason: chain(&error),
+                        reason: with_causes(&error),
                     });
                     continue;
                 }
@@ -133,12 +148,20 @@ pub(crate) async fn connect(
                 return Err(ConnectError::Version { kind, source });
             }
             Ok(Err(Greeting::Channel(error))) => error,
-            Err(_) => ChannelError::Slow {
-                kind,
-                after: options.connect_timeout,
-            },
+            // Whatever leads to an engine that does not answer does not help. That a process was started
+            // says nothing of the engine.
+            Err(_) if transport.channels_opened() > 0 && !kind.is_process() => {
+                let reason = format!(
+                    "the engine takes connections, but has not answered within {} s: it hangs or is \
+                     still starting",
+                    limit.as_secs_f64()
+                );
+                attempts.push(Attempt { kind, reason });
+                break;
+            }
+            Err(_) => ChannelError::Slow { kind, after: limit },
         };
-        tracing::debug!(%kind, error = %chain(&failure), "this way does not lead to the Engine");
+        tracing::debug!(%kind, error = %with_causes(&failure), "this way does not lead to the Engine");
         let reason = match &way {
             Way::Ssh(ssh_way) => {
                 if let Some(with_sudo) = ssh_way.after(&failure) {
@@ -153,7 +176,7 @@ pub(crate) async fn connect(
     Err(ConnectError::NoWay { attempts })
 }
 
-fn ways(endpoint: &Endpoint, wanted: Option<ChannelKind>) -> Result<Vec<Way>, ConnectError> {
+fn ways(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Vec<Way>, ConnectError> {
     let (ways, reason) = match endpoint {
         Endpoint::Unix(path) => (
             vec![Way::Unix(path.clone())],
@@ -171,7 +194,7 @@ fn ways(endpoint: &Endpoint, wanted: Option<ChannelKind>) -> Result<Vec<Way>, Co
             socket,
             tcp,
         } => (
-            SshWay::all(session, socket, tcp.as_ref())
+            SshWay::all(session, socket, tcp.as_ref(), &options.programs)
                 .into_iter()
                 .map(Way::Ssh)
                 .collect(),
@@ -179,7 +202,9 @@ fn ways(endpoint: &Endpoint, wanted: Option<ChannelKind>) -> Result<Vec<Way>, Co
              port is configured",
         ),
     };
-    let Some(kind) = wanted else { return Ok(ways) };
+    let Some(kind) = options.channel else {
+        return Ok(ways);
+    };
     let ways: Vec<Way> = ways.into_iter().filter(|way| way.kind() == kind).collect();
     if ways.is_empty() {
         return Err(ConnectError::WrongKind { kind, reason });
@@ -193,10 +218,10 @@ enum Greeting {
 }
 
 /// `GET /_ping`, then `GET /version`, both without a version, as the Engine API wants it.
-async fn greet(transport: &Transport) -> Result<ApiVersion, Greeting> {
+async fn greet(transport: &Transport, wish: Option<ApiVersion>) -> Result<ApiVersion, Greeting> {
     read(transport, "http://docker/_ping").await?;
     let answer = read(transport, "http://docker/version").await?;
-    version::negotiate(&answer).map_err(Greeting::Version)
+    version::negotiate(&answer, wish).map_err(Greeting::Version)
 }
 
 async fn read(transport: &Transport, uri: &'static str) -> Result<bytes::Bytes, Greeting> {
@@ -214,16 +239,18 @@ async fn read(transport: &Transport, uri: &'static str) -> Result<bytes::Bytes, 
             })
         })?;
     if !status.is_success() {
-        return Err(Greeting::Version(VersionError::NotAnEngine {
-            reason: format!("it answered with HTTP status {status}"),
-        }));
+        let mut reason = format!("it answered with HTTP status {status}");
+        if String::from_utf8_lossy(&body.to_bytes()).contains("HTTPS server") {
+            reason.push_str("; it wants TLS: give `tls`, or DOCKER_TLS_VERIFY");
+        }
+        return Err(Greeting::Version(VersionError::NotAnEngine { reason }));
     }
     Ok(body.to_bytes())
 }
 
 fn local_reason(failure: &ChannelError) -> String {
     let ChannelError::Unix { path, source } = failure else {
-        return chain(failure);
+        return with_causes(failure);
     };
     let path = path.display();
     match source.kind() {
@@ -237,20 +264,8 @@ fn local_reason(failure: &ChannelError) -> String {
         std::io::ErrorKind::ConnectionRefused => {
             format!("nothing listens on the socket {path}: the Docker Engine is not running")
         }
-        _ => chain(failure),
+        _ => with_causes(failure),
     }
-}
-
-/// An error with all its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 struct Attempts<'a>(&'a [Attempt]);
@@ -292,7 +307,11 @@ mod tests {
     #[test]
     fn a_way_that_does_not_fit_the_endpoint_is_refused_at_once() {
         let endpoint = Endpoint::Unix(DEFAULT_SOCKET.into());
-        let error = ways(&endpoint, Some(ChannelKind::Socat)).err().unwrap();
+        let options = ConnectOptions {
+            channel: Some(ChannelKind::Socat),
+            ..ConnectOptions::default()
+        };
+        let error = ways(&endpoint, &options).err().unwrap();
         assert!(matches!(
             error,
             ConnectError::WrongKind {

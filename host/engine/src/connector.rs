@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::channel::ChannelKind;
 use crate::ssh_channel::{self, LastWords, SshWay};
+use crate::tls::{self, Tls, TlsError};
 
 /// Why a channel could not be opened, or broke.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -62,8 +63,17 @@ pub enum ChannelError {
         /// The end of its standard error, or its exit status.
         words: String,
     },
+    /// The Engine's port is open, but TLS does not come about.
+    #[error("{source}")]
+    Tls {
+        /// Why, with the file that it has to do with.
+        source: Arc<TlsError>,
+    },
     /// Opening took too long.
-    #[error("no {kind} channel opened within {} s", .after.as_secs_f64())]
+    #[error(
+        "no {kind} channel opened within {} s; --connect-timeout gives it more time",
+        .after.as_secs_f64()
+    )]
     Slow {
         /// The way.
         kind: ChannelKind,
@@ -94,6 +104,11 @@ pub enum ChannelError {
 }
 
 impl ChannelError {
+    /// An error of ours that travels as an I/O error.
+    pub(crate) fn within(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
     /// Unwraps an error of ours that travelled as an I/O error.
     pub(crate) fn from_io(error: io::Error) -> Self {
         match error.downcast::<Self>() {
@@ -124,6 +139,15 @@ impl Way {
             Self::Ssh(way) => way.kind(),
         }
     }
+
+    /// The name or address by which an engine behind TCP is asked for.
+    fn tcp_host(&self) -> &str {
+        match self {
+            Self::Unix(_) => "",
+            Self::Tcp { host, .. } => host,
+            Self::Ssh(way) => way.tcp_host().unwrap_or_default(),
+        }
+    }
 }
 
 /// The connector of one engine's connection pool.
@@ -134,6 +158,7 @@ pub(crate) struct Connector {
 
 struct Shared {
     way: Way,
+    tls: Option<Tls>,
     opened: AtomicU64,
     permits: Arc<Semaphore>,
     timeout: Duration,
@@ -141,7 +166,8 @@ struct Shared {
 }
 
 impl Connector {
-    pub(crate) fn new(way: Way, timeout: Duration) -> Self {
+    /// TLS is spoken on TCP only: everything else has its own protection.
+    pub(crate) fn new(way: Way, tls: Option<Tls>, timeout: Duration) -> Self {
         let channels = if way.kind().is_process() {
             PROCESSES
         } else {
@@ -149,6 +175,7 @@ impl Connector {
         };
         Self {
             shared: Arc::new(Shared {
+                tls: tls.filter(|_| way.kind() == ChannelKind::Tcp),
                 way,
                 opened: AtomicU64::new(0),
                 permits: Arc::new(Semaphore::new(channels)),
@@ -167,28 +194,61 @@ impl Connector {
         self.shared.opened.load(Ordering::Relaxed)
     }
 
-    /// What the process behind a channel said when it ended, where a process is behind it.
+    /// What the process behind a channel said when it ended, where a process is behind it; or the other
+    /// side of TLS.
     pub(crate) async fn last_words(&self) -> Option<ChannelError> {
-        if !self.kind().is_process() {
+        if !self.kind().is_process() && self.shared.tls.is_none() {
             return None;
         }
         self.shared.last_words.heard().await
     }
 
+    /// The same with another way to the same engine.
+    pub(crate) fn by(&self, way: Way) -> Self {
+        Self::new(way, self.shared.tls.clone(), self.shared.timeout)
+    }
+
+    /// The way, for streams beside the pool.
+    pub(crate) fn way(&self) -> &Way {
+        &self.shared.way
+    }
+
+    /// Opens a stream that no pool knows of. The caller bounds the time.
+    pub(crate) async fn open_stream(&self) -> Result<Box<dyn ByteStream>, ChannelError> {
+        let shared = &self.shared;
+        let stream = connect(&shared.way, &shared.last_words).await?;
+        let Some(tls) = &shared.tls else {
+            return Ok(stream);
+        };
+        shared.last_words.take();
+        tls::connect(tls, stream, shared.way.tcp_host(), &shared.last_words)
+            .await
+            .map_err(|error| ChannelError::Tls {
+                source: Arc::new(error),
+            })
+    }
+
+    /// How long opening may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.shared.timeout
+    }
+
     async fn open(self) -> Result<Channel, ChannelError> {
         let shared = &self.shared;
         let kind = shared.way.kind();
-        let opening = async {
-            let permit = Arc::clone(&shared.permits).acquire_owned().await.ok();
-            let stream = connect(&shared.way, &shared.last_words).await?;
-            Ok((stream, permit))
-        };
-        let (stream, permit) = tokio::time::timeout(shared.timeout, opening)
-            .await
-            .map_err(|_| ChannelError::Slow {
+        let permit = Arc::clone(&shared.permits).acquire_owned().await.ok();
+        let opening = self.open_stream();
+        let stream = if kind.is_process() {
+            // It may have to wait for others to end, where the server allows few commands at a time. How
+            // long its own start may take, the session knows.
+            opening.await?
+        } else {
+            let opened = tokio::time::timeout(shared.timeout, opening).await;
+            opened.map_err(|_| ChannelError::Slow {
                 kind,
                 after: shared.timeout,
-            })??;
+            })??
+        };
         let count = shared.opened.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::debug!(%kind, count, "opened a channel to the Docker Engine");
         Ok(Channel {

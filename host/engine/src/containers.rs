@@ -85,7 +85,7 @@ impl Engine {
                 }
                 match self.wait_container(name, grace).await {
                     Ok(_) => Ok(()),
-                    Err(EngineError::Timeout { .. }) => Err(EngineError::StillRunning {
+                    Err(EngineError::Unfinished { .. }) => Err(EngineError::StillRunning {
                         operation,
                         after: grace,
                     }),
@@ -121,7 +121,7 @@ impl Engine {
     /// answers at once. Takes a channel of its own, and no place in the queue of calls.
     ///
     /// # Errors
-    /// [`EngineError::Timeout`] when it still runs after the time given.
+    /// [`EngineError::Unfinished`] when it still runs after the time given.
     pub async fn wait_container(&self, name: &str, timeout: Duration) -> Result<i64, EngineError> {
         use bollard::errors::Error;
         let operation = format!("wait for container {name}");
@@ -153,7 +153,7 @@ impl Engine {
         };
         match tokio::time::timeout(timeout, wait).await {
             Ok(result) => result,
-            Err(_) => Err(EngineError::Timeout {
+            Err(_) => Err(EngineError::Unfinished {
                 operation,
                 after: timeout,
             }),

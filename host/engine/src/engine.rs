@@ -8,7 +8,7 @@ use std::time::Duration;
 use bollard::Docker;
 use http::Method;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::channel::ChannelKind;
 use crate::connect::{self, ConnectError, ConnectOptions, Endpoint};
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) idle_timeout: Duration,
     pub(crate) in_flight: Semaphore,
     version: ApiVersion,
+    /// The same engine for bulk, where that goes another way.
+    bulk: OnceCell<Option<Engine>>,
 }
 
 impl fmt::Debug for Engine {
@@ -66,6 +68,24 @@ impl Engine {
         options: &ConnectOptions,
     ) -> Result<Self, ConnectError> {
         connect::connect(endpoint, options).await
+    }
+
+    /// The same engine for bulk: images, and archives that may be large. Over SSH they go through a
+    /// second session, so that they hold up no call; see [`dfab_ssh::Session::for_bulk`].
+    pub async fn for_bulk(&self) -> Self {
+        let shared = &self.shared;
+        let open = async || {
+            let transport = shared.transport.for_bulk().await?;
+            Self::speaking(
+                transport,
+                shared.version,
+                shared.timeout,
+                shared.idle_timeout,
+            )
+            .ok()
+        };
+        let bulk = shared.bulk.get_or_init(open).await;
+        bulk.as_ref().unwrap_or(self).clone()
     }
 
     /// The way that was found.
@@ -177,6 +197,15 @@ impl Engine {
         version: ApiVersion,
         options: &ConnectOptions,
     ) -> Result<Self, bollard::errors::Error> {
+        Self::speaking(transport, version, options.timeout, options.idle_timeout)
+    }
+
+    fn speaking(
+        transport: Transport,
+        version: ApiVersion,
+        timeout: Duration,
+        idle_timeout: Duration,
+    ) -> Result<Self, bollard::errors::Error> {
         let sender = transport.clone();
         let docker = Docker::connect_with_custom_transport(
             move |request: bollard::BollardRequest| sender.send_for_bollard(request),
@@ -189,10 +218,11 @@ impl Engine {
             shared: Arc::new(Shared {
                 transport,
                 docker,
-                timeout: options.timeout,
-                idle_timeout: options.idle_timeout,
+                timeout,
+                idle_timeout,
                 in_flight,
                 version,
+                bulk: OnceCell::new(),
             }),
         })
     }
@@ -218,16 +248,20 @@ impl Engine {
 const BOLLARD_TIMEOUT: u64 = 7 * 24 * 3600;
 
 fn list_path(resource: &str, all: bool, filters: &[(String, String)]) -> String {
-    let mut path = format!("{resource}?all={}", u8::from(all));
-    if !filters.is_empty() {
-        let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (name, value) in filters {
-            by_name.entry(name).or_default().push(value);
-        }
-        path.push_str("&filters=");
-        path.push_str(&path::query_value(&serde_json::json!(by_name).to_string()));
+    with_filters(&format!("{resource}?all={}&", u8::from(all)), filters)
+}
+
+/// A path up to `?` or `&`, with the filters behind it, if there are any.
+pub(crate) fn with_filters(start: &str, filters: &[(String, String)]) -> String {
+    if filters.is_empty() {
+        return start.trim_end_matches(['?', '&']).to_owned();
     }
-    path
+    let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, value) in filters {
+        by_name.entry(name).or_default().push(value);
+    }
+    let filters = path::query_value(&serde_json::json!(by_name).to_string());
+    format!("{start}filters={filters}")
 }
 
 #[cfg(test)]
@@ -244,5 +278,6 @@ mod tests {
              %22%3A%5B%22web%22%5D%7D"
         );
         assert_eq!(list_path("/images/json", false, &[]), "/images/json?all=0");
+        assert_eq!(with_filters("/networks?", &[]), "/networks");
     }
 }

@@ -38,10 +38,22 @@ pub enum EngineError {
         #[source]
         source: ChannelError,
     },
+    /// The channel broke when the call had been sent. Whether the Engine carried it out is not known.
+    #[error(
+        "cannot {operation}: the connection broke; it is not known whether the Docker Engine carried \
+         it out"
+    )]
+    Broken {
+        /// What was attempted.
+        operation: String,
+        /// What the channel said.
+        #[source]
+        source: ChannelError,
+    },
     /// No answer in time. Whether the Engine carried the call out is not known.
     #[error(
         "cannot {operation}: no answer within {} s; it is not known whether the Docker Engine \
-         carried it out",
+         carried it out; --call-timeout gives it more time",
         .after.as_secs_f64()
     )]
     Timeout {
@@ -50,9 +62,32 @@ pub enum EngineError {
         /// How long was waited.
         after: Duration,
     },
+    /// What was waited for takes longer than it may.
+    #[error("cannot {operation}: it has not ended within {} s", .after.as_secs_f64())]
+    Unfinished {
+        /// What was attempted.
+        operation: String,
+        /// How long was waited.
+        after: Duration,
+    },
     /// The stream said nothing for too long.
-    #[error("cannot {operation}: nothing was received for {} s", .after.as_secs_f64())]
+    #[error(
+        "cannot {operation}: nothing was received for {} s; --idle-timeout gives it more time",
+        .after.as_secs_f64()
+    )]
     Idle {
+        /// What was attempted.
+        operation: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Nothing more could be sent for too long. What the Engine did with the rest is not known.
+    #[error(
+        "cannot {operation}: nothing could be sent for {} s; it is not known what the Docker Engine \
+         did with what was sent before; --idle-timeout gives it more time",
+        .after.as_secs_f64()
+    )]
+    Stalled {
         /// What was attempted.
         operation: String,
         /// How long was waited.
@@ -131,7 +166,22 @@ impl EngineError {
     /// Whether the channel to the Engine is the cause.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Broken { .. })
+    }
+
+    /// Sorts what a channel said: it was not there, or it broke with a call on it.
+    pub(crate) fn from_channel(operation: String, source: ChannelError) -> Self {
+        match source {
+            ChannelError::Request { .. }
+            | ChannelError::Response { .. }
+            | ChannelError::Stream { .. } => Self::Broken { operation, source },
+            ChannelError::Unix { .. }
+            | ChannelError::Tcp { .. }
+            | ChannelError::Ssh { .. }
+            | ChannelError::Process { .. }
+            | ChannelError::Tls { .. }
+            | ChannelError::Slow { .. } => Self::Unreachable { operation, source },
+        }
     }
 
     /// Sorts an error of bollard's, in which ours are wrapped by the transport.
@@ -151,16 +201,11 @@ impl EngineError {
                 operation,
                 message: one_line(&error),
             },
-            Error::IOError { err } => Self::Unreachable {
-                operation,
-                source: ChannelError::from_io(err),
-            },
-            Error::HyperResponseError { err } => Self::Unreachable {
-                operation,
-                source: ChannelError::Response {
-                    source: Arc::new(err),
-                },
-            },
+            Error::IOError { err } => Self::from_channel(operation, ChannelError::from_io(err)),
+            Error::HyperResponseError { err } => {
+                let source = Arc::new(err);
+                Self::from_channel(operation, ChannelError::Response { source })
+            }
             other => Self::Decode {
                 operation,
                 reason: other.to_string(),

@@ -30,7 +30,7 @@ impl Engine {
     /// Engine API has no call to end it.
     ///
     /// # Errors
-    /// [`EngineError::Timeout`], [`EngineError::is_conflict`] when the container does not run. A
+    /// [`EngineError::Unfinished`], [`EngineError::is_conflict`] when the container does not run. A
     /// command that fails is an outcome, not an error.
     pub async fn exec(
         &self,
@@ -86,6 +86,12 @@ impl Engine {
             }
         })
         .await
+        .map_err(|error| match error {
+            EngineError::Timeout { operation, after } => {
+                EngineError::Unfinished { operation, after }
+            }
+            other => other,
+        })
     }
 }
 

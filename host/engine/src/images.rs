@@ -1,13 +1,16 @@
-//! Pulling images.
+//! Images and their names: pulled, pushed, named, removed.
 
 use std::fmt;
 
 use bollard::auth::DockerCredentials;
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{CreateImageOptionsBuilder, PushImageOptionsBuilder};
 use futures_util::StreamExt as _;
+use http::Method;
 
+use crate::call::checked_image;
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::path::query_value;
 
 /// What proves to a registry who is asking.
 #[derive(Clone, PartialEq, Eq)]
@@ -121,6 +124,70 @@ impl Engine {
                 bytes,
             });
         }
+    }
+
+    /// Lets the Engine push `repository:tag`, for as long as it reports progress. Takes a channel of its
+    /// own, and no place in the queue of calls.
+    ///
+    /// # Errors
+    /// As for [`Engine::pull_image`].
+    pub async fn push_image(
+        &self,
+        repository: &str,
+        tag: &str,
+        auth: Option<RegistryAuth>,
+    ) -> Result<(), EngineError> {
+        let operation = format!("push image {}", named(repository, tag));
+        let name = checked_image(&operation, repository)?;
+        let options = PushImageOptionsBuilder::new().tag(tag).build();
+        let idle = self.shared.idle_timeout;
+        let docker = &self.shared.docker;
+        let mut messages = Box::pin(docker.push_image(name, Some(options), auth.map(credentials)));
+        loop {
+            match tokio::time::timeout(idle, messages.next()).await {
+                Ok(Some(Ok(_))) => {}
+                Ok(Some(Err(error))) => return Err(EngineError::from_bollard(&operation, error)),
+                Ok(None) => return Ok(()),
+                Err(_) => {
+                    return Err(EngineError::Idle {
+                        operation,
+                        after: idle,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Gives an image another name.
+    ///
+    /// # Errors
+    /// [`EngineError::is_not_found`] when there is no such image.
+    pub async fn tag_image(
+        &self,
+        image: &str,
+        repository: &str,
+        tag: &str,
+    ) -> Result<(), EngineError> {
+        let operation = format!("name image {image} {}", named(repository, tag));
+        let path = format!(
+            "/images/{}/tag?repo={}&tag={}",
+            checked_image(&operation, image)?,
+            query_value(repository),
+            query_value(tag)
+        );
+        self.told(&operation, Method::POST, &path, None).await
+    }
+
+    /// Removes a name of an image, and the image with its last name; with `force` also one that a stopped
+    /// container is of.
+    ///
+    /// # Errors
+    /// [`EngineError::is_not_found`] when there is none, [`EngineError::is_conflict`] while it is used.
+    pub async fn remove_image(&self, image: &str, force: bool) -> Result<(), EngineError> {
+        let operation = format!("remove image {image}");
+        let name = checked_image(&operation, image)?;
+        let path = format!("/images/{name}?force={force}");
+        self.told(&operation, Method::DELETE, &path, None).await
     }
 }
 

@@ -25,6 +25,22 @@ pub struct Process {
 }
 
 impl Engine {
+    /// What `GET /containers/NAME/json` says; none where there is no such container.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the call fails.
+    pub async fn inspect_container(&self, name: &str) -> Result<Option<Value>, EngineError> {
+        self.inspect_object("containers", name, "/json").await
+    }
+
+    /// What `GET /images/NAME/json` says; none where there is no such image.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the call fails.
+    pub async fn inspect_image(&self, name: &str) -> Result<Option<Value>, EngineError> {
+        self.inspect_object("images", name, "/json").await
+    }
+
     /// What `GET /containers/NAME/json` says of each of these, by name. One that has gone meanwhile
     /// is left out. May be dropped at any time.
     ///
@@ -34,10 +50,8 @@ impl Engine {
         &self,
         names: &[String],
     ) -> Result<HashMap<String, Value>, EngineError> {
-        self.inspect_all(names, |name| {
-            self.inspect_object("containers", name, "/json")
-        })
-        .await
+        self.inspect_all(names, |name| self.inspect_container(name))
+            .await
     }
 
     /// The same of images, by tag or id (`GET /images/NAME/json`).
@@ -48,7 +62,7 @@ impl Engine {
         &self,
         names: &[String],
     ) -> Result<HashMap<String, Value>, EngineError> {
-        self.inspect_all(names, |name| self.inspect_object("images", name, "/json"))
+        self.inspect_all(names, |name| self.inspect_image(name))
             .await
     }
 

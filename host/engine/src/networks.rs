@@ -5,10 +5,23 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::call::checked_name;
-use crate::engine::Engine;
+use crate::engine::{Engine, with_filters};
 use crate::error::EngineError;
+use crate::summary::NetworkSummary;
 
 impl Engine {
+    /// `GET /networks`. Filters as for [`Engine::containers`].
+    ///
+    /// # Errors
+    /// [`EngineError`] when the call fails.
+    pub async fn networks(
+        &self,
+        filters: &[(String, String)],
+    ) -> Result<Vec<NetworkSummary>, EngineError> {
+        let path = with_filters("/networks?", filters);
+        self.json("list networks", Method::GET, &path, None).await
+    }
+
     /// Creates a network from the body of `POST /networks/create`, and returns its id.
     ///
     /// # Errors

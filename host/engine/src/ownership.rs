@@ -10,7 +10,6 @@ use bytes::Bytes;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::permissions::Permissions;
 use crate::tar_header::TarHeader;
 
 /// Who owns a path, and its mode.
@@ -48,7 +47,8 @@ impl Engine {
     }
 
     /// Sets owner and mode of a directory in a container, which need not run, and reads them back.
-    /// Permissions are as [`Permissions`] reads them. What is `None` stays as it is. Returns whether there was anything to change.
+    /// The mode has the twelve lower bits. What is `None` stays as it is. Returns whether there was
+    /// anything to change.
     ///
     /// Only the directory itself is changed, nothing below it.
     ///
@@ -61,16 +61,9 @@ impl Engine {
         path: &str,
         user: Option<u32>,
         group: Option<u32>,
-        permissions: Option<&str>,
+        mode: Option<u32>,
     ) -> Result<bool, EngineError> {
         let operation = format!("set the owner of {path} in container {container}");
-        let permissions = permissions
-            .map(str::parse::<Permissions>)
-            .transpose()
-            .map_err(|error| EngineError::Argument {
-                operation: operation.clone(),
-                reason: error.to_string(),
-            })?;
         let current = self.archive_header(&operation, container, path).await?;
         if !current.is_directory {
             return Err(EngineError::Argument {
@@ -81,9 +74,7 @@ impl Engine {
         let wanted = TarHeader {
             uid: user.unwrap_or(current.uid),
             gid: group.unwrap_or(current.gid),
-            mode: permissions
-                .as_ref()
-                .map_or(current.mode, |change| change.apply(current.mode, true)),
+            mode: mode.unwrap_or(current.mode),
             ..current
         };
         if wanted == current {

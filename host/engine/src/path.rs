@@ -109,6 +109,30 @@ pub(crate) fn object_name(name: &str) -> Result<&str, PathError> {
     Ok(name)
 }
 
+/// Takes a name or id of an image: path segments as they are, a tag or a digest.
+pub(crate) fn image_name(name: &str) -> Result<&str, PathError> {
+    let refuse = |reason| {
+        Err(PathError {
+            path: name.to_owned(),
+            reason,
+        })
+    };
+    if name.len() > 512 {
+        return refuse("a name of an image has at most 512 characters");
+    }
+    let is_plain = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-' | ':' | '@')
+    };
+    for segment in name.split('/') {
+        if !segment.starts_with(|character: char| character.is_ascii_alphanumeric())
+            || !segment.chars().all(is_plain)
+        {
+            return refuse("it is not REPOSITORY, REPOSITORY:TAG or an id");
+        }
+    }
+    Ok(name)
+}
+
 /// Percent-encodes a value for a query (RFC 3986, unreserved characters stay).
 pub(crate) fn query_value(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
@@ -165,6 +189,26 @@ mod tests {
         assert!(object_name("web_1.a-b").is_ok());
         for name in ["", "../x", "a/b", "a?force=1", "-a", "ä"] {
             assert!(object_name(name).is_err(), "{name}");
+        }
+        for name in [
+            "app",
+            "registry.example:5000/team/app:1.2",
+            "a@sha256:00",
+            "sha256:00",
+        ] {
+            assert!(image_name(name).is_ok(), "{name}");
+        }
+        for name in [
+            "",
+            "/a",
+            "a//b",
+            "a/../b",
+            "a?force=1",
+            "a b",
+            "a/%2e%2e/b",
+            "-a",
+        ] {
+            assert!(image_name(name).is_err(), "{name}");
         }
         assert_eq!(query_value("a b/ü"), "a%20b%2F%C3%BC");
     }

@@ -41,6 +41,8 @@ pub struct ObservedContainer {
     pub image_id: String,
     /// All labels, the image's included.
     pub labels: BTreeMap<String, String>,
+    /// Names of the volumes that are mounted in it.
+    pub volumes: Vec<String>,
 }
 
 /// The states of a container in the Engine API.
@@ -144,6 +146,7 @@ fn observe(
             image: summary.image,
             image_id: summary.image_id,
             labels: summary.labels.into_iter().collect(),
+            volumes: summary.volumes,
         };
         containers.insert(name, container);
     }
@@ -161,7 +164,7 @@ fn by_tag(images: Vec<ImageSummary>) -> HashMap<String, String> {
 }
 
 /// `Exited (137) 2 hours ago`, `Restarting (1) 5 seconds ago`.
-fn exit_code(status: &str) -> Option<i32> {
+pub(crate) fn exit_code(status: &str) -> Option<i32> {
     let rest = status
         .strip_prefix("Exited (")
         .or_else(|| status.strip_prefix("Restarting ("))?;
@@ -169,7 +172,7 @@ fn exit_code(status: &str) -> Option<i32> {
 }
 
 /// `Up 2 hours (healthy)`, `Up 1 second (health: starting)`.
-fn health(status: &str) -> Option<String> {
+pub(crate) fn health(status: &str) -> Option<String> {
     let (_, inner) = status.strip_suffix(')')?.rsplit_once('(')?;
     match inner {
         "healthy" | "unhealthy" => Some(inner.to_owned()),

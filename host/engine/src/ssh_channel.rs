@@ -14,9 +14,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::causes::with_causes;
 use crate::channel::ChannelKind;
-use crate::connect::{DEFAULT_SOCKET, chain};
 use crate::connector::{ByteStream, ChannelError};
+use crate::programs::{Programs, quoted};
 
 /// One way through a session.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ pub(crate) struct SshWay {
     session: dfab_ssh::Session,
     socket: String,
     route: Route,
+    programs: Arc<Programs>,
 }
 
 #[derive(Clone)]
@@ -40,11 +42,15 @@ impl SshWay {
         session: &dfab_ssh::Session,
         socket: &str,
         tcp: Option<&(String, u16)>,
+        programs: &Programs,
     ) -> Vec<Self> {
+        let programs = Arc::new(programs.clone());
         let mut routes = vec![
             Route::StreamLocal,
             Route::Socat,
-            Route::DialStdio { sudo: false },
+            Route::DialStdio {
+                sudo: programs.docker_sudo,
+            },
         ];
         routes.extend(tcp.map(|(host, port)| Route::Tcp {
             host: host.clone(),
@@ -56,6 +62,7 @@ impl SshWay {
                 session: session.clone(),
                 socket: socket.to_owned(),
                 route,
+                programs: Arc::clone(&programs),
             })
             .collect()
     }
@@ -85,32 +92,44 @@ impl SshWay {
         }
     }
 
-    fn command(&self) -> Option<String> {
+    /// The name or address of the engine's TCP port, as the host sees it.
+    pub(crate) fn tcp_host(&self) -> Option<&str> {
+        match &self.route {
+            Route::Tcp { host, .. } => Some(host),
+            _ => None,
+        }
+    }
+
+    /// The same way through another session of the host.
+    pub(crate) fn through(&self, session: dfab_ssh::Session) -> Self {
+        Self {
+            session,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn session(&self) -> &dfab_ssh::Session {
+        &self.session
+    }
+
+    /// The command line whose standard streams are the channel, where it is one. With `linger`, socat
+    /// waits so many seconds for what the engine has to say after the client's last word.
+    pub(crate) fn command(&self, linger: Option<u32>) -> Option<String> {
         match self.route {
             Route::StreamLocal | Route::Tcp { .. } => None,
-            Route::Socat => Some(format!(
-                "socat STDIO {}",
-                quoted(&format!("UNIX-CONNECT:{}", escaped_for_socat(&self.socket)))
-            )),
-            Route::DialStdio { sudo } => {
-                let mut command = String::new();
-                if sudo {
-                    command.push_str("sudo -n ");
+            Route::Socat => {
+                let command = self.programs.socat_command(&self.socket, linger);
+                if let Some(notice) = &self.programs.on_socat {
+                    notice.tell(&command);
                 }
-                command.push_str("docker ");
-                if self.socket != DEFAULT_SOCKET {
-                    command.push_str("-H ");
-                    command.push_str(&quoted(&format!("unix://{}", self.socket)));
-                    command.push(' ');
-                }
-                command.push_str("system dial-stdio");
                 Some(command)
             }
+            Route::DialStdio { sudo } => Some(self.programs.dial_stdio_command(&self.socket, sudo)),
         }
     }
 }
 
-/// What the last process said that ended by itself.
+/// What the last process said that ended by itself, or the other side of TLS.
 #[derive(Clone, Default)]
 pub(crate) struct LastWords {
     heard: Arc<Mutex<Option<ChannelError>>>,
@@ -130,14 +149,14 @@ impl LastWords {
         self.take()
     }
 
-    fn take(&self) -> Option<ChannelError> {
+    pub(crate) fn take(&self) -> Option<ChannelError> {
         self.heard
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
     }
 
-    fn say(&self, words: ChannelError) {
+    pub(crate) fn say(&self, words: ChannelError) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
         self.arrived.notify_waiters();
     }
@@ -238,7 +257,7 @@ async fn listen(
     let said = said.trim();
     let words = match status {
         Some(code) if said.is_empty() => format!("exit status {code}"),
-        Some(127) => format!("exit status 127: {said}"),
+        Some(code @ (126 | 127)) => format!("exit status {code}: {said}"),
         _ if said.is_empty() => "without a word".to_owned(),
         _ => said.to_owned(),
     };
@@ -254,7 +273,7 @@ pub(crate) async fn open(
         kind: way.kind(),
         source: Arc::new(source),
     };
-    match (&way.route, way.command()) {
+    match (&way.route, way.command(None)) {
         (Route::Tcp { host, port }, _) => {
             let channel = way.session.open_tcp(host, *port).await.map_err(refused)?;
             Ok(Box::new(channel))
@@ -279,7 +298,9 @@ pub(crate) async fn open(
 pub(crate) async fn reason(way: &SshWay, failure: &ChannelError) -> String {
     let socket = &way.socket;
     match (&way.route, failure) {
-        (_, ChannelError::Process { words, .. }) => explained(&way.route, socket, words),
+        (_, ChannelError::Process { words, .. }) => {
+            explained(&way.route, &way.programs, socket, words)
+        }
         (Route::StreamLocal, ChannelError::Ssh { .. } | ChannelError::Request { .. }) => {
             match look_at_socket(way).await.as_deref() {
                 Some("absent") => no_socket(socket),
@@ -287,11 +308,11 @@ pub(crate) async fn reason(way: &SshWay, failure: &ChannelError) -> String {
                 _ => format!(
                     "{}; sshd may forbid it (AllowStreamLocalForwarding), or the Docker Engine is \
                      not running",
-                    chain(failure)
+                    with_causes(failure)
                 ),
             }
         }
-        _ => chain(failure),
+        _ => with_causes(failure),
     }
 }
 
@@ -304,15 +325,22 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// For the look at the socket.
 const LOOK: Duration = Duration::from_secs(10);
 
-fn explained(route: &Route, socket: &str, words: &str) -> String {
-    let program = match route {
+fn explained(route: &Route, programs: &Programs, socket: &str, words: &str) -> String {
+    let (program, preset, field) = match route {
         Route::DialStdio { sudo: true } => return format!("with sudo -n: {words}"),
-        Route::DialStdio { sudo: false } => "docker",
-        _ => "socat",
+        Route::DialStdio { sudo: false } => (programs.docker.as_str(), "docker", "default_bin"),
+        _ => (programs.socat.as_str(), "socat", "socat_path"),
     };
     let lowered = words.to_ascii_lowercase();
-    if lowered.contains("not found") || lowered.contains("status 127") {
-        format!("{program}: not found: install it with `dfab setup {program} -H HOST`")
+    let explained = if lowered.contains("not found") || lowered.contains("status 127") {
+        if program == preset {
+            return format!("{program}: not found: install it with `dfab setup {program} -H HOST`");
+        }
+        return format!(
+            "{program}: there is no such program on the host: is `{field}` right? ({words})"
+        );
+    } else if lowered.contains("status 126") {
+        return format!("{program}: cannot be run on the host: is `{field}` right? ({words})");
     } else if is_denied(words) {
         denied(socket)
     } else if lowered.contains("no such file or directory") {
@@ -320,7 +348,12 @@ fn explained(route: &Route, socket: &str, words: &str) -> String {
     } else if lowered.contains("connection refused") || lowered.contains("cannot connect to") {
         "the Docker Engine is not running".to_owned()
     } else {
-        format!("{program}: {words}")
+        return format!("{program}: {words}");
+    };
+    // What socat says may mean something else to those who know it.
+    match route {
+        Route::Socat => format!("{explained} ({words})"),
+        _ => explained,
     }
 }
 
@@ -351,39 +384,15 @@ async fn look_at_socket(way: &SshWay) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// One word for any POSIX shell.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// socat gives a meaning to most punctuation in an address.
-fn escaped_for_socat(path: &str) -> String {
-    let mut escaped = String::with_capacity(path.len());
-    for character in path.chars() {
-        if !character.is_alphanumeric() && !matches!(character, '/' | '.' | '-' | '_') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_is_one_word_for_shell_and_socat() {
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(
-            escaped_for_socat("/run/a b,c:d.sock"),
-            r"/run/a\ b\,c\:d.sock"
-        );
-    }
+    use crate::connect::DEFAULT_SOCKET;
 
     #[test]
     fn what_processes_say_is_turned_into_a_next_step() {
-        let socat = |words| explained(&Route::Socat, DEFAULT_SOCKET, words);
+        let programs = Programs::default();
+        let socat = |words| explained(&Route::Socat, &programs, DEFAULT_SOCKET, words);
         assert!(socat("exit status 127: sh: 1: socat: not found").contains("dfab setup socat"));
         assert!(
             socat("socat[7] E connect(5, AF=1 \"/var/run/docker.sock\", 22): Permission denied")
@@ -400,10 +409,21 @@ mod tests {
         assert_eq!(
             explained(
                 &Route::DialStdio { sudo: true },
+                &programs,
                 DEFAULT_SOCKET,
                 "sudo: a password is required"
             ),
             "with sudo -n: sudo: a password is required"
+        );
+        let odd = Programs {
+            socat: "/opt/socat".to_owned(),
+            ..Programs::default()
+        };
+        let words = "exit status 127: sh: 1: /opt/socat: not found";
+        assert_eq!(
+            explained(&Route::Socat, &odd, DEFAULT_SOCKET, words),
+            "/opt/socat: there is no such program on the host: is `socat_path` right? (exit status \
+             127: sh: 1: /opt/socat: not found)"
         );
     }
 

@@ -1,8 +1,10 @@
-//! Containers and images as lists show them.
+//! Containers, images, networks and volumes as lists show them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
+
+use crate::snapshot;
 
 /// A container in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -28,6 +30,33 @@ pub struct ContainerSummary {
     pub ports: Vec<Port>,
     /// In alphabetical order.
     pub labels: Vec<(String, String)>,
+    /// Names of the volumes that are mounted in it, anonymous ones included; engines before API 1.20
+    /// tell none.
+    pub volumes: Vec<String>,
+}
+
+impl ContainerSummary {
+    /// Its own name; the others are those under which linked containers know it.
+    pub fn name(&self) -> &str {
+        let own = self.names.iter().find(|name| !name.contains('/'));
+        own.unwrap_or(&self.id)
+    }
+
+    /// Of the last run, where there was one and it is over.
+    pub fn exit_code(&self) -> Option<i32> {
+        snapshot::exit_code(&self.status)
+    }
+
+    /// `starting`, `healthy` or `unhealthy`, where the container has a health check.
+    pub fn health(&self) -> Option<String> {
+        snapshot::health(&self.status)
+    }
+
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        let label = self.labels.iter().find(|(known, _)| known == name);
+        label.map(|(_, value)| value.as_str())
+    }
 }
 
 /// A port of a container.
@@ -63,6 +92,39 @@ pub struct ImageSummary {
     pub size: u64,
 }
 
+/// A network in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NetworkSummary {
+    /// The full id.
+    pub id: String,
+    /// The name.
+    pub name: String,
+    /// Such as `bridge`.
+    #[serde(default)]
+    pub driver: String,
+    /// `local`, `global` or `swarm`.
+    #[serde(default)]
+    pub scope: String,
+    /// In alphabetical order.
+    #[serde(default, deserialize_with = "nullable")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A volume in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct VolumeSummary {
+    /// The name.
+    pub name: String,
+    /// Such as `local`.
+    #[serde(default)]
+    pub driver: String,
+    /// In alphabetical order.
+    #[serde(default, deserialize_with = "nullable")]
+    pub labels: BTreeMap<String, String>,
+}
+
 /// The Engine writes `null` for an empty list in some versions.
 pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -94,6 +156,16 @@ struct RawContainer {
     ports: Vec<Port>,
     #[serde(default, deserialize_with = "nullable")]
     labels: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "nullable")]
+    mounts: Vec<RawMount>,
+}
+
+/// Only volumes have a name.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawMount {
+    #[serde(default, deserialize_with = "nullable")]
+    name: String,
 }
 
 impl From<RawContainer> for ContainerSummary {
@@ -113,6 +185,12 @@ impl From<RawContainer> for ContainerSummary {
             status: raw.status,
             ports: raw.ports,
             labels: raw.labels.into_iter().collect(),
+            volumes: raw
+                .mounts
+                .into_iter()
+                .map(|mount| mount.name)
+                .filter(|name| !name.is_empty())
+                .collect(),
         }
     }
 }
@@ -173,9 +251,11 @@ mod tests {
         let container: ContainerSummary = serde_json::from_str(
             r#"{"Id":"1","Names":["/web","/db/web"],"Labels":{"b":"2","a":"1"},"Ports":[
                 {"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"tcp"},
-                {"PrivatePort":443,"Type":"tcp"}]}"#,
+                {"PrivatePort":443,"Type":"tcp"}],
+                "Mounts":[{"Type":"bind","Source":"/a"},{"Type":"volume","Name":"data"}]}"#,
         )
         .unwrap();
+        assert_eq!(container.volumes, ["data"]);
         assert_eq!(container.names, ["web", "db/web"]);
         assert_eq!(container.labels[0], ("a".to_owned(), "1".to_owned()));
         assert_eq!(container.ports[0].host_port, Some(8080));

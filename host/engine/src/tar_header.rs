@@ -47,11 +47,20 @@ impl TarHeader {
     /// Reads the first entry of an archive; [`Reading::Incomplete`] when more bytes are needed.
     pub(crate) fn first_of(archive: &[u8]) -> Reading {
         match first_of(archive) {
-            Ok(header) => Reading::Header(header),
+            Ok((header, _)) => Reading::Header(header),
             Err(Stop::Incomplete) => Reading::Incomplete,
             Err(Stop::Invalid) => Reading::Invalid,
         }
     }
+}
+
+/// Whether the first entry of an archive, a directory, is the only one; none when more bytes are needed
+/// or it is no archive.
+pub(crate) fn is_alone(archive: &[u8]) -> Option<bool> {
+    let (_, rest) = first_of(archive).ok()?;
+    let next = rest.get(..BLOCK)?;
+    // An archive ends with blocks of zeros.
+    Some(next.iter().all(|byte| *byte == 0))
 }
 
 /// The outcome of reading the beginning of an archive.
@@ -70,7 +79,8 @@ enum Stop {
 /// Pax records before the first entry are far smaller than this, in bytes.
 const LARGEST_RECORDS: u64 = 64 * 1024;
 
-fn first_of(archive: &[u8]) -> Result<TarHeader, Stop> {
+/// The first header, and what follows it.
+fn first_of(archive: &[u8]) -> Result<(TarHeader, &[u8]), Stop> {
     let mut rest = archive;
     let (mut uid, mut gid) = (None, None);
     loop {
@@ -98,13 +108,14 @@ fn first_of(archive: &[u8]) -> Result<TarHeader, Stop> {
                 .ok_or(Stop::Invalid)
         };
         let mode = read_number(field(100..108)).ok_or(Stop::Invalid)? & 0o7777;
-        return Ok(TarHeader {
+        let header = TarHeader {
             uid: id(uid, 108..116)?,
             gid: id(gid, 116..124)?,
             mode: u32::try_from(mode).map_err(|_| Stop::Invalid)?,
             modified: read_number(field(136..148)).unwrap_or(0),
             is_directory: kind == b"5",
-        });
+        };
+        return Ok((header, rest.get(BLOCK..).unwrap_or_default()));
     }
 }
 
@@ -214,6 +225,16 @@ mod tests {
                 ..HEADER
             })
         );
+    }
+
+    #[test]
+    fn an_entry_is_alone_where_the_archive_ends() {
+        let alone = HEADER.archive("./").unwrap();
+        assert_eq!(is_alone(&alone), Some(true));
+        assert_eq!(is_alone(&alone[..BLOCK]), None);
+        let mut two = alone[..BLOCK].to_vec();
+        two.extend(HEADER.archive("./a/").unwrap());
+        assert_eq!(is_alone(&two), Some(false));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::channel::ChannelKind;
 use crate::connector::{ChannelError, Connector, Way};
+use crate::tls::Tls;
 use crate::version::ApiVersion;
 
 /// Sends requests to one engine.
@@ -42,8 +43,11 @@ pub(crate) type Body = http_body_util::Either<
 
 impl Transport {
     /// A pool of channels, none open yet.
-    pub(crate) fn new(way: Way, connect_timeout: Duration) -> Self {
-        let connector = Connector::new(way, connect_timeout);
+    pub(crate) fn new(way: Way, tls: Option<Tls>, connect_timeout: Duration) -> Self {
+        Self::over(Connector::new(way, tls, connect_timeout))
+    }
+
+    fn over(connector: Connector) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(calls_at_once(connector.kind()))
             .pool_idle_timeout(KEPT_FOR)
@@ -56,6 +60,19 @@ impl Transport {
         }
     }
 
+    /// A pool on the host's second SSH session; none where there is no other way for bulk.
+    pub(crate) async fn for_bulk(&self) -> Option<Self> {
+        let Way::Ssh(way) = self.connector.way() else {
+            return None;
+        };
+        let session = way.session().for_bulk().await;
+        let way = Way::Ssh(way.through(session));
+        Some(Self {
+            version: self.version,
+            ..Self::over(self.connector.by(way))
+        })
+    }
+
     /// The same pool, with the version that all requests are made in from now on.
     pub(crate) fn speaking(self, version: ApiVersion) -> Self {
         Self {
@@ -66,6 +83,10 @@ impl Transport {
 
     pub(crate) fn kind(&self) -> ChannelKind {
         self.connector.kind()
+    }
+
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.connector
     }
 
     pub(crate) fn channels_opened(&self) -> u64 {
@@ -124,7 +145,11 @@ impl Transport {
     async fn explain(&self, error: hyper_util::client::legacy::Error) -> ChannelError {
         let mut cause = error.source();
         while let Some(inner) = cause {
-            if let Some(ours) = inner.downcast_ref::<ChannelError>() {
+            // Errors of streams come wrapped, and what is within is no source of its own.
+            let within = inner
+                .downcast_ref::<std::io::Error>()
+                .and_then(ChannelError::within);
+            if let Some(ours) = inner.downcast_ref::<ChannelError>().or(within) {
                 return ours.clone();
             }
             cause = inner.source();

@@ -97,8 +97,11 @@ struct Offered {
 }
 
 /// Chooses the newest version that the daemon and this crate both speak, from the answer to
-/// `GET /version`.
-pub(crate) fn negotiate(answer: &[u8]) -> Result<ApiVersion, VersionError> {
+/// `GET /version`; or of those the one that is nearest to a wish.
+pub(crate) fn negotiate(
+    answer: &[u8],
+    wish: Option<ApiVersion>,
+) -> Result<ApiVersion, VersionError> {
     let offered: Offered =
         serde_json::from_slice(answer).map_err(|error| VersionError::NotAnEngine {
             reason: error.to_string(),
@@ -114,7 +117,20 @@ pub(crate) fn negotiate(answer: &[u8]) -> Result<ApiVersion, VersionError> {
     if oldest > ApiVersion::NEWEST {
         return Err(VersionError::EngineTooNew { oldest });
     }
-    Ok(newest.min(ApiVersion::NEWEST))
+    let (oldest, newest) = (
+        oldest.max(ApiVersion::OLDEST),
+        newest.min(ApiVersion::NEWEST),
+    );
+    let Some(wish) = wish else {
+        return Ok(newest);
+    };
+    let chosen = wish.clamp(oldest, newest);
+    if chosen != wish {
+        tracing::warn!(
+            "API {wish} is asked for, and {oldest} to {newest} can be spoken here: it is {chosen}"
+        );
+    }
+    Ok(chosen)
 }
 
 #[cfg(test)]
@@ -123,7 +139,7 @@ mod tests {
 
     fn offered(newest: &str, oldest: &str) -> Result<String, VersionError> {
         let answer = format!(r#"{{"ApiVersion":"{newest}","MinAPIVersion":"{oldest}"}}"#);
-        negotiate(answer.as_bytes()).map(|version| version.to_string())
+        negotiate(answer.as_bytes(), None).map(|version| version.to_string())
     }
 
     #[test]
@@ -132,12 +148,21 @@ mod tests {
         assert_eq!(offered("1.53", "1.44").as_deref(), Ok("1.51"));
         assert_eq!(offered("1.24", "").as_deref(), Ok("1.24"));
         assert_eq!(
-            negotiate(br#"{"ApiVersion":"1.24"}"#),
+            negotiate(br#"{"ApiVersion":"1.24"}"#, None),
             Ok(ApiVersion {
                 major: 1,
                 minor: 24
             })
         );
+    }
+
+    #[test]
+    fn a_wish_is_kept_as_far_as_both_sides_speak_it() {
+        let answer = br#"{"ApiVersion":"1.47","MinAPIVersion":"1.30"}"#;
+        let chosen = |wish: &str| negotiate(answer, wish.parse().ok()).unwrap().to_string();
+        assert_eq!(chosen("1.40"), "1.40");
+        assert_eq!(chosen("1.15"), "1.30");
+        assert_eq!(chosen("1.99"), "1.47");
     }
 
     #[test]
@@ -154,7 +179,7 @@ mod tests {
     #[test]
     fn other_servers_are_recognised() {
         assert!(matches!(
-            negotiate(b"<html>"),
+            negotiate(b"<html>", None),
             Err(VersionError::NotAnEngine { .. })
         ));
         assert!(matches!(

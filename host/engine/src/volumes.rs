@@ -1,14 +1,35 @@
 //! Volumes.
 
 use http::Method;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::call::checked_name;
-use crate::engine::Engine;
+use crate::engine::{Engine, with_filters};
 use crate::error::EngineError;
 use crate::networks::name_in;
+use crate::summary::{VolumeSummary, nullable};
 
 impl Engine {
+    /// `GET /volumes`. Filters as for [`Engine::containers`].
+    ///
+    /// # Errors
+    /// [`EngineError`] when the call fails.
+    pub async fn volumes(
+        &self,
+        filters: &[(String, String)],
+    ) -> Result<Vec<VolumeSummary>, EngineError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Volumes {
+            #[serde(default, deserialize_with = "nullable")]
+            volumes: Vec<VolumeSummary>,
+        }
+        let path = with_filters("/volumes?", filters);
+        let answer: Volumes = self.json("list volumes", Method::GET, &path, None).await?;
+        Ok(answer.volumes)
+    }
+
     /// Creates a volume from the body of `POST /volumes/create`. One that exists is
     /// left as it is.
     ///

@@ -6,6 +6,9 @@ use crate::map::ResolvedMap;
 use crate::mount::Bind;
 use crate::names::is_preset_network;
 
+/// More names than these are not told as candidates.
+const MANY: usize = 20;
+
 impl ResolvedMap {
     /// Checks that every reference leads somewhere.
     pub(crate) fn check(&self, report: &mut Report) {
@@ -120,9 +123,14 @@ impl ResolvedMap {
 
     fn no_container(&self, at: Place, of: &str, reference: &str, report: &mut Report) {
         let message = format!("there is no container {reference}, {of}");
+        let config = match reference.rsplit_once('.') {
+            Some((config, _)) if !self.containers.contains_key(reference) => config,
+            _ => reference,
+        };
         let instances = self
             .containers
-            .get(reference)
+            .get(config)
+            .filter(|config| !config.instances.is_empty())
             .map(|config| config.instances.join(", "));
         match (
             instances,
@@ -135,6 +143,10 @@ impl ResolvedMap {
             ),
             (None, Some(near)) => {
                 report.error_with_help(at, message, format!("did you mean {near}?"));
+            }
+            (None, None) if self.containers.len() <= MANY => {
+                let known: Vec<_> = self.containers.keys().map(String::as_str).collect();
+                report.error_with_help(at, message, format!("there is: {}", known.join(", ")));
             }
             (None, None) => report.error(at, message),
         }

@@ -13,6 +13,13 @@ use crate::tree::{self, Node, Settings, Value};
 /// The name of the client that is meant when a map names none.
 const DEFAULT: &str = "__default__";
 
+/// What the registry is called that repositories without a host are in.
+const DOCKER_HUB: [&str; 3] = [
+    "docker.io",
+    "index.docker.io",
+    "https://index.docker.io/v1/",
+];
+
 /// One engine.
 #[derive(Clone, Default, PartialEq)]
 pub struct Client {
@@ -34,16 +41,20 @@ pub struct Client {
     pub tls: Option<Json>,
     /// The TCP port of the engine as seen from the host, where it has no socket.
     pub tunnel_remote_port: Option<u16>,
-    /// A local port for a tunnel. dfab needs none.
+    /// The port of this machine that a tunnel to the engine has.
     pub tunnel_local_port: Option<u16>,
     /// What goes before a docker command on the host.
     pub cmd_prefix: Option<String>,
     /// What the docker command is called there.
     pub default_bin: Option<String>,
     /// Whether docker commands want sudo there.
-    pub use_sudo: bool,
+    pub use_sudo: Option<bool>,
     /// Whether docker commands are shown.
-    pub debug: bool,
+    pub debug: Option<bool>,
+    /// What socat is called on the host: a name or a path.
+    pub socat_path: Option<String>,
+    /// Whether the command lines of socat are not shown.
+    pub socat_quiet: Option<bool>,
     /// Addresses of interfaces, by the names that maps use.
     pub interfaces: IndexMap<String, String>,
     /// The same for IPv6.
@@ -82,6 +93,11 @@ pub struct RegistryLogin {
 pub struct Secret(String);
 
 impl Secret {
+    /// Keeps a text from being shown.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The text.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -124,22 +140,28 @@ impl Client {
     /// The login for a repository's registry, with the registry's name: by its host, or by what stands
     /// before the last slash, as Docker-Map wanted it (B-38). None is needed for a public one.
     pub fn registry_login(&self, repository: &str) -> Option<(&str, &RegistryLogin)> {
-        let (registry, _) = repository.split_once('/')?;
-        let has_host = registry.contains(['.', ':']) || registry == "localhost";
-        let (folder, _) = repository.rsplit_once('/')?;
-        let keys = if has_host {
-            [registry, folder]
-        } else {
-            [folder, folder]
-        };
+        let mut keys = Vec::new();
+        let first = repository.split_once('/').map(|(first, _)| first);
+        let has_host = first.is_some_and(|it| it.contains(['.', ':']) || it == "localhost");
+        keys.extend(first.filter(|_| has_host));
+        keys.extend(repository.rsplit_once('/').map(|(folder, _)| folder));
+        if !has_host {
+            keys.extend(DOCKER_HUB);
+        }
         let (key, login) = keys
             .iter()
             .find_map(|key| self.auth_configs.get_key_value(*key))?;
         Some((login.registry.as_deref().unwrap_or(key), login))
     }
 
+    /// All logins, each with its registry's name.
+    pub fn registry_logins(&self) -> impl Iterator<Item = (&str, &RegistryLogin)> {
+        let logins = self.auth_configs.iter();
+        logins.map(|(key, login)| (login.registry.as_deref().unwrap_or(key), login))
+    }
+
     /// Whether it is that one.
-    pub(crate) fn is_default(&self) -> bool {
+    pub fn is_default(&self) -> bool {
         self.name == DEFAULT
     }
 }
@@ -182,7 +204,7 @@ const FEATURES: [&str; 8] = [
     "stop_timeout",
 ];
 
-const FIELDS: [&str; 23] = [
+const FIELDS: [&str; 25] = [
     "host",
     "fabric_host",
     "user",
@@ -197,6 +219,8 @@ const FIELDS: [&str; 23] = [
     "default_bin",
     "use_sudo",
     "debug",
+    "socat_path",
+    "socat_quiet",
     "interfaces",
     "interfaces_ipv6",
     "auth_configs",
@@ -244,8 +268,10 @@ impl Client {
             "tunnel_local_port" => self.tunnel_local_port = port(value, report),
             "cmd_prefix" => self.cmd_prefix = optional_text(value, "a command", report),
             "default_bin" => self.default_bin = optional_text(value, "a command", report),
-            "use_sudo" => self.use_sudo = value.is_truthy(),
-            "debug" => self.debug = value.is_truthy(),
+            "use_sudo" => self.use_sudo = Some(value.is_truthy()),
+            "debug" => self.debug = Some(value.is_truthy()),
+            "socat_path" => self.socat_path = optional_text(value, "a command", report),
+            "socat_quiet" => self.socat_quiet = Some(value.is_truthy()),
             "interfaces" => self.interfaces = addresses(value, report),
             "interfaces_ipv6" => self.interfaces_ipv6 = addresses(value, report),
             "auth_configs" => self.auth_configs = logins(value, report),
@@ -382,24 +408,26 @@ mod login_tests {
         assert_eq!(user("old.example/x/app"), Some("three"));
         assert_eq!(user("app"), None);
         assert_eq!(user("localhost:5000/app"), None);
+        let hub = RegistryLogin {
+            username: Some("four".to_owned()),
+            ..RegistryLogin::default()
+        };
+        client.auth_configs.insert("docker.io".to_owned(), hub);
+        let user = |repository: &str| {
+            let (_, login) = client.registry_login(repository)?;
+            login.username.as_deref()
+        };
+        assert_eq!(user("app"), Some("four"));
+        assert_eq!(user("team/app"), Some("two"));
+        assert_eq!(user("other/app"), Some("four"));
+        assert_eq!(user("localhost:5000/app"), None);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Nothing;
-
-    impl Settings for Nothing {
-        fn setting(&self, _: &str) -> Option<Json> {
-            None
-        }
-
-        fn variable(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
+    use crate::NoSettings;
 
     #[test]
     fn every_field_of_docker_map_and_docker_fabric_has_its_type() {
@@ -409,7 +437,7 @@ mod tests {
              \x20 features: {networks: true}\n  constraints: {mem_limit: yes}\n  use_sudo: yes\n\
              \x20 tunnel_remote_port: 2375\n  interfaces: {private: 10.0.0.7}\n  domainname: example.com\n  rack: 7\n",
             "clients.yaml",
-            &Nothing,
+            &NoSettings,
         )
         .unwrap();
         let web = &clients.value["web"];
@@ -420,7 +448,7 @@ mod tests {
         assert_eq!(web.wait_timeout, Some(Duration::from_millis(1500)));
         assert_eq!(web.stop_timeout, Some(5));
         assert!(!web.features["volumes"] && web.features["networks"]);
-        assert!(web.constraints["mem_limit"] && web.use_sudo);
+        assert!(web.constraints["mem_limit"] && web.use_sudo == Some(true));
         assert_eq!(web.tunnel_remote_port, Some(2375));
         assert_eq!(web.interfaces["private"], "10.0.0.7");
         assert_eq!(web.domain_name.as_deref(), Some("example.com"));
@@ -432,7 +460,7 @@ mod tests {
         let error = load_clients(
             "a: {port: 0, interfaces: 10.0.0.1}\nb: 5\nc: {stop_timeout: soon}\n",
             "clients.yaml",
-            &Nothing,
+            &NoSettings,
         )
         .unwrap_err();
         insta::assert_snapshot!(error, @r"
@@ -448,7 +476,7 @@ mod tests {
         let clients = load_clients(
             "a:\n  auth_configs: {reg.example.com: {username: me, password: hunter2}}\n  token: hunter2\n",
             "clients.yaml",
-            &Nothing,
+            &NoSettings,
         )
         .unwrap()
         .value;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::diagnostic::{Place, Report};
 use crate::health_check::HealthCheck;
 use crate::mount::{Bind, Volume};
+use crate::options::{self, ContainerOption, Section};
+use crate::permissions::Permissions;
 use crate::port::{Endpoint, Port};
 use crate::record::{ExecCommand, Link, records, texts};
 use crate::tree::{Node, Value};
@@ -64,8 +66,8 @@ pub struct ContainerConfig {
     pub(crate) exec_commands: Vec<ExecCommand>,
     pub(crate) healthcheck: Option<HealthCheck>,
     pub(crate) persistent: Option<bool>,
-    pub(crate) create_options: Vec<(String, Node)>,
-    pub(crate) host_config: Vec<(String, Node)>,
+    pub(crate) create_options: Vec<ContainerOption>,
+    pub(crate) host_config: Vec<ContainerOption>,
 }
 
 /// Which network stack a container has.
@@ -154,7 +156,7 @@ impl ContainerConfig {
     fn read_key(&mut self, key: &Node, value: &Node, report: &mut Report) {
         let name = key.key_text();
         match name.as_str() {
-            "abstract" => self.is_abstract = value.is_truthy(),
+            "abstract" => self.is_abstract = value.truth(report),
             "extends" => self.extends = names(value, report),
             "image" => self.image = Some(optional_text(value, "an image", report)),
             "instances" => self.instances = list(value, report),
@@ -167,7 +169,7 @@ impl ContainerConfig {
             "exposes" => self.exposes = records(value, report),
             "user" => self.user = Some(user(value, report)),
             "permissions" => {
-                self.permissions = Some(optional_text(value, "permissions", report));
+                self.permissions = Some(permissions(value, report));
             }
             "stop_timeout" => self.stop_timeout = Some(seconds(value, report)),
             "stop_signal" => self.stop_signal = Some(optional_text(value, "a signal", report)),
@@ -181,8 +183,10 @@ impl ContainerConfig {
             "networks" => self.networks = records(value, report),
             "exec_commands" => self.exec_commands = records(value, report),
             "healthcheck" => self.healthcheck = HealthCheck::read(value, report),
-            "persistent" => self.persistent = Some(value.is_truthy()),
-            "create_options" => self.create_options = options(value, report),
+            "persistent" => self.persistent = Some(value.truth(report)),
+            "create_options" => {
+                self.create_options = options::read(Section::CreateOptions, value, report);
+            }
             "host_config" | "start_options" => {
                 if name == "start_options" {
                     report.warning(
@@ -191,7 +195,8 @@ impl ContainerConfig {
                         "rename it",
                     );
                 }
-                self.host_config.extend(options(value, report));
+                self.host_config
+                    .extend(options::read(Section::HostConfig, value, report));
             }
             free if free.starts_with("x-") => {}
             other => report.unknown(key.at, "key of a container", other, &KEYS),
@@ -244,6 +249,18 @@ pub(crate) fn optional_text(node: &Node, what: &str, report: &mut Report) -> Opt
         report.error(node.at, message);
     }
     node.plain_text(report).filter(|text| !text.is_empty())
+}
+
+/// Permissions as chmod takes them.
+pub(crate) fn permissions(node: &Node, report: &mut Report) -> Option<String> {
+    let text = optional_text(node, "permissions", report)?;
+    match text.parse::<Permissions>() {
+        Ok(_) => Some(text),
+        Err(error) => {
+            report.error(node.at, error.to_string());
+            None
+        }
+    }
 }
 
 /// A user, or a list of user and group (B-07).
@@ -338,65 +355,5 @@ fn network_mode(node: &Node, report: &mut Report) -> NetworkMode {
                 (None, None) => container(mode, None),
             },
         },
-    }
-}
-
-fn options(node: &Node, report: &mut Report) -> Vec<(String, Node)> {
-    match &node.value {
-        Value::Null => Vec::new(),
-        Value::Map(pairs) => {
-            for (key, value) in pairs {
-                warn_of_readings(&key.key_text(), value, report);
-            }
-            let pair = |(key, value): &(Node, Node)| (key.key_text(), value.clone());
-            pairs.iter().map(pair).collect()
-        }
-        _ => {
-            report.error(
-                node.at,
-                format!("options are a mapping, not {}", node.kind()),
-            );
-            Vec::new()
-        }
-    }
-}
-
-/// Options whose values are texts to the engine.
-const TEXT_OPTIONS: [&str; 9] = [
-    "command",
-    "domainname",
-    "entrypoint",
-    "environment",
-    "hostname",
-    "labels",
-    "restart_policy",
-    "sysctls",
-    "user",
-];
-
-/// Options are passed on as YAML 1.1 reads them; that is told where something else may be meant.
-fn warn_of_readings(option: &str, node: &Node, report: &mut Report) {
-    match &node.value {
-        Value::List(items) => {
-            for item in items {
-                warn_of_readings(option, item, report);
-            }
-        }
-        Value::Map(pairs) => {
-            for (_, value) in pairs {
-                warn_of_readings(option, value, report);
-            }
-        }
-        Value::Bool(_) if !TEXT_OPTIONS.contains(&option) => {}
-        _ => {
-            if let Some(reading) = node.other_reading() {
-                let written = node.scalar_text().unwrap_or_default();
-                report.warning(
-                    node.at,
-                    format!("{written} without quotes is {reading} in YAML 1.1"),
-                    format!("write \"{written}\" if that is meant, else {reading}"),
-                );
-            }
-        }
     }
 }

@@ -72,7 +72,7 @@ impl Settings for Unknown {
 /// does not fit its place.
 fn meaning(text: &str, file: &str, document: &Document) -> Result<serde_json::Value, Invalid> {
     let mut report = Report::new(file);
-    let map = ResolvedMap::document(text, "", &Unknown, &mut report);
+    let map = ResolvedMap::empty().document(text, &Unknown, &mut report);
     let is_mistake = |found: &Diagnostic| {
         let at = Place {
             line: found.line,

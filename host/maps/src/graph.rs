@@ -262,6 +262,32 @@ fn all_of(map: &ResolvedMap) -> impl Iterator<Item = (&ResolvedMap, Item)> {
     })
 }
 
+/// Every circle of a map, each once, with a container of it.
+pub(crate) fn circles(map: &ResolvedMap) -> Vec<(Item, CycleError)> {
+    let mut circles: Vec<(Item, CycleError)> = Vec::new();
+    let all: Vec<Item> = all_of(map).map(|(_, item)| item).collect();
+    // Usually there is none, which one walk shows.
+    if walk_map(map, &all, Walk::Dependencies, &mut Vec::new()).is_ok() {
+        return circles;
+    }
+    let mut seen: HashSet<String> = HashSet::new();
+    for item in all {
+        if seen.contains(&map.engine_name(&item)) {
+            continue;
+        }
+        let start = std::slice::from_ref(&item);
+        if let Err(circle) = walk_map(map, start, Walk::Dependencies, &mut Vec::new())
+            && circle.path.iter().all(|name| !seen.contains(name))
+        {
+            seen.extend(circle.path.iter().cloned());
+            let named = |item: &Item| circle.path.first() == Some(&map.engine_name(item));
+            let first = all_of(map).map(|(_, item)| item).find(named);
+            circles.push((first.unwrap_or(item), circle));
+        }
+    }
+    circles
+}
+
 /// What a reference without the map's name means in a map.
 fn meaning_in(map: &ResolvedMap, reference: &str) -> Option<Vec<Item>> {
     match map.groups.get(reference) {
@@ -438,25 +464,13 @@ impl Visit<'_, '_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
-    use crate::{Settings, load_map};
-
-    struct Nothing;
-
-    impl Settings for Nothing {
-        fn setting(&self, _: &str) -> Option<Value> {
-            None
-        }
-
-        fn variable(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
+    use crate::{NoSettings, load_map};
 
     fn project(text: &str) -> Project {
-        let map = load_map(text, "m.yaml", "m", &Nothing).unwrap_or_else(|error| panic!("{error}"));
+        let map =
+            load_map(text, "m.yaml", "m", &NoSettings).unwrap_or_else(|error| panic!("{error}"));
         Project::new(vec![map.value]).unwrap()
     }
 
@@ -509,7 +523,8 @@ mod tests {
 
     #[test]
     fn the_name_of_a_map_goes_before_that_of_a_configuration() {
-        let map = |name: &str, text: &str| load_map(text, "m.yaml", name, &Nothing).unwrap().value;
+        let map =
+            |name: &str, text: &str| load_map(text, "m.yaml", name, &NoSettings).unwrap().value;
         let maps = vec![map("shop", "web: {instances: [a]}"), map("web", "a: {}")];
         let project = Project::new(maps).unwrap();
         assert_eq!(names(&project, &["web.a"], Walk::Selected), ["web.a"]);

@@ -5,8 +5,8 @@ use indexmap::IndexMap;
 use crate::config::ContainerConfig;
 use crate::diagnostic::Report;
 use crate::map::ResolvedMap;
+use crate::options::ContainerOption;
 use crate::record::Record;
-use crate::tree::Node;
 
 /// How many configurations may extend each other in a row.
 const DEPTH_LIMIT: usize = 500;
@@ -103,11 +103,11 @@ impl ContainerConfig {
                 }
             }
         }
-        fn update(mine: &mut Vec<(String, Node)>, theirs: &[(String, Node)]) {
-            for (key, value) in theirs {
-                match mine.iter_mut().find(|(known, _)| known == key) {
-                    Some((_, known)) => known.clone_from(value),
-                    None => mine.push((key.clone(), value.clone())),
+        fn update(mine: &mut Vec<ContainerOption>, theirs: &[ContainerOption]) {
+            for option in theirs {
+                match mine.iter_mut().find(|known| known.name() == option.name()) {
+                    Some(known) => known.clone_from(option),
+                    None => mine.push(option.clone()),
                 }
             }
         }

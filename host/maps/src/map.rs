@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use crate::config::{ContainerConfig, list, names, optional_text};
+use crate::defaults::MapDefaults;
 use crate::diagnostic::{Invalid, Loaded, Place, Report, nearest};
 use crate::mount::HostPath;
 use crate::names::{is_preset_network, split_tag};
@@ -90,17 +91,35 @@ pub fn load_map(
     fallback_name: &str,
     settings: &dyn Settings,
 ) -> Result<Loaded<ResolvedMap>, Invalid> {
-    let mut report = Report::new(file);
-    let map = ResolvedMap::document(text, fallback_name, settings, &mut report).map(|mut map| {
-        map.extend(&mut report);
-        map.attach(&mut report);
-        map.check(&mut report);
-        map
-    });
-    report.finish(map.unwrap_or_default())
+    MapDefaults::default().load_map(text, file, fallback_name, settings)
 }
 
 impl ResolvedMap {
+    /// A map without anything, not even a name.
+    pub(crate) fn empty() -> Self {
+        Self {
+            set_hostname: true,
+            ..Self::default()
+        }
+    }
+
+    /// Reads a map that has from `base` what it does not say.
+    pub(crate) fn load(
+        base: Self,
+        text: &str,
+        file: &str,
+        settings: &dyn Settings,
+    ) -> Result<Loaded<Self>, Invalid> {
+        let mut report = Report::new(file);
+        let map = base.document(text, settings, &mut report).map(|mut map| {
+            map.extend(&mut report);
+            map.attach(&mut report);
+            map.check(&mut report);
+            map
+        });
+        report.finish(map.unwrap_or_default())
+    }
+
     /// Its name, with which the names of its containers begin.
     pub fn name(&self) -> &str {
         &self.name
@@ -179,6 +198,34 @@ impl ResolvedMap {
         Item::Image { repository, tag }
     }
 
+    /// The names on the engine of its containers, and of those that have its attached volumes where
+    /// the engine has no named ones.
+    pub fn container_names(&self) -> impl Iterator<Item = String> {
+        let containers = self
+            .containers
+            .keys()
+            .flat_map(|config| self.instances(config));
+        let volumes = self.attached.values().map(|(owner, alias)| Item::Volume {
+            owner: owner.clone(),
+            alias: alias.clone(),
+        });
+        containers
+            .chain(volumes)
+            .map(|item| self.engine_name(&item))
+    }
+
+    /// The names on the engine of what is kept: attached volumes, and persistent containers.
+    pub fn persistent_names(&self) -> impl Iterator<Item = String> {
+        let volumes = self.attached.values().map(|(owner, alias)| Item::Volume {
+            owner: owner.clone(),
+            alias: alias.clone(),
+        });
+        let kept = self.containers.iter().filter(|(_, it)| it.persistent());
+        volumes
+            .chain(kept.flat_map(|(config, _)| self.instances(config)))
+            .map(|item| self.engine_name(&item))
+    }
+
     /// The containers of a configuration.
     pub(crate) fn instances(&self, config: &str) -> Vec<Item> {
         let container = |instance: Option<&String>| Item::Container {
@@ -243,27 +290,23 @@ impl ResolvedMap {
         }
     }
 
-    /// Reads the document, without following what it refers to; none where it is no YAML.
+    /// Reads the document over what is there, without following what it refers to; none where it is no
+    /// YAML.
     pub(crate) fn document(
+        mut self,
         text: &str,
-        fallback_name: &str,
         settings: &dyn Settings,
         report: &mut Report,
     ) -> Option<Self> {
-        let mut map = Self {
-            name: fallback_name.to_owned(),
-            set_hostname: true,
-            ..Self::default()
-        };
         let root = tree::read(text, settings, report)?;
         match &root.value {
-            Value::Map(pairs) => map.read(pairs, report),
+            Value::Map(pairs) => self.read(pairs, report),
             _ => report.error(root.at, format!("a map is a mapping, not {}", root.kind())),
         }
-        Some(map)
+        Some(self)
     }
 
-    fn read(&mut self, pairs: &[(Node, Node)], report: &mut Report) {
+    pub(crate) fn read(&mut self, pairs: &[(Node, Node)], report: &mut Report) {
         for (key, value) in pairs {
             let name = key.key_text();
             match name.as_str() {
@@ -276,8 +319,8 @@ impl ResolvedMap {
                 "default_tag" => self.default_tag = optional_text(value, "a tag", report),
                 "default_domain" => self.default_domain = optional_text(value, "a domain", report),
                 // Null and false are the same, but not given is not.
-                "set_hostname" => self.set_hostname = value.is_truthy(),
-                "use_attached_parent_name" => self.use_attached_parent_name = value.is_truthy(),
+                "set_hostname" => self.set_hostname = value.truth(report),
+                "use_attached_parent_name" => self.use_attached_parent_name = value.truth(report),
                 "clients" => self.clients = list(value, report),
                 "groups" => {
                     for (key, members) in section(value, "groups", report) {

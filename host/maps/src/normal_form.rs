@@ -7,9 +7,10 @@ use serde_json::{Map, Value as Json, json};
 use crate::config::{ContainerConfig, NetworkMode};
 use crate::diagnostic::{Invalid, Loaded, Report};
 use crate::map::{Item, ResolvedMap};
+use crate::options::ContainerOption;
 use crate::record::Record;
 use crate::resource::{NetworkConfig, VolumeConfig};
-use crate::tree::{Node, Settings};
+use crate::tree::Settings;
 
 /// A map as it is written, in its normal form: nothing is extended, and references may lead nowhere.
 ///
@@ -21,7 +22,7 @@ pub fn document_json(
     settings: &dyn Settings,
 ) -> Result<Loaded<Json>, Invalid> {
     let mut report = Report::new(file);
-    let map = ResolvedMap::document(text, "", settings, &mut report);
+    let map = ResolvedMap::empty().document(text, settings, &mut report);
     report.finish(map.map_or(Json::Null, |map| map.json()))
 }
 
@@ -174,9 +175,9 @@ fn records<R: Record>(records: &[R]) -> Json {
     records.iter().map(Record::json).collect()
 }
 
-fn options(options: &[(String, Node)]) -> Json {
+fn options(options: &[ContainerOption]) -> Json {
     options
         .iter()
-        .map(|(key, value)| (key.clone(), value.json()))
+        .map(|option| (option.name().to_owned(), option.written.clone()))
         .collect()
 }

@@ -1,5 +1,7 @@
 //! Records of how a container is reached: its ports and its networks.
 
+use std::ops::Range;
+
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Place, Report};
@@ -35,13 +37,61 @@ impl Port {
             Some(node) => Some(text(&node, "an interface", report)?),
             None => None,
         };
-        Some(Self {
+        let port = Self {
             exposed,
             host_port,
             interface,
             ipv6: ipv6.is_some_and(Node::is_truthy),
             at,
-        })
+        };
+        let (mine, host) = (port.numbers().count(), port.host_numbers().count());
+        if mine == 0 || (mine > 1 && host > 0 && host != mine) {
+            let host_port = port.host_port.as_deref().unwrap_or_default();
+            let message = match mine {
+                0 => format!("{} is no range of ports", port.exposed),
+                _ => format!(
+                    "{} and {host_port} are not equally many ports",
+                    port.exposed
+                ),
+            };
+            report.error(at, message);
+            return None;
+        }
+        Some(port)
+    }
+
+    /// The protocol.
+    pub(crate) fn protocol(&self) -> &str {
+        self.exposed
+            .split_once('/')
+            .map_or("tcp", |(_, protocol)| protocol)
+    }
+
+    /// The ports of the container.
+    pub(crate) fn numbers(&self) -> Range<u32> {
+        numbers(self.exposed.split('/').next().unwrap_or_default())
+    }
+
+    /// What the host publishes one of them by. Of several for a single one, the engine chooses.
+    pub(crate) fn host_port_at(&self, at: usize) -> Option<String> {
+        let host_port = self.host_port.as_ref()?;
+        if self.numbers().count() == 1 {
+            return Some(host_port.clone());
+        }
+        self.host_numbers().nth(at).map(|port| port.to_string())
+    }
+
+    fn host_numbers(&self) -> Range<u32> {
+        numbers(self.host_port.as_deref().unwrap_or_default())
+    }
+}
+
+/// `80` or `8000-8010`; an empty range where it is neither.
+fn numbers(text: &str) -> Range<u32> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.parse::<u32>(), last.parse::<u32>()) {
+        (Ok(first), Ok(last)) => first..last + 1,
+        _ => 0..0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::config::{optional_text, user};
+use crate::config::{optional_text, permissions, user};
 use crate::diagnostic::Report;
 use crate::tree::{Node, Value};
 
@@ -50,9 +50,7 @@ impl VolumeConfig {
                         "driver_options" => volume.driver_options = mapping(value, report),
                         "create_options" => volume.create_options = mapping(value, report),
                         "user" => volume.user = user(value, report),
-                        "permissions" => {
-                            volume.permissions = optional_text(value, "permissions", report)
-                        }
+                        "permissions" => volume.permissions = permissions(value, report),
                         free if free.starts_with("x-") => {}
                         other => report.unknown(key.at, "key of a volume", other, &KEYS),
                     }
@@ -76,7 +74,7 @@ impl NetworkConfig {
                     match key.key_text().as_str() {
                         "driver" => network.driver = optional_text(value, "a driver", report),
                         "driver_options" => network.driver_options = mapping(value, report),
-                        "internal" => network.internal = value.is_truthy(),
+                        "internal" => network.internal = value.truth(report),
                         "create_options" => network.create_options = mapping(value, report),
                         free if free.starts_with("x-") => {}
                         other => report.unknown(key.at, "key of a network", other, &KEYS),

@@ -24,6 +24,20 @@ pub trait Settings {
     fn variable(&self, name: &str) -> Option<String>;
 }
 
+/// No settings, and no environment.
+#[derive(Debug, Clone, Copy)]
+pub struct NoSettings;
+
+impl Settings for NoSettings {
+    fn setting(&self, _: &str) -> Option<Json> {
+        None
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
@@ -131,6 +145,16 @@ impl Node {
             Value::List(items) => !items.is_empty(),
             Value::Map(pairs) => !pairs.is_empty(),
         }
+    }
+
+    /// Whether it counts as true where true or false is meant. That any text does is a trap.
+    pub(crate) fn truth(&self, report: &mut Report) -> bool {
+        let truth = self.is_truthy();
+        if let Value::Text(_) | Value::List(_) | Value::Map(_) = &self.value {
+            let message = format!("{} counts as {truth} here", self.kind());
+            report.warning(self.at, message, "write true or false");
+        }
+        truth
     }
 
     pub(crate) fn json(&self) -> Json {

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
+use std::path::Path;
+
 use dfab_maps::{
-    Client, Features, Item, Project, ResolvedMap, Settings, Walk, container_body, load_map,
-    preparations,
+    Client, Features, Item, MapDefaults, Project, ResolvedMap, Settings, Walk, container_body,
+    load_map, preparations, volume_body,
 };
 use serde_json::{Value, json};
 
@@ -88,6 +90,17 @@ fn b_04_a_bind_with_nothing_behind_it_is_an_alias() {
 }
 
 #[test]
+fn b_04_the_documented_example_loads_as_it_is_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance/maps");
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+    let ours = loaded(&read("example_map.yaml"));
+    // The same with words in place of the nulls.
+    let fixed = loaded(&read("example_fixed.yaml"));
+    assert_eq!(ours.json(), fixed.json());
+    assert!(ours.json()["containers"]["app_server"]["binds"].is_array());
+}
+
+#[test]
 fn b_05_volumes_with_a_path_of_their_own_are_used_by_the_name_of_their_owner() {
     let map =
         loaded("use_attached_parent_name: true\na: {attaches: {v: /v}}\nb: {uses: {a.v: ro}}\n");
@@ -149,6 +162,22 @@ fn b_09_times_have_hours_and_decimals_and_nothing_else_behind_them() {
 }
 
 #[test]
+fn b_10_a_volume_has_the_driver_and_options_of_its_alias() {
+    let map = loaded(
+        "volumes:\n  data: {default_path: /d, driver: nfs, driver_options: {o: rw, n: 1}, \
+         create_options: {labels: {a: b}}}\n  logs: /l\n  a: {default_path: /a, driver: other}\n\
+         a: {attaches: [data, logs]}\n",
+    );
+    assert_eq!(
+        volume_body(&map, "a", "data"),
+        json!({ "Name": "m.data", "Driver": "nfs", "DriverOpts": { "o": "rw", "n": "1" },
+                "Labels": { "a": "b" } })
+    );
+    // Not those of an alias that is called as the container that attaches it.
+    assert_eq!(volume_body(&map, "a", "logs"), json!({ "Name": "m.logs" }));
+}
+
+#[test]
 fn b_11_configurations_that_extend_each_other_are_told_with_their_circle() {
     insta::assert_snapshot!(
         mistakes("a: {extends: b}\nb: {extends: [c]}\nc: {extends: a}\nd: {extends: d}\n"),
@@ -157,6 +186,55 @@ fn b_11_configurations_that_extend_each_other_are_told_with_their_circle() {
     m.yaml:4:14: error: configurations extend each other in a circle: d -> d
     "
     );
+}
+
+#[test]
+fn b_12_defaults_of_maps_reach_all_that_a_map_does_not_say() {
+    let defaults = MapDefaults::load(
+        "repository: registry.example.com\ndefault_tag: stable\ndefault_domain: example.com\n\
+         set_hostname: false\nhost_root: /srv\nhost: {data: d}\nclients: [one]\n\
+         volumes: {v: /v, w: /w, data: /data}\nnetworks: {back: {internal: true}}\n",
+        "defaults.yaml",
+        &Environment,
+    )
+    .unwrap()
+    .value;
+    let map = |text| {
+        defaults
+            .load_map(text, "m.yaml", "m", &Environment)
+            .unwrap()
+    };
+    let silent = map("a: {binds: data, attaches: v, networks: back}\nvolumes: {w: /x}\n").value;
+    assert_eq!(silent.name(), "m");
+    assert_eq!(silent.clients(), ["one"]);
+    let made = body(&silent, "a");
+    assert_eq!(made["Image"], "registry.example.com/a:stable");
+    assert_eq!(made["Domainname"], "example.com");
+    assert_eq!(made["Hostname"], Value::Null);
+    assert_eq!(made["HostConfig"]["Binds"][0], "/srv/d:/data:rw");
+    assert_eq!(silent.json()["volumes"]["w"]["default_path"], "/x");
+    assert_eq!(silent.json()["networks"]["back"]["internal"], true);
+
+    let own = map(
+        "repository: r.example.com\ndefault_tag: next\nset_hostname: true\n\
+                   default_domain:\nhost_root: /own\nhost: {data: e}\nclients: two\na: {binds: data, attaches: v}\n",
+    );
+    let made = body(&own.value, "a");
+    assert_eq!(made["Image"], "r.example.com/a:next");
+    assert_eq!(made["Domainname"], Value::Null);
+    assert_eq!(made["Hostname"], "m-a");
+    assert_eq!(own.value.clients(), ["two"]);
+}
+
+#[test]
+fn what_is_a_maps_own_is_no_default() {
+    let mistakes = MapDefaults::load("name: x\nweb: {}\n", "d.yaml", &Environment);
+    insta::assert_snapshot!(mistakes.unwrap_err().to_string(), @r"
+    d.yaml:1:1: error: there is no key of map defaults name
+      help: there is: repository, default_tag, default_domain, set_hostname, use_attached_parent_name, clients, volumes, networks, host, host_root
+    d.yaml:2:1: error: there is no key of map defaults web
+      help: there is: repository, default_tag, default_domain, set_hostname, use_attached_parent_name, clients, volumes, networks, host, host_root
+    ");
 }
 
 #[test]
@@ -203,7 +281,7 @@ fn b_15_longer_circles_are_told_with_their_path() {
 }
 
 #[test]
-fn b_16_and_17_networks_and_volumes_are_selected_beside_containers() {
+fn b_16_17_networks_and_volumes_are_selected_beside_containers() {
     let text = "a: {attaches: {v: /v}, networks: n}\nb: {uses: v}\nnetworks: {n: {}}\n";
     let project = Project::new(vec![loaded(text)]).unwrap();
     let walked = |references: &[&str], walk| -> Vec<String> {
@@ -229,6 +307,40 @@ fn b_16_and_17_networks_and_volumes_are_selected_beside_containers() {
     assert_eq!(names, ["m.v", "m.a", "m.b"]);
     let error = project.select(&["network:m".to_owned()]).unwrap_err();
     assert!(error.to_string().contains("did you mean"), "{error}");
+}
+
+#[test]
+fn b_19_an_environment_is_one_of_texts_however_it_is_written() {
+    for environment in ["{N: 5, A: x, B: true, C: ''}", "[N=5, A=x, B=true, C=]"] {
+        let text = format!("a: {{create_options: {{environment: {environment}}}}}\n");
+        let env = &body(&loaded(&text), "a")["Env"];
+        assert_eq!(env, &json!(["N=5", "A=x", "B=true", "C="]), "{environment}");
+    }
+}
+
+#[test]
+fn b_34_an_entry_point_or_a_command_that_is_a_list_is_one_whole() {
+    let map = loaded(
+        "base: {abstract: true, create_options: {entrypoint: [/init, -v], command: [serve, all]}}\n\
+         a: {extends: base, create_options: {entrypoint: [/bin/run], command: [one]}}\n\
+         b: {extends: base, create_options: {entrypoint: /bin/run -x}}\n",
+    );
+    let a = body(&map, "a");
+    assert_eq!(a["Entrypoint"], json!(["/bin/run"]));
+    assert_eq!(a["Cmd"], json!(["one"]));
+    let b = body(&map, "b");
+    assert_eq!(b["Entrypoint"], json!(["/bin/run", "-x"]));
+    assert_eq!(b["Cmd"], json!(["serve", "all"]));
+}
+
+#[test]
+fn b_39_what_is_kept_is_listed_by_its_names() {
+    let map = loaded(
+        "a: {image: x, attaches: [v], persistent: true, instances: [one, two]}\n\
+         b: {image: x, attaches: [w]}\nvolumes: {v: /v, w: /w}\n",
+    );
+    let names: Vec<String> = map.persistent_names().collect();
+    assert_eq!(names, ["m.v", "m.w", "m.a.one", "m.a.two"]);
 }
 
 #[test]

@@ -12,25 +12,13 @@
 
 use std::path::Path;
 
-use dfab_maps::{Item, Project, Settings, document_json, load_map};
+use dfab_maps::{Item, NoSettings, Project, document_json, load_map};
 use serde_json::{Map, Value, json};
-
-struct Nothing;
-
-impl Settings for Nothing {
-    fn setting(&self, _: &str) -> Option<Value> {
-        None
-    }
-
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-}
 
 /// The value of a key of a container, in its normal form; none where it is refused.
 fn normalised(key: &str, yaml: &str) -> Option<Value> {
     let map = format!("c:\n  {key}: {yaml}\n");
-    let document = document_json(&map, "row", &Nothing).ok()?.value;
+    let document = document_json(&map, "row", &NoSettings).ok()?.value;
     let value = document["containers"]["c"].get(key);
     Some(value.cloned().unwrap_or_else(|| json!([])))
 }
@@ -56,7 +44,7 @@ fn selected(yaml: &str, understood: &Value) -> Option<Value> {
         containers["containers"][config] = json!({ "instances": instances });
     }
     let load = |(name, map): (&String, &Value)| {
-        load_map(&map.to_string(), "row", name, &Nothing)
+        load_map(&map.to_string(), "row", name, &NoSettings)
             .unwrap()
             .value
     };

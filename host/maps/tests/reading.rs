@@ -5,8 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
-use dfab_maps::{Diagnostic, Settings, document_json, load_map};
-use proptest::prelude::*;
+use dfab_maps::{Diagnostic, Settings, load_map};
 use serde_json::{Value, json};
 
 struct Project;
@@ -174,9 +173,10 @@ fn all_mistakes_are_told_at_once_each_at_its_place() {
              \x20 binds: [[data, x], {/a: []}, 5]\n  links: [a.j]\n\
              c: {shares: /x}\nnetworks: [n]\nvolume: 5\n"
         ),
-        @r#"
+        @r"
     m.yaml:2:3: error: the group a is called as a container is
     m.yaml:5:7: error: there is no container a.x, of the group g
+      help: name one of its instances: i
     m.yaml:7:10: error: an image is wanted here, not a list
     m.yaml:9:17: error: there is no container a, that a refers to
       help: name one of its instances: i
@@ -195,89 +195,21 @@ fn all_mistakes_are_told_at_once_each_at_its_place() {
     m.yaml:16:32: error: an alias is wanted here, not a number
       help: if it is one, write it in quotes
     m.yaml:17:11: error: there is no container a.j, that b refers to
+      help: name one of its instances: i
     m.yaml:19:11: error: networks is a mapping, not a list
     m.yaml:20:1: error: volume is no key of a map, and as a container it would be a mapping, not a number
       help: did you mean volumes?
-    "#
+    "
     );
 }
 
-/// Keys of a container, each of which says something.
-const KEYS: [&[&str]; 14] = [
-    &["image: x", "image: y", "image: null"],
-    &["instances: [a, b]", "instances: [b, c]"],
-    &["shares: /a", "shares: [/b, /a]"],
-    &["binds: {/a: /b, /c: [d, ro]}", "binds: {/c: e, v: ro}"],
-    &["uses: {a: /b, c.i: ro}", "uses: [a]"],
-    &["links: {a: b, c: null}", "links: [a, c]"],
-    &[
-        "exposes: {80: 80, 81: null}",
-        "exposes: {81: [1, i], 82: 2}",
-    ],
-    &["user: a", "user: null", "user: [b, c]"],
-    &["stop_timeout: 5", "stop_timeout: null"],
-    &["network_mode: host", "network_mode: null"],
-    &["networks: {n: a, m: null}", "networks: [m, o]"],
-    &[
-        "exec_commands: [a b, [[c, d], root]]",
-        "exec_commands: [[[c, d], root], [e, f, initial]]",
-    ],
-    &[
-        "healthcheck: x",
-        "healthcheck: {test: [y], retries: 3}",
-        "healthcheck: null",
-    ],
-    &[
-        "create_options: {a: 1, b: {c: 2}}",
-        "create_options: {b: {d: 3}, e: null}",
-    ],
-];
-
-fn container() -> impl Strategy<Value = String> {
-    let keys: Vec<_> = KEYS
-        .iter()
-        .map(|ways| prop::option::of(prop::sample::select(ways.to_vec())))
-        .collect();
-    keys.prop_map(|keys| keys.into_iter().flatten().collect::<Vec<_>>().join(", "))
-}
-
-proptest! {
-    /// Whether a configuration extends another which extends a third, or both after one another.
-    #[test]
-    fn extending_does_not_depend_on_how_it_is_grouped(
-        (one, two, three) in (container(), container(), container()),
-    ) {
-        let separated = |text: &str| if text.is_empty() { String::new() } else { format!(", {text}") };
-        let (two, three) = (separated(&two), separated(&three));
-        let text = format!(
-            "one: {{abstract: true{one}}}\nboth: {{abstract: true, extends: one{two}}}\n\
-             two: {{abstract: true{two}}}\nchain: {{extends: both{three}}}\nflat: {{extends: [one, two]{three}}}\n",
-            one = separated(&one),
-        );
-        // What the containers refer to is not there, which matters to nobody here.
-        let map = format!(
-            "{text}a: {{attaches: {{w: /w}}, shares: /x}}\nc: {{instances: [i], shares: /x}}\n\
-             networks: {{n: null, m: null, o: null}}\nvolumes: {{v: /v}}\nhost: {{v: /v}}\n"
-        );
-        let map = resolved(&map);
-        prop_assert_eq!(&map["containers"]["chain"], &map["containers"]["flat"], "{}", text);
-    }
-
-    #[test]
-    fn the_normal_form_is_read_as_what_it_is(containers in prop::collection::vec(container(), 1..4)) {
-        let mut text = String::from(
-            "name: x\nrepository: r\nset_hostname: no\nclients: c\ngroups: {g: [a, c.i]}\nhost_root: /r\n\
-             a: {attaches: {w: /w}, shares: /x}\nc: {instances: [i], shares: /x, clients: d}\n\
-             networks: {n: {driver: d, internal: yes}, m: null, o: null}\n\
-             volumes: {v: /v, w: {driver_options: {a: 1}, user: [b, c]}}\nhost: {v: {i: /a, default: /b}}\n",
-        );
-        for (index, container) in containers.iter().enumerate() {
-            text.push_str(&format!("c{index}: {{{container}}}\n"));
-        }
-        let map = resolved(&text);
-        prop_assert_eq!(&resolved(&map.to_string()), &map);
-        let document = document_json(&text, "m.yaml", &Project).unwrap().value;
-        let again = document_json(&document.to_string(), "m.yaml", &Project).unwrap().value;
-        prop_assert_eq!(again, document);
-    }
+#[test]
+fn permissions_are_what_chmod_takes() {
+    insta::assert_snapshot!(
+        mistakes("a: {permissions: u=rwx, user: u}\nb: {permissions: rwx}\nvolumes: {v: {permissions: '999'}}\n"),
+        @r"
+    m.yaml:2:18: error: `rwx` is not a permission such as 750 or u=rwX,g=rX,o=: a part has none of `+`, `-` and `=`
+    m.yaml:3:28: error: `999` is not a permission such as 750 or u=rwX,g=rX,o=: a number is octal, up to 7777
+    "
+    );
 }

@@ -7,36 +7,9 @@ use std::path::PathBuf;
 
 use crate::call_error::CallError;
 use crate::grant::{Grant, Grants};
+use crate::host_call::HostCall;
+use crate::need::Need;
 use crate::request::CanonicalRequest;
-
-/// An effect that a component asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostCall {
-    /// One setting of the project.
-    Setting {
-        /// Its name.
-        name: String,
-    },
-    /// The version of the engine.
-    Version,
-    /// The system information of the engine.
-    Info,
-    /// The list of containers.
-    Containers,
-    /// The list of images.
-    Images,
-    /// A raw request to the engine, in canonical form.
-    Request {
-        /// In capitals.
-        method: &'static str,
-        /// Path and query, without version.
-        path: String,
-    },
-    /// Whether there is a shell.
-    Shell,
-    /// A command in the shell.
-    Run,
-}
 
 /// Proof that a component may have the effect that it names. Only the check of the grants makes one,
 /// and the effect takes it away.
@@ -57,7 +30,7 @@ impl Permit {
 #[derive(Debug)]
 pub(crate) struct Authority {
     pub(crate) plugin: String,
-    /// Of the plugin's file, for the line that grants; none where it is part of dfab.
+    /// Of the plugin's file, for the line that grants; none where it is part of dfab or of a bundle.
     pub(crate) path: Option<PathBuf>,
     pub(crate) declared: Vec<Grant>,
     pub(crate) granted: Grants,
@@ -67,17 +40,40 @@ impl Authority {
     /// # Errors
     /// `denied` where the plugin did not declare it or was not granted it.
     pub(crate) fn authorize(&self, call: HostCall) -> Result<Permit, CallError> {
-        let need = Need::of(&call);
-        let denial = if !self.declared.iter().any(|grant| need.is_met_by(grant)) {
-            self.not_declared(&need)
-        } else if !self.is_granted(&need) {
-            self.not_granted(&need)
-        } else {
-            tracing::debug!(plugin = self.plugin, call = %need.grant(), "allowed");
-            return Ok(Permit { call });
-        };
-        tracing::info!(plugin = self.plugin, call = %need.grant(), "denied");
-        Err(CallError::Denied(denial))
+        for need in Need::of(&call) {
+            let denial = if !self.declares(&need) {
+                self.not_declared(&need)
+            } else if !self.is_granted(&need) {
+                self.not_granted(&need)
+            } else {
+                tracing::debug!(plugin = self.plugin, call = %need.grant(), "allowed");
+                continue;
+            };
+            tracing::info!(plugin = self.plugin, call = %need.grant(), "denied");
+            return Err(CallError::Denied(denial));
+        }
+        Ok(Permit { call })
+    }
+
+    /// A command line. Where any line may be run, it is run as it is; else its words are what is
+    /// permitted, and the line that is run is made of them again.
+    ///
+    /// # Errors
+    /// `invalid` where it has no words, else as [`Self::authorize`].
+    pub(crate) fn authorize_run(&self, line: &str) -> Result<(Permit, String), CallError> {
+        let any = Need::Just(Grant::SshRun(None));
+        if (self.declares(&any) && self.is_granted(&any)) || !self.knows_commands() {
+            return Ok((
+                self.authorize(HostCall::Run { words: None })?,
+                line.to_owned(),
+            ));
+        }
+        let words = shell_words::split(line).map_err(|_| {
+            CallError::Invalid("a quotation in the command line is not closed".to_owned())
+        })?;
+        let line = shell_words::join(&words);
+        let words = Some(words);
+        Ok((self.authorize(HostCall::Run { words })?, line))
     }
 
     /// A raw request: it is brought into its canonical form, and that form is what is permitted.
@@ -96,6 +92,20 @@ impl Authority {
             path: request.target(),
         };
         Ok((self.authorize(call)?, request))
+    }
+
+    /// Whether single commands were declared or granted, so that the words of a line matter.
+    fn knows_commands(&self) -> bool {
+        let granted: &[Grant] = match &self.granted {
+            Grants::All => &[],
+            Grants::Only(grants) => grants,
+        };
+        let mut known = self.declared.iter().chain(granted);
+        known.any(|grant| matches!(grant, Grant::SshRun(Some(_))))
+    }
+
+    fn declares(&self, need: &Need) -> bool {
+        self.declared.iter().any(|grant| need.is_met_by(grant))
     }
 
     fn is_granted(&self, need: &Need) -> bool {
@@ -120,76 +130,27 @@ impl Authority {
             Grants::All => Vec::new(),
             Grants::Only(grants) => grants.iter().map(Grant::to_string).collect(),
         };
+        let Some(path) = &self.path else {
+            // Grants are given anew each time, so that those that were given are named as well.
+            let declared = self.declared.iter().find(|grant| need.is_met_by(grant));
+            grants.extend(declared.map(Grant::to_string));
+            let grants: Vec<String> = grants.iter().map(|it| format!("--grant '{it}'")).collect();
+            return format!(
+                "the plugin `{}` may not use `{}`: it declares it, but was not granted it. To grant \
+                 it, add it again from the source that dfab.lock names: dfab plugin add SOURCE {}",
+                self.plugin,
+                need.grant(),
+                grants.join(" "),
+            );
+        };
         grants.push(need.grant());
-        let path = self.path.as_ref().map_or_else(
-            || self.plugin.clone(),
-            |path| crate::text::plain(&path.to_string_lossy()),
-        );
+        let path = crate::text::plain(&path.to_string_lossy());
         format!(
             "the plugin `{}` may not use `{}`: it declares it, but was not granted it. To grant \
              it, write in dfab.yaml, under `plugins:`\n- path: {path}\n  grant: {grants:?}",
             self.plugin,
             need.grant(),
         )
-    }
-}
-
-/// What a call needs to be granted.
-enum Need {
-    DockerRead,
-    DockerRequest(CanonicalRequest),
-    SshRun,
-    SettingsRead(String),
-    /// A call that has no canonical form; no grant covers it.
-    Nothing,
-}
-
-impl Need {
-    fn of(call: &HostCall) -> Self {
-        match call {
-            HostCall::Version | HostCall::Info | HostCall::Containers | HostCall::Images => {
-                Self::DockerRead
-            }
-            HostCall::Request { method, path } => {
-                CanonicalRequest::new(method, path).map_or(Self::Nothing, Self::DockerRequest)
-            }
-            HostCall::Shell | HostCall::Run => Self::SshRun,
-            HostCall::Setting { name } => Self::SettingsRead(name.clone()),
-        }
-    }
-
-    fn is_met_by(&self, grant: &Grant) -> bool {
-        match (self, grant) {
-            (Self::DockerRead, Grant::DockerRead) | (Self::SshRun, Grant::SshRun) => true,
-            (Self::DockerRequest(request), Grant::DockerRequest(pattern)) => {
-                pattern.covers(request)
-            }
-            (Self::SettingsRead(name), Grant::SettingsRead(pattern)) => pattern.covers(name),
-            _ => false,
-        }
-    }
-
-    /// The narrowest grant that covers it.
-    fn grant(&self) -> String {
-        match self {
-            Self::DockerRead => "docker.read".to_owned(),
-            Self::DockerRequest(request) => {
-                format!("docker.request {} {}", request.method(), request.path())
-            }
-            Self::SshRun => "ssh.run".to_owned(),
-            Self::SettingsRead(name) => format!("settings.read {}", crate::text::plain(name)),
-            Self::Nothing => "docker.request".to_owned(),
-        }
-    }
-
-    fn declaration(&self) -> String {
-        let grant = self.grant();
-        match grant.split_once(' ') {
-            None => format!(r#"{{"capability": "{grant}", "reason": "..."}}"#),
-            Some((capability, covered)) => format!(
-                r#"{{"capability": "{capability}", "allow": [{covered:?}], "reason": "..."}}"#
-            ),
-        }
     }
 }
 
@@ -212,67 +173,64 @@ mod tests {
         }
     }
 
-    fn calls() -> Vec<(HostCall, &'static str)> {
-        let request = HostCall::Request {
-            method: "POST",
-            path: "/containers/web/pause?t=1".to_owned(),
-        };
-        vec![
-            (
-                HostCall::Setting {
-                    name: "backup_to".to_owned(),
-                },
-                "settings.read backup_*",
-            ),
-            (HostCall::Version, "docker.read"),
-            (HostCall::Info, "docker.read"),
-            (HostCall::Containers, "docker.read"),
-            (HostCall::Images, "docker.read"),
-            (request, "docker.request POST /containers/*/pause"),
-            (HostCall::Shell, "ssh.run"),
-            (HostCall::Run, "ssh.run"),
-        ]
+    #[test]
+    fn every_call_needs_all_its_grants_declared_and_granted() {
+        for (call, needed) in crate::need::tests::calls() {
+            let others: Vec<&str> = crate::need::tests::ALL
+                .into_iter()
+                .filter(|grant| !needed.contains(grant))
+                .collect();
+            let authorize = |declared: &[&str], granted: Option<&[&str]>| {
+                authority(declared, granted).authorize(call.clone())
+            };
+            assert!(authorize(&needed, Some(&needed)).is_ok(), "{call:?}");
+            assert!(authorize(&needed, None).is_ok(), "{call:?}");
+            for missing in &needed {
+                let mut all = crate::need::tests::ALL.to_vec();
+                all.retain(|grant| grant != missing);
+                assert!(authorize(&all, None).is_err(), "{call:?}");
+                let everything = &crate::need::tests::ALL;
+                assert!(authorize(&all, Some(everything)).is_err(), "{call:?}");
+                assert!(authorize(everything, Some(&all)).is_err(), "{call:?}");
+            }
+            let needs_any = authorize(&others, None).is_err();
+            assert_eq!(needs_any, !needed.is_empty(), "{call:?}");
+        }
     }
 
     #[test]
-    fn every_call_needs_its_grant_declared_and_granted() {
-        let all = [
-            "settings.read backup_*",
-            "docker.read",
-            "docker.request POST /containers/*/pause",
-            "ssh.run",
-        ];
-        for (call, needed) in calls() {
-            let others: Vec<&str> = all.into_iter().filter(|grant| *grant != needed).collect();
-            assert!(
-                authority(&[needed], Some(&[needed]))
-                    .authorize(call.clone())
-                    .is_ok()
-            );
-            assert!(authority(&[needed], None).authorize(call.clone()).is_ok());
-            assert!(
-                authority(&others, Some(&all))
-                    .authorize(call.clone())
-                    .is_err(),
-                "{call:?}"
-            );
-            assert!(
-                authority(&all, Some(&others))
-                    .authorize(call.clone())
-                    .is_err(),
-                "{call:?}"
-            );
-            assert!(
-                authority(&others, None).authorize(call.clone()).is_err(),
-                "{call:?}"
-            );
+    fn where_only_some_commands_are_granted_the_words_are_what_is_run() {
+        let some = ["ssh.run systemctl restart *"];
+        let run = |declared: &[&str], granted: Option<&[&str]>, line: &str| {
+            let permitted = authority(declared, granted).authorize_run(line);
+            permitted.map(|(_, line)| line)
+        };
+        for (declared, granted) in [
+            (&some, None),
+            (&["ssh.run"], Some(&some[..])),
+            (&some, Some(&["ssh.run"][..])),
+        ] {
+            let line = run(declared, granted, "systemctl  restart \"a;reboot\"").expect("granted");
+            assert_eq!(line, "systemctl restart 'a;reboot'");
+            assert!(run(declared, granted, "systemctl restart a; reboot").is_err());
+            assert!(run(declared, granted, "systemctl restart $(reboot) x").is_err());
+            assert!(run(declared, granted, "reboot").is_err());
         }
+        let line = "uptime; echo $HOME";
+        assert_eq!(run(&["ssh.run"], None, line), Ok(line.to_owned()));
+        let denied = run(&["ssh.run"], Some(&some), "systemctl stop a").expect_err("not granted");
+        assert!(
+            denied.to_string().ends_with(
+                "grant: [\"ssh.run systemctl restart *\", \"ssh.run systemctl stop a\"]"
+            ),
+            "{denied}"
+        );
     }
 
     #[test]
     fn a_denial_tells_what_to_write() {
         let error = authority(&["docker.read", "ssh.run"], Some(&["docker.read"]))
-            .authorize(HostCall::Run)
+            .authorize_run("uptime")
             .expect_err("not granted");
         assert_eq!(
             error.to_string(),

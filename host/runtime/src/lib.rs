@@ -13,13 +13,17 @@ mod authority;
 mod bindings;
 mod cache;
 mod call_error;
+mod command_pattern;
 mod console;
 mod grant;
+mod host_call;
 mod inspect;
 mod kind;
 mod limits;
 mod load;
+mod local_path;
 mod manifest;
+mod need;
 mod plugin;
 mod plugin_error;
 mod request;
@@ -28,15 +32,20 @@ mod task_host;
 mod text;
 mod ticker;
 
-pub use authority::{HostCall, Permit};
+pub use authority::Permit;
 pub use bindings::task_world::dfab::log::log::Level;
 pub use bindings::task_world::dfab::types::types::{Parameter, ValueKind};
 pub use call_error::CallError;
+pub use command_pattern::CommandPattern;
 pub use grant::{Grant, GrantError, Grants};
+pub use host_call::{Change, HostCall, ImageSource, Object, Transfer, Transferred};
 pub use inspect::InspectError;
 pub use kind::Kind;
 pub use limits::Limits;
-pub use load::{LoadError, LoadReason, Origin, Runtime, RuntimeError, RuntimeOptions};
+pub use load::{
+    Examined, LoadError, LoadReason, Origin, Runtime, RuntimeError, RuntimeOptions, examine,
+};
+pub use local_path::{LocalPath, LocalPathError, LocalRoot, ProjectPath};
 pub use manifest::{Declared, Manifest, ManifestError};
 pub use plugin::{Plugin, PolicyPlugin, RecipePlugin, TaskPlugin};
 pub use plugin_error::{Place, PluginError};
@@ -53,14 +62,14 @@ pub mod planning {
 /// What a recipe sees of a machine, and what it answers with.
 pub mod recipe {
     pub use crate::bindings::recipe_world::exports::dfab::recipe::recipe::{
-        Change, Facts, GuardedCommand, RecipeInfo, Step,
+        Change, Facts, File, Group, GuardedCommand, Member, RecipeInfo, Step, User,
     };
 }
 
 /// What a task offers and answers with, and what it sees of a host.
 pub mod task {
     pub use crate::bindings::task_world::dfab::docker::docker::{
-        ContainerSummary, ImageSummary, Port,
+        ContainerSummary, Form, ImageSummary, NetworkSummary, Part, Port, Selection, VolumeSummary,
     };
     pub use crate::bindings::task_world::dfab::ssh::ssh::{Command, Outcome};
     pub use crate::bindings::task_world::exports::dfab::task::tasks::{

@@ -55,6 +55,22 @@ pub enum Origin {
     BuiltIn(&'static str),
     /// A file, as the operator named it.
     File(PathBuf),
+    /// Part of an installed bundle, by its own name.
+    Bundle(String),
+}
+
+/// What the outside of a component shows, checked against its kind. Nothing was compiled.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Examined {
+    /// What it is by its exports.
+    pub kind: Kind,
+    /// What it says about itself, if anything.
+    pub manifest: Option<Manifest>,
+    /// The interfaces that it imports.
+    pub imports: Vec<String>,
+    /// The interfaces that it exports.
+    pub exports: Vec<String>,
 }
 
 /// Why components cannot be run at all.
@@ -156,6 +172,36 @@ pub enum LoadReason {
     },
 }
 
+/// Looks into a component without compiling it.
+///
+/// # Errors
+/// Where the bytes are no component, or one that its kind or its manifest do not allow.
+pub fn examine(bytes: &[u8]) -> Result<Examined, LoadReason> {
+    let inspection = Inspection::of(bytes)?;
+    let kind = kind_of(&inspection.exports)?;
+    check_imports(kind, &inspection.imports)?;
+    let manifest = inspection
+        .manifest
+        .as_deref()
+        .map(Manifest::parse)
+        .transpose()?;
+    if let Some(manifest) = &manifest {
+        if manifest.kind != kind {
+            return Err(LoadReason::OtherKind {
+                declared: manifest.kind,
+                exported: kind,
+            });
+        }
+        check_declared(kind, manifest)?;
+    }
+    Ok(Examined {
+        kind,
+        manifest,
+        imports: inspection.imports,
+        exports: inspection.exports,
+    })
+}
+
 impl Runtime {
     /// Starts the engine; nothing is compiled yet.
     ///
@@ -207,21 +253,13 @@ impl Runtime {
         bytes: &[u8],
         grants: Grants,
     ) -> Result<Plugin, LoadReason> {
-        let inspection = Inspection::of(bytes)?;
-        let kind = kind_of(&inspection.exports)?;
-        check_imports(kind, &inspection.imports)?;
-        let manifest = match &inspection.manifest {
-            Some(json) => Manifest::parse(json)?,
-            None => Manifest::absent(&origin.stem(), kind),
-        };
-        if manifest.kind != kind {
-            return Err(LoadReason::OtherKind {
-                declared: manifest.kind,
-                exported: kind,
-            });
-        }
+        let examined = examine(bytes)?;
+        let kind = examined.kind;
+        let component = self.link(&examined, bytes)?;
+        let manifest = examined
+            .manifest
+            .unwrap_or_else(|| Manifest::absent(&origin.stem(), kind));
         let authority = authority(kind, &manifest, origin, grants)?;
-        let component = self.link(kind, bytes, &inspection)?;
         let about = Arc::new(About {
             runtime: self.clone(),
             digest: hexadecimal(&Sha256::digest(bytes)),
@@ -245,19 +283,14 @@ impl Runtime {
         })
     }
 
-    fn link(
-        &self,
-        kind: Kind,
-        bytes: &[u8],
-        inspection: &Inspection,
-    ) -> Result<InstancePre<State>, LoadReason> {
-        let linker = self.linker(kind)?;
+    fn link(&self, examined: &Examined, bytes: &[u8]) -> Result<InstancePre<State>, LoadReason> {
+        let linker = self.linker(examined.kind)?;
         let component = Component::from_binary(self.engine(), bytes)
             .map_err(|error| LoadReason::Compile(error.into_boxed_dyn_error()))?;
         linker.instantiate_pre(&component).map_err(|error| {
             // The linker's own words would be that a function is missing; where the component was
             // made for a later version of the contract, that version is the reason.
-            let mut names = inspection.imports.iter().chain(&inspection.exports);
+            let mut names = examined.imports.iter().chain(&examined.exports);
             let later = names.find(|name| {
                 InterfaceName::parse(name).is_some_and(|name| {
                     name.interface.starts_with("dfab:") && name.version > CONTRACT
@@ -302,6 +335,7 @@ impl Origin {
     fn stem(&self) -> String {
         match self {
             Self::BuiltIn(name) => (*name).to_owned(),
+            Self::Bundle(name) => name.clone(),
             Self::File(path) => path
                 .file_stem()
                 .unwrap_or_default()
@@ -316,6 +350,7 @@ impl fmt::Display for Origin {
         match self {
             Self::BuiltIn(name) => write!(f, "the built-in component {name}"),
             Self::File(path) => write!(f, "the component {}", path.display()),
+            Self::Bundle(name) => write!(f, "the component {name} of dfab.lock"),
         }
     }
 }
@@ -378,6 +413,18 @@ fn check_version(written: &str, name: InterfaceName<'_>) -> Result<(), LoadReaso
     })
 }
 
+/// A component that does nothing itself can hold no capability.
+fn check_declared(kind: Kind, manifest: &Manifest) -> Result<(), LoadReason> {
+    let declared = manifest.declared()?;
+    match declared.first() {
+        Some(first) if kind != Kind::Task => {
+            let what = format!("`{first}` from its manifest");
+            Err(LoadReason::Capability { kind, what })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn authority(
     kind: Kind,
     manifest: &Manifest,
@@ -385,20 +432,15 @@ fn authority(
     granted: Grants,
 ) -> Result<Authority, LoadReason> {
     let declared = manifest.declared()?;
-    if kind != Kind::Task {
-        if let Some(first) = declared.first() {
-            let what = format!("`{first}` from its manifest");
-            return Err(LoadReason::Capability { kind, what });
-        }
-        if let Grants::Only(grants) = &granted
-            && let Some(first) = grants.first()
-        {
-            let what = format!("the grant `{first}`");
-            return Err(LoadReason::Capability { kind, what });
-        }
+    if kind != Kind::Task
+        && let Grants::Only(grants) = &granted
+        && let Some(first) = grants.first()
+    {
+        let what = format!("the grant `{first}`");
+        return Err(LoadReason::Capability { kind, what });
     }
     let path = match origin {
-        Origin::BuiltIn(_) => None,
+        Origin::BuiltIn(_) | Origin::Bundle(_) => None,
         Origin::File(path) => Some(path.clone()),
     };
     Ok(Authority {

@@ -28,9 +28,10 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Declared {
-    /// `docker.read`, `docker.request`, `ssh.run` or `settings.read`.
+    /// Its name, such as `docker.read` or `files.write`.
     pub capability: String,
-    /// What it covers: for `docker.request` methods with paths, for `settings.read` names.
+    /// What it covers: for `docker.request` methods with paths, for `ssh.run` commands, for `files.read` and
+    /// `files.write` folders of the project, for `settings.read` names.
     #[serde(default)]
     pub allow: Vec<String>,
     /// Why the component needs it, for the operator who grants it.

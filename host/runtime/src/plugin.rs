@@ -163,6 +163,7 @@ impl TaskPlugin {
         for task in &mut tasks {
             clean(&mut task.name);
             clean(&mut task.summary);
+            task.preview.iter_mut().for_each(clean);
             clean_parameters(&mut task.parameters);
         }
         Ok(tasks)

@@ -1,6 +1,8 @@
 //! What the store of one call holds, and the host's side of the contract. Each function here asks
 //! the authority first, and hands the permit to the effect; none decides anything itself.
 
+mod docker;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,12 +11,11 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::Level;
-use crate::authority::{Authority, HostCall, Permit};
-use crate::bindings::task_world::dfab::{
-    docker::docker, log::log, settings::settings, ssh::ssh, types::types,
-};
+use crate::authority::{Authority, Permit};
+use crate::bindings::task_world::dfab::{log::log, settings::settings, ssh::ssh, types::types};
 use crate::call_error::CallError;
 use crate::console::Console;
+use crate::host_call::HostCall;
 use crate::limits::{Ceiling, Limits};
 use crate::task_host::{LogSink, TaskHost};
 use crate::ticker::TICK;
@@ -235,81 +236,14 @@ impl ssh::HostShell for State {
         command: ssh::Command,
     ) -> Result<ssh::Outcome, Failure> {
         self.table.get(&shell)?;
-        let (permit, host) = self.authorize(HostCall::Run)?;
+        let (permit, line) = self.authority.authorize_run(&command.line)?;
+        let host = self.host()?;
+        let command = ssh::Command { line, ..command };
         self.wait("ssh.run", host.run(permit, command)).await
     }
 
     async fn drop(&mut self, shell: Resource<CurrentShell>) -> wasmtime::Result<()> {
         self.table.delete(shell)?;
-        Ok(())
-    }
-}
-
-impl docker::Host for State {
-    async fn current(&mut self) -> Result<Resource<CurrentEngine>, Failure> {
-        self.host()?;
-        Ok(self.table.push(CurrentEngine)?)
-    }
-}
-
-impl docker::HostEngine for State {
-    async fn name(&mut self, engine: Resource<CurrentEngine>) -> wasmtime::Result<String> {
-        self.table.get(&engine)?;
-        self.host_name()
-    }
-
-    async fn version(&mut self, engine: Resource<CurrentEngine>) -> Result<String, Failure> {
-        self.table.get(&engine)?;
-        let (permit, host) = self.authorize(HostCall::Version)?;
-        self.wait("docker.version", host.version(permit)).await
-    }
-
-    async fn info(&mut self, engine: Resource<CurrentEngine>) -> Result<String, Failure> {
-        self.table.get(&engine)?;
-        let (permit, host) = self.authorize(HostCall::Info)?;
-        self.wait("docker.info", host.info(permit)).await
-    }
-
-    async fn containers(
-        &mut self,
-        engine: Resource<CurrentEngine>,
-        all: bool,
-        filters: Vec<(String, String)>,
-    ) -> Result<Vec<docker::ContainerSummary>, Failure> {
-        self.table.get(&engine)?;
-        let (permit, host) = self.authorize(HostCall::Containers)?;
-        self.wait("docker.containers", host.containers(permit, all, &filters))
-            .await
-    }
-
-    async fn images(
-        &mut self,
-        engine: Resource<CurrentEngine>,
-        all: bool,
-        filters: Vec<(String, String)>,
-    ) -> Result<Vec<docker::ImageSummary>, Failure> {
-        self.table.get(&engine)?;
-        let (permit, host) = self.authorize(HostCall::Images)?;
-        self.wait("docker.images", host.images(permit, all, &filters))
-            .await
-    }
-
-    async fn request(
-        &mut self,
-        engine: Resource<CurrentEngine>,
-        method: String,
-        path: String,
-        body: Option<String>,
-    ) -> Result<String, Failure> {
-        self.table.get(&engine)?;
-        let (permit, request) = self.authority.authorize_request(&method, &path)?;
-        let (host, target) = (self.host()?, request.target());
-        let effect = host.request(permit, request.method(), &target, body.as_deref());
-        self.wait("docker.request", effect).await
-    }
-
-    async fn drop(&mut self, engine: Resource<CurrentEngine>) -> wasmtime::Result<()> {
-        self.table.delete(engine)?;
         Ok(())
     }
 }

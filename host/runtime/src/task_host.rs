@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use crate::Level;
 use crate::authority::Permit;
 use crate::call_error::CallError;
-use crate::task::{Command, ContainerSummary, ImageSummary, Outcome};
+use crate::host_call::{Change, Object, Transfer, Transferred};
+use crate::task::{
+    Command, ContainerSummary, ImageSummary, NetworkSummary, Outcome, VolumeSummary,
+};
 
 /// Where the log lines of a component go that runs for no host. The text has no control characters
 /// but line feeds and tabs.
@@ -25,6 +28,9 @@ pub trait TaskHost: Send + Sync {
 
     /// Takes a log line, which has no control characters but line feeds and tabs.
     fn log(&self, level: Level, message: &str);
+
+    /// The local paths that the operator gave to this call, as they were typed: those are granted.
+    fn given_paths(&self) -> &[String];
 
     /// A setting of the project as JSON; none where the project does not set it.
     async fn setting(&self, permit: Permit, name: &str) -> Result<Option<String>, CallError>;
@@ -50,6 +56,30 @@ pub trait TaskHost: Send + Sync {
         all: bool,
         filters: &[(String, String)],
     ) -> Result<Vec<ImageSummary>, CallError>;
+
+    /// `GET /networks` of the Engine API.
+    async fn networks(
+        &self,
+        permit: Permit,
+        filters: &[(String, String)],
+    ) -> Result<Vec<NetworkSummary>, CallError>;
+
+    /// `GET /volumes` of the Engine API.
+    async fn volumes(
+        &self,
+        permit: Permit,
+        filters: &[(String, String)],
+    ) -> Result<Vec<VolumeSummary>, CallError>;
+
+    /// All that the engine tells of an object, as JSON.
+    async fn inspect(&self, permit: Permit, object: &Object) -> Result<String, CallError>;
+
+    /// Changes an object.
+    async fn change(&self, permit: Permit, change: &Change) -> Result<(), CallError>;
+
+    /// Moves bytes between the engine and this machine, or within the engine.
+    async fn transfer(&self, permit: Permit, transfer: &Transfer)
+    -> Result<Transferred, CallError>;
 
     /// Any other request. Method and path are in the form that was checked: the path has no version,
     /// and its query, where there is one, follows after `?`.

@@ -1,21 +1,22 @@
-//! Opening a session: TCP, handshake, host key, login. All of it blocks, so it happens on the thread
-//! that drives the session afterwards.
+//! Opening a session: stream, handshake, host key, login. All of it blocks, so it happens on the
+//! thread that drives the session afterwards.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ssh2::{HashType, MethodType};
-use tokio::sync::oneshot;
+use ssh2::MethodType;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::authentication::{AuthenticationError, authenticate};
-use crate::driver::{Handle, driver};
-use crate::known_hosts::{HostKeyError, KnownKeys};
-use crate::target::Target;
-
-/// How long sent data may stay unacknowledged before the connection counts as broken. With a sign of
-/// life every 15 s, a host that is gone is found within 45 s.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+use crate::driver::driver;
+use crate::handle::Handle;
+use crate::host_key::{self, HostKeyError};
+use crate::known_hosts::KnownKeys;
+use crate::link::Link;
+use crate::question::{Asker, Clock};
+use crate::session::OpenError;
+use crate::target::{Proxy, Target};
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,58 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
+    /// The host on the way there cannot be used.
+    #[error("no SSH session to {bastion}, through which the host is reached")]
+    Bastion {
+        /// The host on the way.
+        bastion: String,
+        /// Why.
+        #[source]
+        source: Arc<ConnectError>,
+    },
+    /// The host on the way does not reach it.
+    #[error("{bastion} opens no connection to {address}")]
+    Jump {
+        /// The host on the way.
+        bastion: String,
+        /// Address and port.
+        address: String,
+        /// Why.
+        #[source]
+        source: Box<OpenError>,
+    },
+    /// The proxy command cannot be run.
+    #[error("cannot run the proxy command ({command})")]
+    ProxyStart {
+        /// The command line.
+        command: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The proxy command did not bring us there.
+    #[error("{complaint}")]
+    Proxy {
+        /// What it said, and how it ended.
+        complaint: String,
+        /// What became of the session.
+        #[source]
+        source: Box<ConnectError>,
+    },
+    /// The server closed the connection before it said anything: it is busy, or wants no connection
+    /// from here.
+    #[error(
+        "the SSH server at {address} turned the connection down{said}; too many logins at a time (MaxStartups), or this address is shut out"
+    )]
+    TurnedDown {
+        /// Address and port.
+        address: String,
+        /// What it said instead of its greeting.
+        said: String,
+        /// What libssh2 said.
+        #[source]
+        source: ssh2::Error,
+    },
     /// What listens there does not agree with us on SSH.
     #[error("the SSH handshake with {address} failed")]
     Handshake {
@@ -54,23 +107,51 @@ pub enum ConnectError {
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
     /// It took too long.
-    #[error("the SSH server did not let us in within {} s", .0.as_secs_f64())]
-    Timeout(Duration),
+    #[error(
+        "the SSH server at {address} did not answer within {} s; --connect-timeout (ConnectTimeout) gives it more time",
+        .after.as_secs_f64()
+    )]
+    Timeout {
+        /// Address and port.
+        address: String,
+        /// How long was waited.
+        after: Duration,
+    },
     /// This machine cannot do it.
     #[error("cannot make an SSH session")]
     Local(#[source] io::Error),
 }
 
-/// Opens a session and starts its thread.
-pub(crate) async fn connect(target: &Target) -> Result<Handle, ConnectError> {
-    let (sender, receiver) = oneshot::channel();
+impl ConnectError {
+    /// Whether the server may be there and only busy.
+    pub(crate) fn is_turned_down(&self) -> bool {
+        match self {
+            Self::TurnedDown { .. } => true,
+            Self::Proxy { source, .. } => source.is_turned_down(),
+            _ => false,
+        }
+    }
+}
+
+/// Opens a session and starts its thread. Without a link, one is opened as the target says. The permit
+/// is given back when the login is over.
+pub(crate) async fn connect(
+    target: &Target,
+    link: Option<Link>,
+    asker: Arc<Asker>,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Result<Handle, ConnectError> {
+    let (sender, mut receiver) = oneshot::channel();
     let wanted = target.clone();
-    let limit = target.connect_timeout;
+    let clock = Arc::new(Clock::new(target.connect_timeout));
+    let watched = Arc::clone(&clock);
     std::thread::Builder::new()
         .name(format!("ssh {}", target.name))
         .spawn(move || {
-            let opened = open(&wanted)
-                .and_then(|(session, tcp)| driver(session, tcp).map_err(ConnectError::Local));
+            let opened = open(&wanted, link, &asker, &clock).and_then(|(session, link)| {
+                driver(session, link, wanted.keep_alive).map_err(ConnectError::Local)
+            });
+            drop(permit);
             match opened {
                 Ok((driver, handle)) => {
                     // Where nobody waits any more, the handle is dropped, and the driver ends at once.
@@ -84,91 +165,121 @@ pub(crate) async fn connect(target: &Target) -> Result<Handle, ConnectError> {
         })
         .map_err(ConnectError::Local)?;
     // The steps on the thread have the same limit, so this one is only for the worst case.
-    match tokio::time::timeout(limit + Duration::from_secs(1), receiver).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(ConnectError::Local(io::Error::other(
-            "the session's thread ended",
-        ))),
-        Err(_) => Err(ConnectError::Timeout(limit)),
+    loop {
+        let limit = watched.left() + Duration::from_secs(1);
+        match tokio::time::timeout(limit, &mut receiver).await {
+            Ok(Ok(result)) => return result,
+            Ok(Err(_)) => {
+                return Err(ConnectError::Local(io::Error::other(
+                    "the session's thread ended",
+                )));
+            }
+            Err(_) if watched.left().is_zero() => {
+                return Err(ConnectError::Timeout {
+                    address: target.address(),
+                    after: target.connect_timeout,
+                });
+            }
+            // Somebody was asked meanwhile, or the login began.
+            Err(_) => {}
+        }
     }
 }
 
-fn open(target: &Target) -> Result<(ssh2::Session, TcpStream), ConnectError> {
-    let deadline = Instant::now() + target.connect_timeout;
-    let address = format!("{}:{}", target.host, target.port);
-    let tcp = connect_tcp(target, deadline)?;
-    set_options(&tcp).map_err(ConnectError::Local)?;
+fn open(
+    target: &Target,
+    link: Option<Link>,
+    asker: &Asker,
+    clock: &Clock,
+) -> Result<(ssh2::Session, Link), ConnectError> {
+    let deadline = Instant::now() + clock.left();
+    let mut link = match (link, &target.proxy) {
+        (Some(link), _) => link,
+        (None, Proxy::Command(line)) => Link::command(line)?,
+        (None, _) => {
+            Link::tcp(&target.host, target.port, deadline).map_err(|error| match error {
+                ConnectError::Tcp { address, source }
+                    if source.kind() == io::ErrorKind::TimedOut =>
+                {
+                    ConnectError::Timeout {
+                        address,
+                        after: target.connect_timeout,
+                    }
+                }
+                other => other,
+            })?
+        }
+    };
+    match log_in(target, &link, asker, clock) {
+        Ok(session) => Ok((session, link)),
+        Err(error) => Err(match link.complaint() {
+            Some(complaint) if error.is_about_the_link() => ConnectError::Proxy {
+                complaint,
+                source: Box::new(error),
+            },
+            _ => error,
+        }),
+    }
+}
+
+impl ConnectError {
+    /// Whether what carries the bytes may be to blame.
+    fn is_about_the_link(&self) -> bool {
+        matches!(
+            self,
+            Self::TurnedDown { .. } | Self::Handshake { .. } | Self::Timeout { .. }
+        )
+    }
+}
+
+fn log_in(
+    target: &Target,
+    link: &Link,
+    asker: &Asker,
+    clock: &Clock,
+) -> Result<ssh2::Session, ConnectError> {
     let known = KnownKeys::of(target);
     let local = |error: ssh2::Error| ConnectError::Local(error.into());
     let mut session = ssh2::Session::new().map_err(local)?;
-    if let Some(algorithms) = known.preferred_algorithms() {
-        // libssh2 passes over what it does not know; with nothing left, its own order is as good.
-        let _ = session.method_pref(MethodType::HostKey, &algorithms);
-    }
-    let left = deadline
-        .saturating_duration_since(Instant::now())
-        .as_millis()
-        .max(1);
+    // libssh2 passes over what it does not know.
+    session
+        .method_pref(MethodType::HostKey, &known.algorithms())
+        .map_err(local)?;
+    session.set_compress(target.compression);
+    let left = clock.left().as_millis().max(1);
     session.set_timeout(u32::try_from(left).unwrap_or(u32::MAX));
-    session.set_tcp_stream(tcp.try_clone().map_err(ConnectError::Local)?);
-    let late = |error: &ssh2::Error| {
-        // LIBSSH2_ERROR_TIMEOUT
-        error.code() == ssh2::ErrorCode::Session(-9) || Instant::now() >= deadline
-    };
-    session.handshake().map_err(|source| {
-        if late(&source) {
-            ConnectError::Timeout(target.connect_timeout)
-        } else {
-            ConnectError::Handshake { address, source }
-        }
-    })?;
+    session.set_tcp_stream(link.descriptor().map_err(ConnectError::Local)?);
+    session
+        .handshake()
+        .map_err(|source| handshake_failed(target, &session, clock, source))?;
     let (key, _) = session.host_key().ok_or(HostKeyError::None)?;
-    let fingerprint = session
-        .host_key_hash(HashType::Sha256)
-        .ok_or(HostKeyError::None)?;
-    known.check(target, key, fingerprint)?;
-    authenticate(&session, target)?;
+    let trust = host_key::check(&known, target, key, asker, clock)?;
+    authenticate(&session, target, trust, asker, clock)?;
     // From here on nothing blocks.
     session.set_timeout(0);
-    Ok((session, tcp))
+    Ok(session)
 }
 
-/// Tries every address of the host.
-fn connect_tcp(target: &Target, deadline: Instant) -> Result<TcpStream, ConnectError> {
-    let name = |source| ConnectError::Name {
-        host: target.host.clone(),
-        source,
-    };
-    let addresses: Vec<SocketAddr> = (target.host.as_str(), target.port)
-        .to_socket_addrs()
-        .map_err(name)?
-        .collect();
-    let mut failure = None;
-    for address in addresses {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is where SSH connections are opened"
-        )]
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(tcp) => return Ok(tcp),
-            Err(source) => {
-                failure = Some(ConnectError::Tcp {
-                    address: address.to_string(),
-                    source,
-                });
-            }
-        }
+fn handshake_failed(
+    target: &Target,
+    session: &ssh2::Session,
+    clock: &Clock,
+    source: ssh2::Error,
+) -> ConnectError {
+    let address = target.address();
+    // LIBSSH2_ERROR_TIMEOUT
+    if source.code() == ssh2::ErrorCode::Session(-9) || clock.left().is_zero() {
+        return ConnectError::Timeout {
+            address,
+            after: target.connect_timeout,
+        };
     }
-    Err(failure.unwrap_or(ConnectError::Timeout(target.connect_timeout)))
-}
-
-fn set_options(tcp: &TcpStream) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    let milliseconds = u32::try_from(UNACKNOWLEDGED.as_millis()).unwrap_or(u32::MAX);
-    rustix::net::sockopt::set_tcp_user_timeout(tcp, milliseconds)?;
-    Ok(())
+    match session.banner() {
+        Some(banner) if banner.starts_with("SSH-") => ConnectError::Handshake { address, source },
+        banner => ConnectError::TurnedDown {
+            address,
+            said: banner.map_or_else(String::new, |words| format!(" ({})", words.escape_debug())),
+            source,
+        },
+    }
 }

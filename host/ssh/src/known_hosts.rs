@@ -1,335 +1,391 @@
-//! Whether a host is the one that it was: known_hosts as sshd(8) describes it, line by line, so that a
-//! refusal can name the line.
+//! What is known of a host's keys: known_hosts files as sshd(8), section SSH_KNOWN_HOSTS FILE FORMAT,
+//! describes them, line by line, so that a refusal can name the line.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use ssh2::{CheckResult, KnownHostFileKind};
+use base64::engine::general_purpose::STANDARD;
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
 
-use crate::target::{HostKeyChecking, Target};
+use crate::certificate::CERTIFICATE_SUFFIX;
+use crate::pattern::list_matches;
+use crate::target::Target;
+use crate::wire::key_type;
 
-/// Why a host is not trusted.
-#[derive(Debug, thiserror::Error)]
-pub enum HostKeyError {
-    /// No key of the host is known.
-    #[error(
-        "the host is not known; its {kind} key has the fingerprint {fingerprint}. Compare it on the \
-         host (ssh-keygen -lf /etc/ssh/ssh_host_{short}_key.pub), then accept it: connect once with \
-         `ssh`, or add this line to {file}: {line}"
-    )]
-    Unknown {
-        /// Type of the key.
-        kind: String,
-        /// Its short name, as in file names of sshd.
-        short: String,
-        /// SHA-256, as ssh-keygen prints it.
-        fingerprint: String,
-        /// The file to add to.
-        file: String,
-        /// The line to add.
-        line: String,
-    },
-    /// Another key is known.
-    #[error(
-        "THE KEY OF THE HOST HAS CHANGED: {file}:{line} has another {kind} key than the one with the \
-         fingerprint {fingerprint}. Somebody may be listening in, or the host was set up anew; if you \
-         know that it was, remove that line"
-    )]
-    Changed {
-        /// Type of the key.
-        kind: String,
-        /// Where the other key stands.
-        file: String,
-        /// Its line.
-        line: usize,
-        /// SHA-256 of the key that the host has now.
-        fingerprint: String,
-    },
-    /// The key is marked as stolen.
-    #[error("the key of the host is revoked by {file}:{line}")]
-    Revoked {
-        /// Where.
-        file: String,
-        /// Its line.
-        line: usize,
-    },
-    /// The host gave no key.
-    #[error("the host gave no key")]
-    None,
-    /// A new key could not be remembered.
-    #[error("the new key of the host cannot be added to {file}")]
-    Remember {
-        /// The file.
-        file: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+/// The signature algorithms of keys of hosts, in the order of preference of OpenSSH.
+const ALGORITHMS: [&str; 6] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+];
+
+/// What a line says of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It is the host's.
+    Known,
+    /// It signs certificates of the host.
+    Authority,
+    /// It was stolen: it is neither.
+    Revoked,
+}
+
+/// A line about the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) file: PathBuf,
+    pub(crate) number: usize,
+    pub(crate) mark: Mark,
+    pub(crate) key: Vec<u8>,
+}
+
+impl Line {
+    /// File and line, as it is shown.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}", self.file.display(), self.number)
+    }
 }
 
 /// The lines of known_hosts files that are about one host.
 #[derive(Debug)]
 pub(crate) struct KnownKeys {
-    name: String,
+    /// As the host is named in these files.
+    pub(crate) name: String,
     lines: Vec<Line>,
-}
-
-#[derive(Debug)]
-struct Line {
-    file: PathBuf,
-    number: usize,
-    revoked: bool,
-    kind: String,
-    key: Vec<u8>,
 }
 
 impl KnownKeys {
     /// Looks the host up. Files that cannot be read are as empty ones.
     pub(crate) fn of(target: &Target) -> Self {
         let host = target.host_key_alias.as_deref().unwrap_or(&target.host);
-        let name = if target.port == 22 || target.host_key_alias.is_some() {
-            host.to_owned()
+        let (name, plain) = if target.port == 22 || target.host_key_alias.is_some() {
+            (host.to_owned(), None)
         } else {
-            format!("[{host}]:{}", target.port)
+            (format!("[{host}]:{}", target.port), Some(host))
         };
-        let mut lines = Vec::new();
-        for file in &target.known_hosts {
-            let Ok(text) = std::fs::read_to_string(file) else {
-                continue;
-            };
-            let of_host = text
-                .lines()
-                .enumerate()
-                .filter_map(|(index, line)| read_line(file, index + 1, line, &name));
-            lines.extend(of_host);
+        let texts: Vec<(PathBuf, String)> = target
+            .user_known_hosts
+            .iter()
+            .chain(&target.global_known_hosts)
+            .filter_map(|file| {
+                let bytes = std::fs::read(file).ok()?;
+                Some((file.clone(), String::from_utf8_lossy(&bytes).into_owned()))
+            })
+            .collect();
+        let about = |name: &str| {
+            let lines = texts.iter().flat_map(|(file, text)| {
+                let numbered = text.lines().enumerate();
+                numbered.filter_map(|(index, line)| read_line(file, index + 1, line, name))
+            });
+            lines.collect::<Vec<_>>()
+        };
+        let mut lines = about(&name);
+        // As OpenSSH does it: what is known of the host counts for its other ports, too, as long as
+        // nothing is known of the port.
+        if let Some(plain) = plain
+            && !lines.iter().any(|line| line.mark == Mark::Known)
+        {
+            lines.extend(about(plain));
         }
         Self { name, lines }
     }
 
-    /// The algorithms to ask for: those of keys that are known come first, so that a host with
-    /// several keys shows one that can be compared.
-    pub(crate) fn preferred_algorithms(&self) -> Option<String> {
-        const ALL: [&str; 7] = [
-            "ssh-ed25519",
-            "ecdsa-sha2-nistp256",
-            "ecdsa-sha2-nistp384",
-            "ecdsa-sha2-nistp521",
-            "rsa-sha2-512",
-            "rsa-sha2-256",
-            "ssh-rsa",
-        ];
+    /// The lines with this mark.
+    pub(crate) fn marked(&self, mark: Mark) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(move |line| line.mark == mark)
+    }
+
+    /// The line that gives this key this mark.
+    pub(crate) fn find(&self, mark: Mark, key: &[u8]) -> Option<&Line> {
+        self.marked(mark).find(|line| line.key == key)
+    }
+
+    /// The algorithms to ask for: certificates where somebody is trusted to sign them, then types of
+    /// which a key is known, so that a host with several keys shows one that can be compared.
+    pub(crate) fn algorithms(&self) -> String {
         let is_known = |algorithm: &&str| {
             let kind = if algorithm.starts_with("rsa-") {
                 "ssh-rsa"
             } else {
                 algorithm
             };
-            self.lines
-                .iter()
-                .any(|line| !line.revoked && line.kind == kind)
+            self.marked(Mark::Known)
+                .any(|line| key_type(&line.key) == Some(kind))
         };
-        let known: Vec<_> = ALL.into_iter().filter(is_known).collect();
-        if known.is_empty() {
-            return None;
-        }
-        let others = ALL.into_iter().filter(|algorithm| !is_known(algorithm));
-        Some(
-            known
-                .iter()
-                .copied()
-                .chain(others)
-                .collect::<Vec<_>>()
-                .join(","),
-        )
-    }
-
-    /// Decides whether the host with this key is trusted, and remembers a new one where that is
-    /// asked for.
-    pub(crate) fn check(
-        &self,
-        target: &Target,
-        key: &[u8],
-        fingerprint: &[u8],
-    ) -> Result<(), HostKeyError> {
-        let same = |line: &&Line| line.key == key;
-        if let Some(line) = self.lines.iter().filter(same).find(|line| line.revoked) {
-            return Err(HostKeyError::Revoked {
-                file: shown(&line.file),
-                line: line.number,
-            });
-        }
-        if self.lines.iter().any(|line| same(&line)) {
-            return Ok(());
-        }
-        let kind = kind_of(key).ok_or(HostKeyError::None)?;
-        let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(fingerprint));
-        if let Some(line) = self.lines.iter().find(|line| !line.revoked) {
-            return Err(HostKeyError::Changed {
-                kind,
-                file: shown(&line.file),
-                line: line.number,
-                fingerprint,
-            });
-        }
-        let line = format!("{} {kind} {}", self.name, STANDARD.encode(key));
-        let file = target.known_hosts.first();
-        if target.host_key_checking == HostKeyChecking::AcceptNew {
-            let Some(file) = file else { return Ok(()) };
-            return remember(file, &line).map_err(|source| HostKeyError::Remember {
-                file: shown(file),
-                source,
-            });
-        }
-        let short = kind
-            .trim_start_matches("ssh-")
-            .split("-sha2")
+        let (known, others): (Vec<_>, Vec<_>) = ALGORITHMS.into_iter().partition(is_known);
+        let certificates = self
+            .marked(Mark::Authority)
             .next()
-            .unwrap_or_default();
-        Err(HostKeyError::Unknown {
-            short: short.to_owned(),
-            kind,
-            fingerprint,
-            file: file.map_or_else(|| "known_hosts".to_owned(), |file| shown(file)),
-            line,
-        })
+            .map(|_| ALGORITHMS.map(|algorithm| format!("{algorithm}{CERTIFICATE_SUFFIX}")));
+        let plain = known.into_iter().chain(others).map(str::to_owned);
+        let all: Vec<String> = certificates.into_iter().flatten().chain(plain).collect();
+        all.join(",")
+    }
+
+    /// The line that makes this key known.
+    pub(crate) fn line_for(&self, kind: &str, key: &[u8], hashed: bool) -> String {
+        let name = if hashed {
+            hashed_name(&self.name)
+        } else {
+            None
+        };
+        let name = name.as_deref().unwrap_or(&self.name);
+        format!("{name} {kind} {}", STANDARD.encode(key))
     }
 }
 
-fn shown(path: &Path) -> String {
-    path.display().to_string()
-}
-
-fn remember(file: &Path, line: &str) -> std::io::Result<()> {
+/// Adds a line to a file, and makes the file and its folder where they are missing.
+pub(crate) fn remember(file: &Path, line: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(folder)?;
     }
+    // A file that somebody wrote by hand may not end its last line.
+    let ends_open =
+        std::fs::read(file).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
     let mut file = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
+        .mode(0o600)
         .open(file)?;
+    let start = if ends_open { "\n" } else { "" };
     // One write, so that lines of several sessions do not mix.
-    file.write_all(format!("{line}\n").as_bytes())
+    file.write_all(format!("{start}{line}\n").as_bytes())
 }
 
-/// The type stands at the front of a key, as a length and a text (RFC 4253, section 6.6).
-fn kind_of(key: &[u8]) -> Option<String> {
-    let length = u32::from_be_bytes(key.get(..4)?.try_into().ok()?) as usize;
-    let kind = key.get(4..4_usize.checked_add(length)?)?;
-    String::from_utf8(kind.to_vec()).ok()
-}
-
-/// Reads a line, if it is about this host.
+/// Reads a line, if it is about the host of this name.
 fn read_line(file: &Path, number: usize, line: &str, name: &str) -> Option<Line> {
-    let text = line.trim();
-    let mut fields = text.split_whitespace();
+    let mut fields = line.split_ascii_whitespace();
     let mut hosts = fields.next().filter(|field| !field.starts_with('#'))?;
-    let mut revoked = false;
-    if let Some(marker) = hosts.strip_prefix('@') {
-        revoked = marker == "revoked";
-        if !revoked {
-            return None;
-        }
+    let mark = match hosts {
+        "@revoked" => Mark::Revoked,
+        "@cert-authority" => Mark::Authority,
+        // A marker that nobody knows.
+        other if other.starts_with('@') => return None,
+        _ => Mark::Known,
+    };
+    if mark != Mark::Known {
         hosts = fields.next()?;
     }
-    let kind = fields.next()?.to_owned();
-    let encoded = fields.next()?;
-    let key = STANDARD.decode(encoded).ok()?;
     let is_about = if hosts.starts_with('|') {
-        is_hash_of(&format!("{hosts} {kind} {encoded}"), name, &key)
+        is_hash_of(hosts, name)
     } else {
-        matches(hosts, name)
+        list_matches(hosts, name)
     };
-    is_about.then(|| Line {
+    if !is_about {
+        return None;
+    }
+    let kind = fields.next()?;
+    let key = STANDARD.decode(fields.next()?).ok()?;
+    (key_type(&key) == Some(kind)).then(|| Line {
         file: file.to_owned(),
         number,
-        revoked,
-        kind,
+        mark,
         key,
     })
 }
 
-/// Asks libssh2, which knows the hash.
-fn is_hash_of(line: &str, name: &str, key: &[u8]) -> bool {
-    let check = || -> Result<bool, ssh2::Error> {
-        let session = ssh2::Session::new()?;
-        let mut hosts = session.known_hosts()?;
-        hosts.read_str(line, KnownHostFileKind::OpenSSH)?;
-        Ok(matches!(hosts.check(name, key), CheckResult::Match))
+/// Whether `|1|SALT|HASH` is the hash of this name.
+fn is_hash_of(hashed: &str, name: &str) -> bool {
+    let check = || -> Option<bool> {
+        let (salt, hash) = hashed.strip_prefix("|1|")?.split_once('|')?;
+        let salt = STANDARD.decode(salt).ok()?;
+        let hash = STANDARD.decode(hash).ok()?;
+        Some(hmac_sha1(&salt, &name.to_ascii_lowercase())? == hash)
     };
     check().unwrap_or(false)
 }
 
-/// Whether a list of patterns has one for this name, and none that excludes it.
-fn matches(patterns: &str, name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let mut found = false;
-    for pattern in patterns.split(',') {
-        match pattern.strip_prefix('!') {
-            Some(pattern) if glob(pattern.to_ascii_lowercase().as_bytes(), name.as_bytes()) => {
-                return false;
-            }
-            Some(_) => {}
-            None => found |= glob(pattern.to_ascii_lowercase().as_bytes(), name.as_bytes()),
-        }
-    }
-    found
+/// A name in the form that does not tell it.
+fn hashed_name(name: &str) -> Option<String> {
+    let mut salt = [0; 20];
+    openssl::rand::rand_bytes(&mut salt).ok()?;
+    let hash = hmac_sha1(&salt, &name.to_ascii_lowercase())?;
+    Some(format!(
+        "|1|{}|{}",
+        STANDARD.encode(salt),
+        STANDARD.encode(hash)
+    ))
 }
 
-/// `*` is any text and `?` any character, without ever trying more than one way back.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(byte) = text.get(t) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(wanted) if *wanted == b'?' || wanted == byte => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    p = at + 1;
-                    t = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern
-        .get(p..)
-        .is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+fn hmac_sha1(key: &[u8], text: &str) -> Option<Vec<u8>> {
+    let key = PKey::hmac(key).ok()?;
+    let mut signer = Signer::new(MessageDigest::sha1(), &key).ok()?;
+    signer.sign_oneshot_to_vec(text.as_bytes()).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn patterns_match_as_in_openssh() {
-        assert!(matches("web1,10.0.0.7", "10.0.0.7"));
-        assert!(matches("*.example.com,!bad.example.com", "a.example.com"));
-        assert!(!matches(
-            "*.example.com,!bad.example.com",
-            "bad.example.com"
-        ));
-        assert!(matches("[10.0.0.?]:22??", "[10.0.0.7]:2222"));
-        assert!(!matches("web1", "web10"));
-        assert!(matches("WEB1", "web1"));
+    const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJ8Yf3FmT5bVZpGJXoq3D3jQ0vWqL2mBkZ6n1f3nWb9E";
+
+    fn line(hosts: &str) -> String {
+        format!("{hosts} ssh-ed25519 {KEY} a comment")
     }
 
     #[test]
     fn lines_of_other_hosts_and_comments_are_passed_over() {
-        let file = Path::new("f");
-        assert!(read_line(file, 1, "# web1 ssh-ed25519 AAAA", "web1").is_none());
-        assert!(read_line(file, 1, "@cert-authority web1 ssh-rsa AAAA", "web1").is_none());
-        assert!(read_line(file, 1, "web2 ssh-rsa AAAA", "web1").is_none());
-        let line = read_line(file, 3, "@revoked * ssh-rsa AAAA comment", "web1").unwrap();
-        assert!(line.revoked && line.number == 3 && line.kind == "ssh-rsa");
+        let read = |text: &str| read_line(Path::new("f"), 3, text, "web1");
+        assert!(read(&line("# web1")).is_none());
+        assert!(read(&line("web2")).is_none());
+        assert!(read(&line("@unheard-of web1")).is_none());
+        assert!(
+            read(&format!("web1 ssh-rsa {KEY}")).is_none(),
+            "another type"
+        );
+        assert!(read("web1 ssh-ed25519").is_none() && read("").is_none());
+        let known = read(&line("  web1")).unwrap();
+        assert_eq!((known.mark, known.place().as_str()), (Mark::Known, "f:3"));
+        assert_eq!(read(&line("@revoked *")).unwrap().mark, Mark::Revoked);
+        assert_eq!(
+            read(&line("@cert-authority web?")).unwrap().mark,
+            Mark::Authority
+        );
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        prop::sample::select(vec![
+            "web1",
+            "web2",
+            "db",
+            "10.0.0.7",
+            "[web1]:2222",
+            "[db]:22",
+        ])
+        .prop_map(str::to_owned)
+    }
+
+    fn hosts() -> impl Strategy<Value = String> {
+        let pattern = prop::sample::select(vec![
+            "web1",
+            "WEB2",
+            "web*",
+            "!web2",
+            "d?",
+            "[web1]:2222",
+            "[*]:22*",
+            "!10.*",
+            "*",
+            "10.0.0.7",
+        ]);
+        prop::collection::vec(pattern, 1..4).prop_map(|all| all.join(","))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        /// ssh-keygen finds the lines of a host as OpenSSH does.
+        #[test]
+        fn lines_are_found_as_openssh_finds_them(
+            all in prop::collection::vec((hosts(), any::<bool>()), 0..6),
+            name in name(),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("known_hosts");
+            let lines: Vec<String> = all
+                .iter()
+                .map(|(hosts, hashed)| {
+                    let first = hosts.split(',').next().unwrap_or_default();
+                    let plain = !first.contains(['*', '?', '!']);
+                    line(&if *hashed && plain { hashed_name(first).unwrap() } else { hosts.clone() })
+                })
+                .collect();
+            std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+            let output = Command::new("ssh-keygen")
+                .arg("-F").arg(&name).arg("-f").arg(&file)
+                .output()
+                .unwrap();
+            let found: Vec<usize> = String::from_utf8_lossy(&output.stdout)
+                .lines()
+                .filter_map(|line| line.rsplit_once("found: line ")?.1.trim().parse().ok())
+                .collect();
+            let ours: Vec<usize> = lines
+                .iter()
+                .enumerate()
+                .filter_map(|(index, line)| read_line(&file, index + 1, line, &name))
+                .map(|line| line.number)
+                .collect();
+            prop_assert_eq!(ours, found, "{:?}", lines);
+        }
+    }
+
+    #[test]
+    fn what_is_added_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/known_hosts");
+        let known = KnownKeys {
+            name: "[Web1]:2222".to_owned(),
+            lines: Vec::new(),
+        };
+        let key = STANDARD.decode(KEY).unwrap();
+        for hashed in [true, false] {
+            remember(&file, &known.line_for("ssh-ed25519", &key, hashed)).unwrap();
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("|1|"), "{text}");
+        for (index, line) in text.lines().enumerate() {
+            assert!(
+                read_line(&file, index, line, "[web1]:2222").is_some(),
+                "{line}"
+            );
+            assert!(read_line(&file, index, line, "web1").is_none(), "{line}");
+        }
+        // A last line without an end does not swallow what is added.
+        std::fs::write(&file, "# open").unwrap();
+        remember(&file, "web1 x y").unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            "# open\nweb1 x y\n"
+        );
+    }
+
+    #[test]
+    fn known_types_are_asked_for_first() {
+        let mut known = KnownKeys {
+            name: "h".to_owned(),
+            lines: Vec::new(),
+        };
+        assert!(known.algorithms().starts_with("ssh-ed25519,ecdsa"));
+        let mut key = Vec::new();
+        crate::wire::put_string(&mut key, b"ssh-rsa");
+        known.lines.push(Line {
+            file: "f".into(),
+            number: 1,
+            mark: Mark::Known,
+            key,
+        });
+        assert!(
+            known
+                .algorithms()
+                .starts_with("rsa-sha2-512,rsa-sha2-256,ssh-ed25519")
+        );
+        known.lines.extend(read_line(
+            Path::new("f"),
+            2,
+            &line("@cert-authority h"),
+            "h",
+        ));
+        assert!(
+            known
+                .algorithms()
+                .starts_with("ssh-ed25519-cert-v01@openssh.com,")
+        );
+        assert!(
+            known
+                .algorithms()
+                .contains(",rsa-sha2-512,rsa-sha2-256,ssh-ed25519,")
+        );
     }
 }

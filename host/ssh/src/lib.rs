@@ -1,26 +1,51 @@
 //! SSH sessions that carry many channels at once, over libssh2.
 //!
-//! [`resolve`] finds out what a name means to OpenSSH, [`Session::connect`] opens a session, which a
+//! [`resolve`] finds out what a name means to OpenSSH, a [`Connector`] opens a [`Session`], which a
 //! thread of its own then drives, and any number of [`Channel`]s and [`Process`]es share it without
-//! one holding up another. Nothing here asks a person anything, and nothing waits without a deadline.
+//! one holding up another. A [`Prompter`] is asked for what only a person knows; nothing else waits
+//! without a deadline.
 
 mod authentication;
+mod certificate;
+mod config;
 mod connect;
+mod connector;
 mod destination;
 mod driver;
+mod flight;
+mod handle;
+mod host_key;
+mod jump;
 mod known_hosts;
+mod link;
+mod pattern;
 mod pipe;
 mod process;
+mod question;
+mod resolve;
+mod running;
 mod session;
+mod settings;
 mod slot;
 mod target;
+mod terminal;
+mod tokens;
+mod wire;
 
-pub use authentication::AuthenticationError;
+pub use authentication::{Attempt, AuthenticationError};
+pub use config::ConfigError;
 pub use connect::ConnectError;
+pub use connector::Connector;
 pub use destination::{Destination, DestinationError};
-pub use driver::ExitStatus;
-pub use known_hosts::HostKeyError;
+pub use handle::ExitStatus;
+pub use host_key::HostKeyError;
+pub use link::end_proxy_commands;
 pub use pipe::ErrorStream;
 pub use process::{Output, Process, RunError};
+pub use question::{NoAnswer, Nobody, Program, Prompter, Question, Secret};
+pub use resolve::{ResolveError, ResolveOptions, resolve};
+pub use running::{Ending, Running};
 pub use session::{Channel, OpenError, Session, Statistics};
-pub use target::{HostKeyChecking, ResolveError, ResolveOptions, Target, resolve};
+pub use target::{HostKeyChecking, KeepAlive, Method, Proxy, Target, TargetError};
+pub use terminal::{Resizer, Terminal, TerminalSize};
+pub use tokens::TokenError;

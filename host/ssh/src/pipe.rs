@@ -218,7 +218,7 @@ impl Outgoing {
 #[derive(Debug)]
 pub struct ErrorStream {
     pub(crate) incoming: Incoming,
-    pub(crate) driver: crate::driver::Handle,
+    pub(crate) driver: crate::handle::Handle,
 }
 
 impl AsyncRead for ErrorStream {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
-use crate::driver::ExitStatus;
+use crate::handle::ExitStatus;
 use crate::pipe::ErrorStream;
 use crate::session::{Channel, OpenError, Session};
+use crate::terminal::Resizer;
 
 /// How long ending a command may take.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,6 +50,16 @@ impl Process {
         (self.channel, self.stderr, async move {
             exit.await.ok().map(|status| status.code)
         })
+    }
+
+    /// The same, with the exit status as the driver sends it.
+    pub(crate) fn into_streams(self) -> (Channel, ErrorStream, oneshot::Receiver<ExitStatus>) {
+        (self.channel, self.stderr, self.exit)
+    }
+
+    /// What tells the command how large its terminal is, where it has one.
+    pub fn resizer(&self) -> Resizer {
+        self.channel.resizer()
     }
 }
 
@@ -116,11 +127,7 @@ impl Session {
             quoted(command)
         );
         let (mut channel, stderr, exit) = self.exec(&line).await?.into_parts();
-        let mut guard = Guard {
-            session: self.clone(),
-            process: None,
-            armed: true,
-        };
+        let mut guard = Guard::new(self.clone());
         let mut stderr = tokio::io::BufReader::new(stderr);
         let work = async {
             guard.process = read_mark(&mut stderr, &mark)
@@ -170,10 +177,22 @@ impl Session {
 }
 
 /// Ends the command when the future that waits for it is dropped.
-struct Guard {
-    session: Session,
-    process: Option<String>,
-    armed: bool,
+#[derive(Debug)]
+pub(crate) struct Guard {
+    pub(crate) session: Session,
+    /// Its number, once that is known.
+    pub(crate) process: Option<String>,
+    pub(crate) armed: bool,
+}
+
+impl Guard {
+    pub(crate) fn new(session: Session) -> Self {
+        Self {
+            session,
+            process: None,
+            armed: true,
+        }
+    }
 }
 
 impl Drop for Guard {
@@ -191,7 +210,7 @@ impl Drop for Guard {
 }
 
 /// Ends a command with its whole process group: sshd gives each command one of its own.
-async fn kill(session: &Session, process: &str) {
+pub(crate) async fn kill(session: &Session, process: &str) {
     // Only with -s does every shell's kill know what -- means.
     let line = format!(
         "sh -c {}",
@@ -213,7 +232,7 @@ async fn kill(session: &Session, process: &str) {
 }
 
 /// Reads the line with the mark and the process number; none where a login script spoiled it.
-async fn read_mark(
+pub(crate) async fn read_mark(
     stderr: &mut (impl tokio::io::AsyncBufRead + Unpin),
     mark: &str,
 ) -> io::Result<Option<String>> {
@@ -253,6 +272,6 @@ async fn read_limited(
 }
 
 /// Quotes a word for a POSIX shell.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -3,22 +3,38 @@
 use std::io::{self, Read, Write};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::driver::{AGAIN, ExitStatus, TURN};
+use crate::driver::{AGAIN, TURN};
+use crate::handle::ExitStatus;
 use crate::pipe::{Incoming, Outgoing};
+use crate::terminal::TerminalSize;
 
 /// One call of libssh2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Task {
     Open,
     Send(u64),
+    /// What of it could be sent only in part.
+    SendRest(u64),
     SendEnd(u64),
     Receive(u64),
     ReceiveErrors(u64),
     Finish(u64),
     Close(u64),
-    KeepAlive,
+    Resize(u64),
+    /// Takes everything from the kernel that has come for any channel. Windows bound how much it is.
+    Drain(u64),
+}
+
+impl Task {
+    /// Whether it is done only when the server has sent something.
+    pub(crate) fn hears(self) -> bool {
+        matches!(
+            self,
+            Self::Open | Self::Receive(_) | Self::ReceiveErrors(_) | Self::Finish(_)
+        )
+    }
 }
 
 /// How a call went.
@@ -44,9 +60,15 @@ pub(crate) struct Slot {
     pub(crate) end_sent: bool,
     pub(crate) received_all: bool,
     pub(crate) exit: Option<oneshot::Sender<ExitStatus>>,
+    /// The size that its terminal is to have.
+    pub(crate) wanted_size: Option<TerminalSize>,
+    /// The one that is on its way.
+    pub(crate) sent_size: Option<TerminalSize>,
     /// Nobody uses it any more.
     pub(crate) dropped: bool,
     pub(crate) gone: bool,
+    /// What the channel counts against, until it is closed.
+    pub(crate) _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Slot {
@@ -67,8 +89,11 @@ impl Slot {
             end_sent: false,
             received_all: false,
             exit: is_exec.then_some(exit),
+            wanted_size: None,
+            sent_size: None,
             dropped: false,
             gone: false,
+            _permit: None,
         };
         (slot, exited)
     }
@@ -78,10 +103,12 @@ impl Slot {
         let id = self.id;
         let sends = !self.dropped && self.outgoing.next().is_some();
         let ends = !self.dropped && !self.end_sent && self.outgoing.is_finished();
+        let resizes = self.wanted_size.is_some() || self.sent_size.is_some();
         let receives = !self.dropped && !self.received_all;
         [
             sends.then_some(Task::Send(id)),
             ends.then_some(Task::SendEnd(id)),
+            (resizes && !self.dropped).then_some(Task::Resize(id)),
             (receives && self.incoming.has_room()).then_some(Task::Receive(id)),
             (receives && self.is_exec && self.errors.has_room()).then_some(Task::ReceiveErrors(id)),
             (self.received_all && self.exit.is_some() && !self.dropped).then_some(Task::Finish(id)),
@@ -91,8 +118,30 @@ impl Slot {
         .flatten()
     }
 
+    /// Whether libssh2 may have something for a task that has just found nothing. What it cannot be asked
+    /// about is soon over.
+    pub(crate) fn may_have_missed(&self) -> bool {
+        self.tasks().any(|task| match task {
+            Task::Receive(_) | Task::ReceiveErrors(_) => {
+                self.channel.read_window().available > 0 || self.channel.eof()
+            }
+            Task::Send(_) => self.channel.write_window().remaining > 0,
+            _ => true,
+        })
+    }
+
     pub(crate) fn send(&mut self) -> Result<Turn, String> {
-        let mut budget = TURN;
+        self.send_up_to(TURN)
+    }
+
+    /// Sends what could be sent only in part, and no more: on a narrow link the next would be stuck again,
+    /// and nobody else would have a turn.
+    pub(crate) fn send_rest(&mut self) -> Result<Turn, String> {
+        self.send_up_to(1)
+    }
+
+    fn send_up_to(&mut self, limit: usize) -> Result<Turn, String> {
+        let mut budget = limit;
         while budget > 0 {
             let Some(chunk) = self.outgoing.next() else {
                 break;
@@ -104,7 +153,7 @@ impl Slot {
                     budget = budget.saturating_sub(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(if budget < TURN {
+                    return Ok(if budget < limit {
                         Turn::Paused
                     } else {
                         Turn::Idle
@@ -117,7 +166,7 @@ impl Slot {
                 }
             }
         }
-        Ok(if budget < TURN {
+        Ok(if budget < limit {
             Turn::Moved
         } else {
             Turn::Idle
@@ -131,6 +180,23 @@ impl Slot {
             Err(error) => self.outgoing.fail(error.message()),
         }
         self.end_sent = true;
+        Ok(Turn::Moved)
+    }
+
+    pub(crate) fn resize(&mut self) -> Result<Turn, String> {
+        let Some(size) = self.sent_size.or_else(|| self.wanted_size.take()) else {
+            return Ok(Turn::Moved);
+        };
+        self.sent_size = Some(size);
+        let asked =
+            self.channel
+                .request_pty_size(size.columns.into(), size.rows.into(), None, None);
+        match asked {
+            Err(error) if error.code() == AGAIN => return Ok(Turn::Idle),
+            // A channel that is about to close has no size any more.
+            Ok(()) | Err(_) => {}
+        }
+        self.sent_size = None;
         Ok(Turn::Moved)
     }
 
@@ -206,6 +272,14 @@ impl Slot {
             let _ = exit.send(ExitStatus { code });
         }
         Ok(Turn::Moved)
+    }
+
+    pub(crate) fn drain(&mut self) -> Result<Turn, String> {
+        match self.channel.wait_eof() {
+            Ok(()) => Ok(Turn::Moved),
+            Err(error) if error.code() == AGAIN => Ok(Turn::Idle),
+            Err(error) => Err(error.message().to_owned()),
+        }
     }
 
     pub(crate) fn close(&mut self) -> Result<Turn, String> {

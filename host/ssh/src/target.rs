@@ -1,27 +1,77 @@
-//! What a destination means: address, user, keys and trust, as OpenSSH's configuration says.
+//! What a destination means: address, way, user, keys and trust, as OpenSSH's configuration says.
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::destination::Destination;
+use crate::settings::Settings;
+use crate::tokens::{TokenError, Tokens, home};
 
-/// How long the OpenSSH client may take to print its configuration.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting may take where the configuration says nothing.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where the configuration says nothing, a server that is silent is found within 40 s.
+const KEEP_ALIVE: KeepAlive = KeepAlive {
+    interval: Duration::from_secs(10),
+    count: 3,
+};
 
 /// What to do with the key of a host that is not known (`StrictHostKeyChecking`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HostKeyChecking {
-    /// Refuse, and say how to accept it. Also where OpenSSH would ask: dfab never asks.
+    /// Refuse, and say how to accept it.
     Strict,
+    /// Ask a person; refuse where there is none. OpenSSH's default.
+    Ask,
     /// Accept and remember it. A changed key is refused all the same.
     AcceptNew,
+    /// Accept and remember it. A changed key is accepted with a warning, but gets no password.
+    Off,
+}
+
+/// How to log in (RFC 4252, RFC 4256).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// `publickey`: keys of the agent and in files.
+    PublicKey,
+    /// `keyboard-interactive`: whatever the server asks.
+    KeyboardInteractive,
+    /// `password`
+    Password,
+}
+
+impl Method {
+    /// Its name in the protocol.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PublicKey => "publickey",
+            Self::KeyboardInteractive => "keyboard-interactive",
+            Self::Password => "password",
+        }
+    }
+}
+
+/// When a silent server counts as gone (`ServerAliveInterval`, `ServerAliveCountMax`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeepAlive {
+    /// How often it is asked for a sign of life.
+    pub interval: Duration,
+    /// How often in vain, before it counts as gone; 0 for never.
+    pub count: u32,
+}
+
+/// What carries the connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Proxy {
+    /// TCP from this machine.
+    None,
+    /// The standard streams of a command line (`ProxyCommand`), ready for the shell.
+    Command(String),
+    /// TCP from another SSH server (`ProxyJump`).
+    Jump(Arc<Target>),
 }
 
 /// Everything that a connection needs to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     /// As the operator named it.
     pub name: String,
@@ -31,187 +81,243 @@ pub struct Target {
     pub port: u16,
     /// User to log in as.
     pub user: String,
+    /// What carries the connection.
+    pub proxy: Proxy,
     /// Private keys, in the order in which they are tried. Those that do not exist are passed over.
     pub identity_files: Vec<PathBuf>,
+    /// Certificates of keys, besides those beside the keys (`-cert.pub`).
+    pub certificate_files: Vec<PathBuf>,
     /// The agent's socket; none to use no agent.
     pub identity_agent: Option<PathBuf>,
     /// Whether only those keys of the agent are tried that are among the identity files.
     pub identities_only: bool,
-    /// Files of known host keys; the first is the one that is added to.
-    pub known_hosts: Vec<PathBuf>,
+    /// Ways to log in, in the order in which they are tried.
+    pub methods: Vec<Method>,
+    /// How many passwords are asked for.
+    pub password_prompts: u32,
+    /// Whether nobody is to be asked anything.
+    pub batch: bool,
+    /// The user's files of known host keys; the first is the one that is added to.
+    pub user_known_hosts: Vec<PathBuf>,
+    /// The system's.
+    pub global_known_hosts: Vec<PathBuf>,
+    /// Whether names of hosts are added in a form that does not tell them.
+    pub hash_known_hosts: bool,
     /// The name under which the host's key is looked up, where it is another one.
     pub host_key_alias: Option<String>,
     /// What to do with an unknown key.
     pub host_key_checking: HostKeyChecking,
-    /// For TCP, handshake and authentication together.
+    /// For TCP and the handshake together. Logging in gets its own time.
     pub connect_timeout: Duration,
+    /// When a silent server counts as gone.
+    pub keep_alive: KeepAlive,
+    /// Whether bytes are compressed on the way.
+    pub compression: bool,
 }
 
-/// How to find out.
-#[derive(Debug, Clone, Default)]
-pub struct ResolveOptions {
-    /// Instead of the user's and the system's configuration (`ssh -F`).
-    pub config_file: Option<PathBuf>,
-}
-
-/// Why it could not be found out.
+/// Why settings make no target.
 #[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// The client is there but cannot be run.
-    #[error("cannot run `ssh -G`, which tells the configuration of OpenSSH")]
-    Run(#[source] std::io::Error),
-    /// It did not answer.
-    #[error("`ssh -G` did not answer within {} s; is there a Match exec in the configuration?", RESOLVE_TIMEOUT.as_secs())]
-    Timeout,
-    /// It complained.
-    #[error("the SSH configuration is wrong: {0}")]
-    Configuration(String),
-    /// The way there is one that dfab does not know.
-    #[error(
-        "the SSH configuration reaches the host by {0}, which dfab does not do yet; a host that can be reached directly works"
-    )]
-    Proxy(&'static str),
+pub enum TargetError {
     /// Nobody says whom to log in as.
     #[error("no user is known; write USER@{0}")]
     NoUser(String),
-    /// A configuration file was asked for, and there is nothing to read it.
-    #[error("the configuration file {} needs the OpenSSH client (`ssh`), which is not installed", .0.display())]
-    NoClient(PathBuf),
+    /// A way that dfab does not go.
+    #[error(
+        "the SSH configuration asks for {0}, which dfab cannot do; use a ProxyCommand that passes bytes on, or ProxyJump"
+    )]
+    Proxy(&'static str),
+    /// A value that cannot be used.
+    #[error("{keyword} in the SSH configuration is wrong: {value:?}")]
+    Value {
+        /// The option.
+        keyword: &'static str,
+        /// Its value.
+        value: String,
+        /// Why.
+        #[source]
+        source: TokenError,
+    },
 }
 
-/// Finds out what a destination means: by `ssh -G` where the OpenSSH client is installed, else by its
-/// defaults. Dropping the future ends the client.
-///
-/// # Errors
-/// Where the configuration is wrong, or leads through a proxy.
-pub async fn resolve(
-    destination: &Destination,
-    options: &ResolveOptions,
-) -> Result<Target, ResolveError> {
-    let mut command = tokio::process::Command::new("ssh");
-    command.arg("-G").stdin(Stdio::null()).kill_on_drop(true);
-    if let Some(file) = &options.config_file {
-        command.arg("-F").arg(file);
-    }
-    if let Some(port) = destination.port {
-        command.arg("-p").arg(port.to_string());
-    }
-    if let Some(user) = &destination.user {
-        command.arg("-l").arg(user);
-    }
-    command.arg("--").arg(&destination.host);
-    let run = tokio::time::timeout(RESOLVE_TIMEOUT, command.output());
-    match run.await.map_err(|_| ResolveError::Timeout)? {
-        Ok(output) if output.status.success() => {
-            read(destination, &String::from_utf8_lossy(&output.stdout))
-        }
-        Ok(output) => {
-            let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            Err(ResolveError::Configuration(words))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => match &options.config_file {
-            Some(file) => Err(ResolveError::NoClient(file.clone())),
-            None => read(destination, ""),
-        },
-        Err(error) => Err(ResolveError::Run(error)),
-    }
-}
-
-/// Reads what `ssh -G` prints: one `keyword value` a line, keywords in small letters.
-fn read(destination: &Destination, printed: &str) -> Result<Target, ResolveError> {
-    let values = |keyword: &str| {
-        let keyword = keyword.to_owned();
-        printed
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .filter(move |(name, _)| *name == keyword)
-            .map(|(_, value)| value.trim())
-            .collect::<Vec<_>>()
-    };
-    let value = |keyword: &str| values(keyword).into_iter().next();
-    for (keyword, name) in [("proxyjump", "ProxyJump"), ("proxycommand", "ProxyCommand")] {
-        if value(keyword).is_some_and(|value| value != "none") {
-            return Err(ResolveError::Proxy(name));
-        }
-    }
-    let user = value("user")
-        .map(str::to_owned)
-        .or_else(|| destination.user.clone())
-        .or_else(|| std::env::var("USER").ok())
-        .or_else(|| std::env::var("LOGNAME").ok())
-        .ok_or_else(|| ResolveError::NoUser(destination.host.clone()))?;
-    let files = |keyword: &str, defaults: &[&str]| -> Vec<PathBuf> {
-        let given = values(keyword);
-        let paths: Vec<&str> = if printed.is_empty() {
-            defaults.to_vec()
-        } else {
-            given
+impl Target {
+    /// Makes a target of settings as `ssh -G` prints them. A jump is not among them yet.
+    pub(crate) fn new(name: &str, alias: &str, settings: &Settings) -> Result<Self, TargetError> {
+        let user = settings
+            .first("user")
+            .map(str::to_owned)
+            .or_else(crate::tokens::local_user)
+            .ok_or_else(|| TargetError::NoUser(alias.to_owned()))?;
+        let host = settings.first("hostname").unwrap_or(alias).to_owned();
+        let port = settings.number("port").unwrap_or(22);
+        let host_key_alias = settings.first("hostkeyalias").map(str::to_owned);
+        let tokens = Tokens {
+            name: alias.to_owned(),
+            host: host.clone(),
+            port,
+            user: user.clone(),
+            key_alias: host_key_alias.clone(),
+            jump: settings.first("proxyjump").unwrap_or_default().to_owned(),
         };
-        paths
-            .into_iter()
-            .flat_map(str::split_whitespace)
-            .filter_map(expanded)
-            .collect()
+        let paths = |keyword, shown| -> Result<Option<Vec<PathBuf>>, TargetError> {
+            let Some(values) = settings.all(keyword) else {
+                return Ok(None);
+            };
+            let given = values.iter().filter(|value| *value != "none");
+            let path = |value: &String| {
+                tokens.path(value).map_err(|source| TargetError::Value {
+                    keyword: shown,
+                    value: value.clone(),
+                    source,
+                })
+            };
+            given.map(path).collect::<Result<_, _>>().map(Some)
+        };
+        let known_hosts = |keyword, defaults: &[PathBuf]| match settings.all(keyword) {
+            Some(files) => files
+                .iter()
+                .filter(|file| *file != "none")
+                .map(PathBuf::from)
+                .collect(),
+            None => defaults.to_vec(),
+        };
+        let folder = home().map(|home| home.join(".ssh"));
+        let own = |names: &[&str]| -> Vec<PathBuf> {
+            let folder = folder.as_ref();
+            folder
+                .map(|folder| names.iter().map(|name| folder.join(name)).collect())
+                .unwrap_or_default()
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            host,
+            port,
+            user,
+            proxy: proxy(settings, &tokens)?,
+            identity_files: paths("identityfile", "IdentityFile")?.unwrap_or_else(|| {
+                own(&[
+                    "id_rsa",
+                    "id_ecdsa",
+                    "id_ecdsa_sk",
+                    "id_ed25519",
+                    "id_ed25519_sk",
+                ])
+            }),
+            certificate_files: paths("certificatefile", "CertificateFile")?.unwrap_or_default(),
+            identity_agent: agent(settings.first("identityagent")),
+            identities_only: settings.flag("identitiesonly", false),
+            methods: methods(settings),
+            password_prompts: settings.number("numberofpasswordprompts").unwrap_or(3),
+            batch: settings.flag("batchmode", false),
+            user_known_hosts: known_hosts(
+                "userknownhostsfile",
+                &own(&["known_hosts", "known_hosts2"]),
+            ),
+            global_known_hosts: known_hosts(
+                "globalknownhostsfile",
+                &[
+                    "/etc/ssh/ssh_known_hosts".into(),
+                    "/etc/ssh/ssh_known_hosts2".into(),
+                ],
+            ),
+            hash_known_hosts: settings.flag("hashknownhosts", false),
+            host_key_alias,
+            host_key_checking: match settings.first("stricthostkeychecking") {
+                Some("accept-new") => HostKeyChecking::AcceptNew,
+                Some("false" | "no" | "off") => HostKeyChecking::Off,
+                Some("true" | "yes") => HostKeyChecking::Strict,
+                _ => HostKeyChecking::Ask,
+            },
+            connect_timeout: settings
+                .number("connecttimeout")
+                .filter(|seconds| *seconds > 0)
+                .map_or(CONNECT_TIMEOUT, Duration::from_secs),
+            keep_alive: match settings.number("serveraliveinterval") {
+                None | Some(0) => KEEP_ALIVE,
+                // Debian's client says so wherever BatchMode is on, and nobody asked for it.
+                Some(300) if settings.flag("batchmode", false) => KEEP_ALIVE,
+                Some(seconds) => KeepAlive {
+                    interval: Duration::from_secs(seconds),
+                    count: settings.number("serveralivecountmax").unwrap_or(3),
+                },
+            },
+            compression: settings.flag("compression", false),
+        })
+    }
+
+    /// Where the connection ends, as it is shown.
+    pub(crate) fn address(&self) -> String {
+        let (host, port) = (&self.host, self.port);
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        }
+    }
+}
+
+fn proxy(settings: &Settings, tokens: &Tokens) -> Result<Proxy, TargetError> {
+    if settings.flag("proxyusefdpass", false) {
+        return Err(TargetError::Proxy("ProxyUseFdpass"));
+    }
+    match settings.first("proxycommand") {
+        None => Ok(Proxy::None),
+        Some(line) if line.eq_ignore_ascii_case("none") => Ok(Proxy::None),
+        Some("-") => Err(TargetError::Proxy("ProxyCommand -")),
+        Some(line) => {
+            let command = tokens
+                .expand(line, "hnprk")
+                .map_err(|source| TargetError::Value {
+                    keyword: "ProxyCommand",
+                    value: line.to_owned(),
+                    source,
+                })?;
+            Ok(Proxy::Command(command))
+        }
+    }
+}
+
+fn methods(settings: &Settings) -> Vec<Method> {
+    let all = "publickey,keyboard-interactive,password";
+    let preferred = settings.first("preferredauthentications").unwrap_or(all);
+    let method = |name: &str| match name.trim() {
+        "publickey" if settings.flag("pubkeyauthentication", true) => Some(Method::PublicKey),
+        "keyboard-interactive" if settings.flag("kbdinteractiveauthentication", true) => {
+            Some(Method::KeyboardInteractive)
+        }
+        "password" if settings.flag("passwordauthentication", true) => Some(Method::Password),
+        _ => None,
     };
-    let mut known_hosts = files("userknownhostsfile", &["~/.ssh/known_hosts"]);
-    known_hosts.extend(files("globalknownhostsfile", &["/etc/ssh/ssh_known_hosts"]));
-    let identity_agent = match value("identityagent") {
+    preferred.split(',').filter_map(method).collect()
+}
+
+fn agent(value: Option<&str>) -> Option<PathBuf> {
+    let socket = match value {
         Some("none") => None,
         None | Some("SSH_AUTH_SOCK") => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
         Some(path) => match path.strip_prefix('$') {
             Some(name) => std::env::var_os(name).map(PathBuf::from),
-            None => expanded(path),
+            None => Some(PathBuf::from(path)),
         },
     };
-    let identities = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
-    Ok(Target {
-        name: destination.to_string(),
-        host: value("hostname").unwrap_or(&destination.host).to_owned(),
-        port: value("port")
-            .and_then(|port| port.parse().ok())
-            .or(destination.port)
-            .unwrap_or(22),
-        user,
-        identity_files: files("identityfile", &identities),
-        identity_agent: identity_agent.filter(|path| !path.as_os_str().is_empty()),
-        identities_only: value("identitiesonly") == Some("yes"),
-        known_hosts,
-        host_key_alias: value("hostkeyalias").map(str::to_owned),
-        host_key_checking: match value("stricthostkeychecking") {
-            Some("accept-new" | "false" | "no" | "off") => HostKeyChecking::AcceptNew,
-            _ => HostKeyChecking::Strict,
-        },
-        connect_timeout: value("connecttimeout")
-            .and_then(|seconds| seconds.parse().ok())
-            .filter(|seconds| *seconds > 0)
-            .map_or(CONNECT_TIMEOUT, Duration::from_secs),
-    })
-}
-
-/// A path with `~` as OpenSSH expands it; none for `none` and without a home.
-fn expanded(path: &str) -> Option<PathBuf> {
-    match path.strip_prefix("~/") {
-        _ if path == "none" => None,
-        Some(rest) => std::env::home_dir().map(|home| home.join(rest)),
-        None => Some(PathBuf::from(path)),
-    }
+    socket.filter(|path| !path.as_os_str().is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn destination() -> Destination {
-        "me@alias:2200".parse().unwrap()
+    fn target(printed: &str) -> Result<Target, TargetError> {
+        Target::new("me@alias", "alias", &Settings::printed(printed))
     }
 
     #[test]
     fn the_clients_answer_is_read() {
-        let target = read(
-            &destination(),
-            "user me\nhostname 10.0.0.7\nport 2200\nidentityfile /k/a\nidentityfile /k/b\n\
+        let target = target(
+            "user me\nhostname 10.0.0.7\nport 2200\nidentityfile /k/a %h\nidentityfile /k/b\n\
              identitiesonly yes\nidentityagent none\nuserknownhostsfile /k/h1 /k/h2\n\
-             globalknownhostsfile none\nstricthostkeychecking accept-new\nconnecttimeout 3\n",
+             globalknownhostsfile none\nstricthostkeychecking accept-new\nconnecttimeout 3\n\
+             proxycommand nc %h %p\npreferredauthentications hostbased,password,publickey\n\
+             passwordauthentication no\nserveraliveinterval 5\nserveralivecountmax 2\n",
         )
         .unwrap();
         assert_eq!(
@@ -220,28 +326,38 @@ mod tests {
         );
         assert_eq!(
             target.identity_files,
-            [PathBuf::from("/k/a"), PathBuf::from("/k/b")]
+            [PathBuf::from("/k/a 10.0.0.7"), PathBuf::from("/k/b")]
         );
         assert_eq!(
-            target.known_hosts,
+            target.user_known_hosts,
             [PathBuf::from("/k/h1"), PathBuf::from("/k/h2")]
         );
+        assert!(target.global_known_hosts.is_empty());
         assert!(target.identities_only && target.identity_agent.is_none());
         assert_eq!(target.host_key_checking, HostKeyChecking::AcceptNew);
         assert_eq!(target.connect_timeout, Duration::from_secs(3));
+        assert_eq!(target.proxy, Proxy::Command("nc 10.0.0.7 2200".to_owned()));
+        assert_eq!(target.methods, [Method::PublicKey]);
+        assert_eq!(target.keep_alive.interval, Duration::from_secs(5));
+        assert_eq!(target.keep_alive.count, 2);
     }
 
     #[test]
-    fn proxies_are_refused() {
-        let error = read(&destination(), "user me\nproxyjump bastion\n").unwrap_err();
-        assert!(error.to_string().contains("ProxyJump"), "{error}");
+    fn a_way_that_cannot_be_gone_is_refused() {
+        let error = target("user me\nproxycommand x\nproxyusefdpass yes\n").unwrap_err();
+        assert!(error.to_string().contains("ProxyUseFdpass"), "{error}");
+        let error = target("user me\nidentityfile /k/%C\n").unwrap_err();
+        assert!(error.to_string().contains("/k/%C"), "{error}");
     }
 
     #[test]
-    fn without_the_client_its_defaults_hold() {
-        let target = read(&destination(), "").unwrap();
-        assert_eq!((target.host.as_str(), target.port), ("alias", 2200));
-        assert!(!target.identity_files.is_empty() && !target.known_hosts.is_empty());
-        assert_eq!(target.host_key_checking, HostKeyChecking::Strict);
+    fn without_settings_the_clients_defaults_hold() {
+        let target = target("").unwrap();
+        assert_eq!((target.host.as_str(), target.port), ("alias", 22));
+        assert!(!target.identity_files.is_empty() && !target.user_known_hosts.is_empty());
+        assert_eq!(target.host_key_checking, HostKeyChecking::Ask);
+        let silent = target.keep_alive.interval * (target.keep_alive.count + 1);
+        assert!(silent <= Duration::from_secs(45));
+        assert_eq!(target.methods.len(), 3);
     }
 }

@@ -63,8 +63,18 @@ mod tests {
     }
 
     #[test]
-    fn ids_and_sizes_are_short() {
-        assert_eq!(short_id("sha256:0123456789abcdef"), "0123456789ab");
+    fn b_53_short_ids_have_no_kind_of_digest() {
+        for id in [
+            "sha256:0123456789abcdef",
+            "0123456789abcdef",
+            "0123456789ab",
+        ] {
+            assert_eq!(short_id(id), "0123456789ab");
+        }
+    }
+
+    #[test]
+    fn sizes_are_short() {
         assert_eq!(megabytes(2_150_000), "2.1 MB");
     }
 }

@@ -13,14 +13,18 @@ pub fn actions() -> Vec<ActionInfo> {
     };
     let timeout = parameter(
         "timeout",
-        "Seconds before the engine kills what does not stop",
+        "Seconds before the engine kills what is named and does not stop",
         ValueKind::Integer,
     );
     let removal = || {
         vec![
             flag("no-persistent", "Leave persistent containers alone"),
-            flag("remove-volumes", "Remove their anonymous volumes too"),
+            flag(
+                "remove-volumes",
+                "Remove the anonymous volumes of what is named too",
+            ),
             flag("remove-attached", "Remove their attached volumes too"),
+            orphans(),
         ]
     };
     let signal = || {
@@ -68,7 +72,7 @@ pub fn actions() -> Vec<ActionInfo> {
             "startup",
             "Create and start containers and what they need",
             Walk::Dependencies,
-            vec![initial()],
+            vec![initial(), orphans()],
         ),
         action(
             "shutdown",
@@ -126,10 +130,18 @@ fn initial() -> Parameter {
     )
 }
 
+fn orphans() -> Parameter {
+    flag(
+        "orphans",
+        "Also stop and remove containers that were made for the map and are no longer in it",
+    )
+}
+
 fn update_options(timeout: Parameter) -> Vec<Parameter> {
     vec![
         timeout,
         initial(),
+        orphans(),
         flag(
             "pull",
             "Pull the images first, and use those that have changed",
@@ -219,7 +231,8 @@ fn run_options() -> Vec<Parameter> {
         ),
         parameter(
             "download",
-            "Where what is in the folder at the end is copied to",
+            "Where what is in the folder at the end is copied to; of several containers into \
+             HOST/CONTAINER there",
             ValueKind::Path,
         ),
         with_default(

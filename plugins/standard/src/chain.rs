@@ -3,7 +3,12 @@
 //! Linear in the nodes, their edges and the answer. The answer itself may grow with the square of the
 //! nodes where many steps wait for many others through a node that has no step.
 
+use std::collections::HashMap;
+
 use dfab_sdk::policy::{Node, Operation, Request, Step};
+
+use crate::life::remove_orphan;
+use crate::options::Options;
 
 /// What is to be done for one node, in order.
 #[derive(Default)]
@@ -52,18 +57,23 @@ impl Work {
 }
 
 /// Each node after those that it requires.
-pub fn upward(request: &Request, decide: impl FnMut(usize, &Node, &mut Work)) -> Vec<Step> {
-    upward_after(request, &[], decide)
+pub fn upward(
+    request: &Request,
+    options: &Options,
+    decide: impl FnMut(usize, &Node, &mut Work),
+) -> Vec<Step> {
+    upward_after(request, options, &[], decide)
 }
 
 /// The same, with some nodes that require nothing before all others; a node to which one of them does
 /// something comes after it.
 pub fn upward_after(
     request: &Request,
+    options: &Options,
     first: &[usize],
     mut decide: impl FnMut(usize, &Node, &mut Work),
 ) -> Vec<Step> {
-    let mut chain = Chain::new(request.nodes.len());
+    let mut chain = Chain::new(request, options);
     let is_first = |index: &usize| first.contains(index);
     let rest = (0..request.nodes.len()).filter(|index| !is_first(index));
     let mut previous = None;
@@ -75,14 +85,18 @@ pub fn upward_after(
                 waits_for.extend(previous.and_then(|previous: usize| u32::try_from(previous).ok()));
                 previous = Some(index);
             }
-            chain.add(index, &waits_for, |work| decide(index, node, work));
+            chain.add(index, node, &waits_for, |work| decide(index, node, work));
         }
     }
     chain.steps
 }
 
 /// Each node after those that require it.
-pub fn downward(request: &Request, mut decide: impl FnMut(usize, &Node, &mut Work)) -> Vec<Step> {
+pub fn downward(
+    request: &Request,
+    options: &Options,
+    mut decide: impl FnMut(usize, &Node, &mut Work),
+) -> Vec<Step> {
     let mut required_by: Vec<Vec<u32>> = vec![Vec::new(); request.nodes.len()];
     for (index, node) in request.nodes.iter().enumerate() {
         for required in &node.requires {
@@ -94,9 +108,9 @@ pub fn downward(request: &Request, mut decide: impl FnMut(usize, &Node, &mut Wor
             }
         }
     }
-    let mut chain = Chain::new(request.nodes.len());
+    let mut chain = Chain::new(request, options);
     for (index, (node, waits_for)) in request.nodes.iter().zip(&required_by).enumerate().rev() {
-        chain.add(index, waits_for, |work| decide(index, node, work));
+        chain.add(index, node, waits_for, |work| decide(index, node, work));
     }
     chain.steps
 }
@@ -108,15 +122,34 @@ struct Chain {
     ends: Vec<Vec<u32>>,
     /// By node: the other nodes that have done something to it.
     touched_by: Vec<Vec<u32>>,
+    /// By host: the steps that come before those of all nodes.
+    before: HashMap<String, Vec<u32>>,
 }
 
 impl Chain {
-    fn new(nodes: usize) -> Self {
-        Self {
-            steps: Vec::with_capacity(nodes),
-            ends: vec![Vec::new(); nodes],
-            touched_by: vec![Vec::new(); nodes],
+    /// Begins with the orphans: others may want what they have, such as a port.
+    fn new(request: &Request, options: &Options) -> Self {
+        let nodes = request.nodes.len();
+        let count = nodes + request.orphans.len();
+        let mut chain = Self {
+            steps: Vec::with_capacity(count),
+            ends: vec![Vec::new(); count],
+            touched_by: vec![Vec::new(); count],
+            before: HashMap::new(),
+        };
+        let mut before: HashMap<String, Vec<u32>> = HashMap::new();
+        for (place, orphan) in request.orphans.iter().enumerate() {
+            let index = nodes + place;
+            chain.add(index, orphan, &[], |work| {
+                remove_orphan(orphan, options, work);
+            });
+            let ends = chain.ends.get(index).into_iter().flatten();
+            for end in ends {
+                before.entry(orphan.host.clone()).or_default().push(*end);
+            }
         }
+        chain.before = before;
+        chain
     }
 
     fn waits_for(&self, node: usize, required: &[u32]) -> Vec<u32> {
@@ -124,10 +157,10 @@ impl Chain {
         required.iter().chain(touched_by).copied().collect()
     }
 
-    fn add(&mut self, node: usize, waits_for: &[u32], decide: impl FnOnce(&mut Work)) {
+    fn add(&mut self, node: usize, of: &Node, waits_for: &[u32], decide: impl FnOnce(&mut Work)) {
         let mut work = Work::default();
         decide(&mut work);
-        let mut after: Vec<u32> = Vec::new();
+        let mut after: Vec<u32> = self.before.get(&of.host).cloned().unwrap_or_default();
         for other in waits_for {
             after.extend(self.ends.get(*other as usize).into_iter().flatten());
         }

@@ -3,12 +3,14 @@
 mod actions;
 mod chain;
 mod life;
+mod notice;
 mod options;
 mod plan;
 mod script;
+mod strangers;
 mod update;
 
-use dfab_sdk::policy::{ActionInfo, Error, Policy, Request, Step};
+use dfab_sdk::policy::{ActionInfo, Error, Level, Policy, Request, Step, log};
 
 dfab_sdk::manifest!("manifest.json");
 dfab_sdk::export_policy!(Standard);
@@ -21,6 +23,10 @@ impl Policy for Standard {
     }
 
     fn plan(request: Request) -> Result<Vec<Step>, Error> {
-        plan::plan(&request)
+        let steps = plan::plan(&request)?;
+        for notice in notice::notices(&request)? {
+            log(Level::Warn, &notice);
+        }
+        Ok(steps)
     }
 }

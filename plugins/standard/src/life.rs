@@ -89,7 +89,7 @@ pub fn restart(node: &Node, options: &Options, work: &mut Work) {
         return;
     }
     if is_running {
-        let stop = stop_options(container, options);
+        let stop = stop_options(node, container, options);
         work.push(Operation::Stop(stop), "to be started again");
     }
     work.push(Operation::Start, "asked for");
@@ -103,9 +103,37 @@ pub fn stop(node: &Node, options: &Options, work: &mut Work) {
     if let Some(container) = &node.container
         && runs(node)
     {
-        let stop = stop_options(container, options);
+        let stop = stop_options(node, container, options);
         work.push(Operation::Stop(stop), because(node));
     }
+}
+
+/// Of a container that its map has no more only the engine knows how it is stopped.
+pub fn remove_orphan(node: &Node, options: &Options, work: &mut Work) {
+    if !options.orphans || node.observed.life == Life::Absent || is_kept(node, options) {
+        return;
+    }
+    const REASON: &str = "no longer in the map";
+    if runs(node)
+        && let Some(container) = &node.container
+    {
+        let stop = stop_options(node, container, options);
+        work.push(Operation::Stop(stop), REASON);
+    }
+    let removal = RemoveOptions {
+        force: node.observed.life == Life::Dead,
+        volumes: options.remove_volumes,
+    };
+    work.push(Operation::Remove(removal), REASON);
+}
+
+/// Whether it is a persistent container, and those are to be left alone.
+pub fn is_kept(node: &Node, options: &Options) -> bool {
+    let is_persistent = node
+        .container
+        .as_ref()
+        .is_some_and(|container| container.persistent);
+    options.keep_persistent && is_persistent
 }
 
 /// A volume or network goes where it was named, and a volume also with its container if that is
@@ -116,7 +144,8 @@ pub fn remove(node: &Node, options: &Options, work: &mut Work) {
     }
     let removal = Operation::Remove(RemoveOptions {
         force: node.observed.life == Life::Dead,
-        volumes: options.remove_volumes,
+        // Of what goes by the way nobody said that its data may go.
+        volumes: options.remove_volumes && node.requested,
     });
     match node.kind {
         NodeKind::Container => work.push(removal, because(node)),
@@ -176,10 +205,12 @@ pub fn runs(node: &Node) -> bool {
     )
 }
 
-pub fn stop_options(container: &ContainerDetails, options: &Options) -> StopOptions {
+/// The time that was given is for what was named: what goes by the way has its own.
+pub fn stop_options(node: &Node, container: &ContainerDetails, options: &Options) -> StopOptions {
+    let given = options.timeout_s.filter(|_| node.requested);
     StopOptions {
         signal: container.stop.signal.clone(),
-        timeout_s: options.timeout_s.or(container.stop.timeout_s),
+        timeout_s: given.or(container.stop.timeout_s),
     }
 }
 

@@ -1,58 +1,85 @@
 //! From what is wanted and what was seen to steps.
 
-use dfab_sdk::policy::{Error, Node, Request, Step};
+use dfab_sdk::policy::{Error, Node, NodeKind, Request, Step};
 
 use crate::chain::{Work, downward, upward};
-use crate::life::{create, exec_all, pull, remove, restart, runs, signal, start, startup, stop};
+use crate::life::{
+    create, exec_all, is_kept, pull, remove, restart, runs, signal, start, startup, stop,
+};
 use crate::options::Options;
-use crate::{script, update};
+use crate::{script, strangers, update};
 
 /// Plans a request.
 pub fn plan(request: &Request) -> Result<Vec<Step>, Error> {
-    let options = Options::read(request)?;
+    let options = &Options::read(request)?;
     let each = |decide: fn(&Node, &Options, &mut Work)| {
-        upward(request, |_, node, work| decide(node, &options, work))
+        upward(request, options, |_, node, work| {
+            decide(node, options, work);
+        })
     };
     match request.action.as_str() {
         "create" => Ok(each(|node, _, work| create(node, work))),
         "start" => Ok(each(start)),
         "startup" => Ok(each(startup)),
         "restart" => Ok(each(restart)),
-        "update" => update::plan(request, &options),
+        "update" => update::plan(request, options),
         "kill" | "signal" => Ok(each(signal)),
         "pull-images" => Ok(each(pull)),
         "exec-all" => Ok(each(exec_all)),
-        "script" | "single-cmd" => script::plan(request, &options),
-        "stop" => Ok(downward(request, |_, node, work| {
-            stop(node, &options, work)
+        "script" | "single-cmd" => script::plan(request, options),
+        "stop" => Ok(downward(request, options, |_, node, work| {
+            stop(node, options, work);
         })),
         "remove" => {
-            refuse_running(request, &options)?;
-            let kept = kept(request, &options);
-            Ok(downward(request, |index, node, work| {
-                if !kept.get(index).is_some_and(|kept| *kept) {
-                    remove(node, &options, work);
-                }
-            }))
+            refuse_running(request, options)?;
+            take_down(request, options, remove)
         }
-        "shutdown" => {
-            let kept = kept(request, &options);
-            Ok(downward(request, |index, node, work| {
-                if !kept.get(index).is_some_and(|kept| *kept) {
-                    stop(node, &options, work);
-                    remove(node, &options, work);
-                }
-            }))
-        }
+        "shutdown" => take_down(request, options, |node, options, work| {
+            stop(node, options, work);
+            remove(node, options, work);
+        }),
         other => Err(Error::NotFound(format!("there is no action {other}"))),
     }
 }
 
+fn take_down(
+    request: &Request,
+    options: &Options,
+    decide: fn(&Node, &Options, &mut Work),
+) -> Result<Vec<Step>, Error> {
+    let kept = kept(request, options);
+    let is_kept = |index: usize| kept.get(index).copied().unwrap_or_default();
+    let mut goes = vec![false; request.nodes.len()];
+    let steps = downward(request, options, |index, node, work| {
+        if is_kept(index) {
+            return;
+        }
+        decide(node, options, work);
+        if let Some(goes) = goes.get_mut(index) {
+            *goes = work.len() > 0;
+        }
+    });
+    let volumes = request
+        .nodes
+        .iter()
+        .zip(&goes)
+        .filter(|(node, goes)| **goes && node.kind == NodeKind::Volume);
+    for (volume, _) in volumes {
+        let goes = |node: &Node, index: usize| {
+            goes.get(index).copied().unwrap_or_default() && node.container.is_some()
+        };
+        strangers::refuse(request, options, volume, "is to be removed", goes)?;
+    }
+    Ok(steps)
+}
+
 /// A running container is not removed by the way: it may be in use.
 fn refuse_running(request: &Request, options: &Options) -> Result<(), Error> {
+    let orphans = request.orphans.iter().filter(|_| options.orphans);
     let running: Vec<_> = request
         .nodes
         .iter()
+        .chain(orphans)
         .filter(|node| runs(node) && !is_kept(node, options))
         .map(|node| format!("{} on {}", node.name, node.host))
         .collect();
@@ -63,14 +90,6 @@ fn refuse_running(request: &Request, options: &Options) -> Result<(), Error> {
         "still running: {}; `stop` them first, or use `shutdown`, which does both",
         running.join(", ")
     )))
-}
-
-fn is_kept(node: &Node, options: &Options) -> bool {
-    let is_persistent = node
-        .container
-        .as_ref()
-        .is_some_and(|container| container.persistent);
-    options.keep_persistent && is_persistent
 }
 
 /// By node: whether it is left alone, as a kept container or as a volume, network or image of one.
@@ -96,5 +115,7 @@ fn kept(request: &Request, options: &Options) -> Vec<bool> {
 
 #[cfg(test)]
 mod defects;
+#[cfg(test)]
+mod orphans;
 #[cfg(test)]
 mod tests;

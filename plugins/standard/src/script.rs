@@ -12,7 +12,8 @@ pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
     let run = run(request)?;
     let is_forced = flag(&request.options, "remove-existing-before");
     refuse_existing(request, is_forced)?;
-    Ok(upward(request, |_, node, work| {
+    refuse_needed(request)?;
+    Ok(upward(request, options, |_, node, work| {
         if !node.requested || node.container.is_none() {
             startup(node, options, work);
             return;
@@ -40,12 +41,42 @@ fn refuse_existing(request: &Request, is_forced: bool) -> Result<(), Error> {
     )))
 }
 
+/// What others are linked to, or share a network or volumes with, must be there while they run; a
+/// script's container is not.
+fn refuse_needed(request: &Request) -> Result<(), Error> {
+    for node in &request.nodes {
+        let Some(container) = &node.container else {
+            continue;
+        };
+        let needs = container.tied_to.iter().chain(&container.needs_running);
+        let needed = needs
+            .filter_map(|index| request.nodes.get(*index as usize))
+            .find(|needed| needed.requested && needed.container.is_some());
+        if let Some(needed) = needed {
+            return Err(Error::Conflict(format!(
+                "{name} on {host} needs {other}, which cannot serve it and run the {action} as well: \
+                 there is one container of that name. Run it in one after the other, with a command \
+                 for each",
+                name = node.name,
+                host = node.host,
+                other = needed.name,
+                action = if request.action == "script" {
+                    "script"
+                } else {
+                    "command"
+                },
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn remove_existing(node: &Node, options: &Options, work: &mut Work) {
     let Some(container) = &node.container else {
         return;
     };
     if runs(node) {
-        let stop = stop_options(container, options);
+        let stop = stop_options(node, container, options);
         work.push(Operation::Stop(stop), "--remove-existing-before");
     }
     if node.observed.life != Life::Absent {

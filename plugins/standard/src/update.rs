@@ -11,6 +11,7 @@ use crate::life::{
     stop_options,
 };
 use crate::options::{CheckExec, Options};
+use crate::strangers;
 
 /// Plans an update.
 pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
@@ -28,50 +29,55 @@ pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
                 && fate.is_some_and(|fate| fate.recreate.is_some())
         })
         .collect();
-    Ok(upward_after(request, &first, |index, node, work| {
-        let Some(fate) = fates.get(index) else {
-            return;
-        };
-        match node.kind {
-            NodeKind::Image => {
-                if options.pull && node.observed.life != Life::Absent {
-                    work.push(Operation::PullImage, "--pull");
-                } else {
-                    create(node, work);
-                }
-            }
-            NodeKind::Network => match &fate.recreate {
-                Some(reason) => recreate_network(request, node, reason, work),
-                None => create(node, work),
-            },
-            NodeKind::Volume => match &fate.recreate {
-                Some(reason) => {
-                    for (place, user) in users(request, node) {
-                        // Another volume of it may have come first.
-                        if is_removed.get(place).copied().unwrap_or_default() {
-                            continue;
-                        }
-                        remove_container(place, user, options, reason, work);
-                        if let Some(is_removed) = is_removed.get_mut(place) {
-                            *is_removed = true;
-                        }
+    Ok(upward_after(
+        request,
+        options,
+        &first,
+        |index, node, work| {
+            let Some(fate) = fates.get(index) else {
+                return;
+            };
+            match node.kind {
+                NodeKind::Image => {
+                    if options.pull && node.observed.life != Life::Absent {
+                        work.push(Operation::PullImage, "--pull");
+                    } else {
+                        create(node, work);
                     }
-                    work.push(removal(node), reason);
-                    work.push(Operation::Create, "made anew");
                 }
-                None => create(node, work),
-            },
-            NodeKind::Container => {
-                let at = |flags: &[bool]| flags.get(index).copied().unwrap_or_default();
-                let situation = Situation {
-                    index,
-                    is_removed: at(&is_removed),
-                    is_called: at(&is_called),
-                };
-                update_container(request, node, fate, &fates, &situation, options, work);
+                NodeKind::Network => match &fate.recreate {
+                    Some(reason) => recreate_network(request, node, reason, work),
+                    None => create(node, work),
+                },
+                NodeKind::Volume => match &fate.recreate {
+                    Some(reason) => {
+                        for (place, user) in users(request, node) {
+                            // Another volume of it may have come first.
+                            if is_removed.get(place).copied().unwrap_or_default() {
+                                continue;
+                            }
+                            remove_container(place, user, options, reason, work);
+                            if let Some(is_removed) = is_removed.get_mut(place) {
+                                *is_removed = true;
+                            }
+                        }
+                        work.push(removal(node), reason);
+                        work.push(Operation::Create, "made anew");
+                    }
+                    None => create(node, work),
+                },
+                NodeKind::Container => {
+                    let at = |flags: &[bool]| flags.get(index).copied().unwrap_or_default();
+                    let situation = Situation {
+                        index,
+                        is_removed: at(&is_removed),
+                        is_called: at(&is_called),
+                    };
+                    update_container(request, node, fate, &fates, &situation, options, work);
+                }
             }
-        }
-    }))
+        },
+    ))
 }
 
 const IF_PULLED: &str = "if another image was pulled";
@@ -112,8 +118,9 @@ fn fates(request: &Request, options: &Options) -> Result<Vec<Fate>, Error> {
                 (None, _) => Fate::default(),
             }
         };
-        if fate.recreate.is_some() && node.kind == NodeKind::Network {
-            refuse_strangers(request, node)?;
+        if fate.recreate.is_some() && node.container.is_none() {
+            let known = |other: &Node, _: usize| other.container.is_some();
+            strangers::refuse(request, options, node, "must be made anew", known)?;
         }
         fates.push(fate);
     }
@@ -268,33 +275,6 @@ fn refuse_unknown(request: &Request, options: &Options) -> Result<(), Error> {
     }
 }
 
-/// A network cannot go while containers are in it that this plan knows nothing of.
-fn refuse_strangers(request: &Request, network: &Node) -> Result<(), Error> {
-    let is_known = |name: &String| {
-        request
-            .nodes
-            .iter()
-            .any(|node| node.container.is_some() && node.host == network.host && node.name == *name)
-    };
-    let strangers: Vec<&str> = network
-        .observed
-        .connected
-        .iter()
-        .filter(|name| !is_known(name))
-        .map(String::as_str)
-        .collect();
-    if strangers.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Conflict(format!(
-        "network {} on {} must be made anew, and containers that are not part of this action are \
-         connected to it: {}; name them too, or disconnect them first",
-        network.name,
-        network.host,
-        strangers.join(", ")
-    )))
-}
-
 fn recreate_network(request: &Request, network: &Node, reason: &str, work: &mut Work) {
     let mut reason = reason;
     for (place, node) in request.nodes.iter().enumerate() {
@@ -328,7 +308,7 @@ fn remove_container(place: usize, node: &Node, options: &Options, reason: &str, 
     };
     let mut reason = reason.to_owned();
     if runs(node) {
-        let stop = Operation::Stop(stop_options(container, options));
+        let stop = Operation::Stop(stop_options(node, container, options));
         work.push_on(place, stop, std::mem::take(&mut reason));
     }
     work.push_on(place, removal(node), reason);
@@ -431,7 +411,7 @@ fn update_container(
         let from = work.len();
         // It may have been started a moment ago.
         if runs(node) {
-            let stop = stop_options(container, options);
+            let stop = stop_options(node, container, options);
             work.push(Operation::Stop(stop), IF_PULLED);
         }
         let removal = RemoveOptions {

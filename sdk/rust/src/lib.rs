@@ -2,8 +2,10 @@
 //!
 //! Take the feature of the kind that you write, implement its trait ([`task::Task`],
 //! [`policy::Policy`] or [`recipe::Recipe`]), export it with `export_task!`, `export_policy!` or
-//! `export_recipe!`, and put a manifest into the component with [`manifest!`]. The README beside
-//! this crate goes through it by example.
+//! `export_recipe!`, and put a manifest into the component with [`manifest!`]. [`shell`] makes
+//! command lines. The README beside this crate goes through it by example.
+
+pub mod shell;
 
 /// Puts a manifest into the component, where dfab reads it without running anything.
 ///
@@ -40,7 +42,8 @@ pub fn arguments<'a>(
         .map(|(_, value)| value.as_str())
 }
 
-/// Makes a [`Parameter`](task::Parameter) of a kind's own bindings.
+/// Makes a `Parameter` of a kind's own bindings.
+#[cfg(any(feature = "task", feature = "policy", feature = "recipe"))]
 macro_rules! parameters {
     () => {
         /// A parameter that is there or not: `--name`.
@@ -132,7 +135,7 @@ pub mod recipe {
     pub use bindings::dfab::log::log::{Level, write as log};
     pub use bindings::dfab::types::types::{Argument, Error, Parameter, ValueKind};
     pub use bindings::exports::dfab::recipe::recipe::{
-        Change, Facts, GuardedCommand, Guest as Recipe, RecipeInfo, Step,
+        Change, Facts, File, Group, GuardedCommand, Guest as Recipe, Member, RecipeInfo, Step, User,
     };
 
     parameters!();

@@ -2,16 +2,23 @@
 //! asked for, on the port in `PORT` or 80. It ends with 0 at SIGTERM, SIGINT or SIGQUIT.
 //!
 //! With arguments it does one thing and ends, for there is no shell in such an image: `exit CODE`,
-//! `write FILE TEXT`, `sleep SECONDS` (which no signal with a handler ends), `report CODE` (words on
-//! both outputs and its user's number), `flood BYTES` (of output, and then it sleeps), `-c LINE` and
-//! `run FILE` (such words in a line, and in each line of a file).
+//! `write FILE TEXT`, `mode FILE OCTAL`, `link TARGET PATH`, `sleep SECONDS` (which no signal with a
+//! handler ends), `report CODE` (words on both outputs and its user's number), `tick MILLISECONDS` (a
+//! numbered line each, without an end), `burn` (all of one processor), `cat`, `where NAME` (folder, the
+//! variable, and whether there is a terminal), `flood BYTES` (of output, and then it sleeps), `-c LINE` and `run FILE` (such words in a line, and in each line of a file).
+//!
+//! Called `chown` or `chmod` it knows `-hR -- UID:GID PATH` and `-R -- OCTAL PATH`. Called `serve` it
+//! answers requests whatever its arguments are. Called `two` it leaves a process of that name behind and
+//! ends well. By any other name it stands for a tool that has nothing to do.
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, IsTerminal as _, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::MetadataExt as _;
-use std::process::ExitCode;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -22,20 +29,63 @@ const FLOOD: [u8; 1024] = [b'y'; 1024];
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = std::env::args();
-    // By another name it stands for a tool that has nothing to do.
-    if !arguments.next().is_some_and(|name| name.ends_with("app")) {
-        return Ok(ExitCode::SUCCESS);
-    }
+    let name = arguments.next().unwrap_or_default();
     let arguments: Vec<String> = arguments.collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    act(&words)
+    match (
+        name.rsplit('/').next().unwrap_or_default(),
+        words.as_slice(),
+    ) {
+        ("app", words) => act(words),
+        ("chown", ["-hR", "--", owner, path]) => {
+            let (user, group) = owner.split_once(':').ok_or("an owner is UID:GID")?;
+            let (user, group) = (user.parse()?, group.parse()?);
+            each(Path::new(path), &|path| {
+                lchown(path, Some(user), Some(group))
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ("chmod", ["-R", "--", mode, path]) => {
+            let mode = u32::from_str_radix(mode, 8)?;
+            each(Path::new(path), &|path| set_mode(path, mode))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ("serve", _) => serve().map(|()| ExitCode::SUCCESS),
+        ("two", _) => leave_behind(&name).map(|()| ExitCode::SUCCESS),
+        ("chown" | "chmod", other) => Err(format!("unknown arguments: {other:?}").into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Does something to a path, and before that to all below it, without following links.
+fn each(path: &Path, act: &dyn Fn(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        for entry in fs::read_dir(path)? {
+            each(&entry?.path(), act)?;
+        }
+    }
+    act(path)
+}
+
+fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
+    if fs::symlink_metadata(path)?.is_symlink() {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 fn act(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
     match words {
         [] | ["redis-server", ..] => serve()?,
         ["exit", code] => return Ok(ExitCode::from(code.parse::<u8>()?)),
-        ["write", file, text] => fs::write(file, text)?,
+        ["write", file, text] => {
+            if let Some(folder) = Path::new(file).parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(file, text)?;
+        }
+        ["mode", file, mode] => set_mode(Path::new(file), u32::from_str_radix(mode, 8)?)?,
+        ["link", target, path] => symlink(target, path)?,
         ["sleep", seconds] => sleep(seconds.parse()?),
         ["report", code] => {
             writeln!(
@@ -46,6 +96,24 @@ fn act(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
             writeln!(std::io::stderr(), "err")?;
             return Ok(ExitCode::from(code.parse::<u8>()?));
         }
+        ["tick", milliseconds] => {
+            let pause = Duration::from_millis(milliseconds.parse()?);
+            for number in 1_u64.. {
+                writeln!(std::io::stdout(), "tick {number}")?;
+                std::thread::sleep(pause);
+            }
+        }
+        ["burn"] => while std::hint::black_box(true) {},
+        ["cat"] => {
+            std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())?;
+        }
+        ["where", name] => writeln!(
+            std::io::stdout(),
+            "{} {} {}",
+            std::env::current_dir()?.display(),
+            std::env::var(name).unwrap_or_default(),
+            std::io::stdin().is_terminal()
+        )?,
         ["flood", bytes] => {
             let mut output = std::io::stdout().lock();
             for _ in 0..bytes.parse::<usize>()? / FLOOD.len() {
@@ -64,6 +132,24 @@ fn act(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
         other => return Err(format!("unknown arguments: {other:?}").into()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts itself once more under the same name, which then stays.
+fn leave_behind(name: &str) -> Result<(), Box<dyn Error>> {
+    const STAYS: &str = "STAYS";
+    if std::env::var_os(STAYS).is_some() {
+        loop {
+            sleep(600);
+        }
+    }
+    Command::new("/proc/self/exe")
+        .arg0(name)
+        .env(STAYS, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    Ok(())
 }
 
 fn sleep(seconds: u64) {

@@ -7,6 +7,7 @@
 mod image;
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -253,6 +254,25 @@ impl TestHost {
         self.exec(&["ip", "link", "set", "eth0", "up"])?;
         let sshd = SocketAddr::from((self.address, 22));
         process::until(Duration::from_secs(10), || Ok(TcpStream::connect(sshd)?)).map(drop)
+    }
+
+    /// Makes its network narrow in both directions, such as `8mbit`.
+    ///
+    /// # Errors
+    /// Where this machine or the host has no tc, or no such kind of queue.
+    pub fn narrow(&self, rate: &str) -> Result<()> {
+        const QUEUE: &str = "tc qdisc replace dev $1 root tbf rate $2 burst 32k latency 400ms";
+        self.exec(&["sh", "-ec", QUEUE, "queue", "eth0", rate])?;
+        // What goes to the host waits at the other end of its cable, which is on this machine.
+        let index = self.exec(&["cat", "/sys/class/net/eth0/iflink"])?;
+        let find = "file=$(grep -lx $1 /sys/class/net/*/ifindex); basename ${file%/ifindex}";
+        let sh = |script: &str, words: &[&str]| {
+            let mut command = Command::new("sh");
+            command.args(["-ec", script, "narrow"]).args(words);
+            process::run(&mut command, b"", Duration::from_secs(5))?.success()
+        };
+        let device = sh(find, &[&index])?;
+        sh(QUEUE, &[device.trim(), rate]).map(drop)
     }
 
     /// Takes its power: everything on it ends at once, and its address is nobody's.

@@ -215,7 +215,10 @@ impl Simulation {
                 networks.remove(network).context("it is not connected")?;
             }
             Work::PrepareVolume { volume, .. } => {
-                ensure!(self.volumes.contains_key(volume), "no such volume");
+                // Without named volumes, a container has it.
+                let is_there =
+                    self.volumes.contains_key(volume) || self.containers.contains_key(volume);
+                ensure!(is_there, "no such volume");
             }
             Work::Exec { argv, user } => {
                 let container = self.container(name)?;
@@ -372,6 +375,7 @@ impl Container {
             image: self.body["Image"].as_str().unwrap_or_default().to_owned(),
             image_id: self.image_id.clone(),
             labels: BTreeMap::new(),
+            volumes: named_volumes(&self.body).collect(),
         }
     }
 }

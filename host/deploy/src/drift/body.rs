@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::fields::{CONFIG, Field, Mend, OTHER, host_fields, is_known_host_field};
 use super::form::{Form, is_empty, text_of};
 use super::{Scene, difference, entries, network};
-use crate::plan::{SPECIFICATION_LABEL, given_fields, is_own_label};
+use crate::labels;
 
 /// A container as the map wants it.
 #[derive(Debug)]
@@ -24,12 +24,12 @@ pub(crate) fn container(wanted: &Wanted<'_>, live: &Value, scene: Scene<'_>) -> 
     let image = live["Image"]
         .as_str()
         .and_then(|id| scene.details.images.get(id));
-    let specification = live["Config"]["Labels"][SPECIFICATION_LABEL].as_str();
+    let specification = live["Config"]["Labels"][labels::SPECIFICATION].as_str();
     let mut comparison = Comparison {
         wanted: wanted.body,
         live,
         image: image.map_or(&Value::Null, |image| &image["Config"]),
-        given: specification.and_then(given_fields),
+        given: specification.and_then(labels::given_fields),
         scene,
         found: Vec::new(),
     };
@@ -209,7 +209,7 @@ impl<'a> Comparison<'a> {
         if self.given.is_some() {
             let left: Vec<String> = entries(Some(labels))
                 .map(|(name, _)| name.clone())
-                .filter(|name| !is_own_label(name) && !wanted.contains_key(name))
+                .filter(|name| !labels::is_own(name) && !wanted.contains_key(name))
                 .collect();
             for name in left {
                 self.recreate(&format!("Labels.{name}"), &json!("not set"), &json!("set"));
@@ -265,10 +265,11 @@ impl<'a> Comparison<'a> {
             Some(wanted) => text_of(wanted) == found,
             None => {
                 let id = self.live["Id"].as_str().unwrap_or_default();
-                // A container in another's network has that one's name.
+                // A container in another's network has that one's name, and may have the host's.
                 let was_given = self.was_given("Hostname");
-                !was_given.unwrap_or(!found.is_empty() && self.has_own_network())
-                    || id.starts_with(&found)
+                let has_hosts = self.live["HostConfig"]["UTSMode"] == "host";
+                let is_own = !found.is_empty() && !has_hosts && self.has_own_network();
+                !was_given.unwrap_or(is_own) || id.starts_with(&found)
             }
         };
         if !is_as_wanted {

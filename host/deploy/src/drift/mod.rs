@@ -3,7 +3,7 @@
 //! Compared is what the engine says of a thing with what it would say had it been created from the
 //! map today: the body of the creation, completed by the image's and the engine's defaults. What the
 //! map does not speak of is the engine's affair, unless dfab gave it at the creation, which the
-//! label [`crate::plan::SPECIFICATION_LABEL`] tells: then it was taken out of the map since. A field
+//! label [`crate::labels::SPECIFICATION`] tells: then it was taken out of the map since. A field
 //! of the body that is not known here is compared as it is, and a difference in it means a new
 //! container: never silence.
 

@@ -25,6 +25,7 @@ impl Engine {
             image: "app:1".into(),
             image_id: "sha256:a".into(),
             labels: Default::default(),
+            volumes: Vec::new(),
         };
         snapshot.containers.insert("m.parent".into(), parent);
         let image = json!({ "Id": "sha256:a", "Config": {

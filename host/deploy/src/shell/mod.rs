@@ -72,11 +72,7 @@ pub fn script(plan: &Plan, docker: &dyn Fn(&str) -> Vec<String>) -> Result<Strin
     if plan.steps.is_empty() {
         script.comment("There is nothing to do.");
     }
-    if plan
-        .steps
-        .iter()
-        .any(|step| matches!(step.work, Work::PrepareVolume { .. }))
-    {
+    if plan.steps.iter().any(|step| owns(&step.work)) {
         script.line("");
         script.text.push_str(include_str!("own.sh"));
     }
@@ -91,6 +87,15 @@ pub fn script(plan: &Plan, docker: &dyn Fn(&str) -> Vec<String>) -> Result<Strin
         })?;
     }
     Ok(script.text)
+}
+
+/// Whether a step sets the owner or mode of a folder.
+fn owns(work: &Work) -> bool {
+    match work {
+        Work::PrepareVolume { .. } => true,
+        Work::Run(run) => run.folder.is_some() || !run.prepares.is_empty(),
+        _ => false,
+    }
 }
 
 fn write_step(script: &mut Script, step: &Step, docker: &[String]) -> Result<(), ShellError> {
@@ -160,7 +165,7 @@ fn write_work(script: &mut Script, step: &Step, docker: &[String]) -> Result<(),
             permissions,
         } => {
             let place = volume::Place {
-                container: name,
+                container: volume::Container::Name(name),
                 volume,
                 path,
             };

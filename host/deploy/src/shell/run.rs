@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::command::quoted;
-use super::{Script, ShellError, container_create, limited};
+use super::{Script, ShellError, container_create, limited, volume};
 use crate::run::Run;
 
 /// In a shell of its own, so that what it leaves is removed however it ends.
@@ -26,7 +26,7 @@ pub(super) fn write(
     script.notes(&create);
     script.line("(");
     script.indent += 1;
-    if run.folder.is_some() {
+    if run.upload.is_some() {
         script.line("staging=");
     }
     let mut tokens = create.tokens(docker)?;
@@ -42,20 +42,40 @@ pub(super) fn write(
         let remove = by_id(&["rm", "--force", "--volumes", "\"$id\"", "> /dev/null"])?;
         end.push(remove.join(" "));
     }
-    if run.folder.is_some() {
+    if run.upload.is_some() {
         end.push("rm -rf \"$staging\"".to_owned());
     }
     if !end.is_empty() {
         script.line(&format!("trap {} EXIT", quoted(&end.join("; "))?));
         script.line("trap 'exit 1' HUP INT TERM");
     }
-    if let Some(folder) = &run.folder {
-        upload(
+    for preparation in &run.prepares {
+        let place = volume::Place {
+            container: volume::Container::Variable("$id"),
+            volume: &preparation.volume,
+            path: &preparation.path,
+        };
+        let (user, permissions) = (&preparation.user, &preparation.permissions);
+        volume::prepare(
             script,
-            folder,
-            run.upload.as_deref(),
-            &by_id(&["cp", "-", "\"$id:/\""])?,
+            &place,
+            user.as_deref(),
+            permissions.as_deref(),
+            docker,
         )?;
+    }
+    if let Some(folder) = &run.folder {
+        let place = volume::Place {
+            container: volume::Container::Variable("$id"),
+            volume: folder,
+            path: folder,
+        };
+        // Whoever runs in the container may leave results there.
+        volume::prepare(script, &place, None, Some("777"), docker)?;
+        if let Some(path) = &run.upload {
+            let target = format!("\"$id\":{}", quoted(folder)?);
+            upload(script, path, &by_id(&["cp", "-", &target])?)?;
+        }
     }
     let mut start = by_id(&["start", "\"$id\""])?;
     start.push("> /dev/null".to_owned());
@@ -88,32 +108,17 @@ pub(super) fn write(
     Ok(())
 }
 
-/// A folder that everybody may write to, with what is uploaded, made on this machine and then copied
-/// with all that leads to it.
-fn upload(
-    script: &mut Script,
-    folder: &str,
-    upload: Option<&Path>,
-    copy: &[String],
-) -> Result<(), ShellError> {
-    let inside = quoted(&format!("./{}", folder.trim_matches('/')))?;
-    let place = format!("\"$staging\"/{inside}");
+/// Copies a file, or the contents of a folder, with links followed: gathered on this machine first.
+fn upload(script: &mut Script, path: &Path, copy: &[String]) -> Result<(), ShellError> {
+    let path = local_path(path)?;
     script.line("staging=$(mktemp -d)");
-    script.line(&format!("mkdir -p {place}"));
-    script.line(&format!("chmod 777 {place}"));
-    if let Some(path) = upload {
-        let path = local_path(path)?;
-        script.line(&format!("if [ -d {path} ]; then"));
-        script.line(&format!("    cp -RL {path}/. {place}"));
-        script.line("else");
-        script.line(&format!("    cp -L {path} {place}"));
-        script.line("fi");
-    }
-    let mut tokens = vec![
-        "tar -C \"$staging\" -cf -".to_owned(),
-        inside,
-        "|".to_owned(),
-    ];
+    script.line(&format!("if [ -d {path} ]; then"));
+    script.line(&format!("    cp -RL {path}/. \"$staging\""));
+    script.line("else");
+    script.line(&format!("    cp -L {path} \"$staging\""));
+    script.line("fi");
+    // The folder itself keeps its mode: an archive's `.` is passed over.
+    let mut tokens = vec!["tar -C \"$staging\" -cf - .".to_owned(), "|".to_owned()];
     tokens.extend_from_slice(copy);
     script.tokens(&tokens);
     Ok(())

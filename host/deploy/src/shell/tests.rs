@@ -359,16 +359,18 @@ fn owners_that_need_the_image_are_told() {
     ");
 }
 
-/// A `docker cp` of which the folder's archive is a file.
+/// A `docker cp` of which the folder's archive is a file, and commands of an image that are noted.
 const COPY: &str = r#"
-case "$1 $2" in
+case "$1 ${2:-}" in
+"inspect "*) echo image1 ;;
+"run "*) echo "$*" >> "$HERE/log" ;;
 "cp web:/var/it's") cat "$HERE/folder.tar" ;;
 "cp -") cat > "$HERE/new.tar" && cp "$HERE/new.tar" "$HERE/folder.tar" ;;
 *) exit 9 ;;
 esac
 "#;
 
-fn folder_archive(mode: u32, uid: u64, gid: u64) -> Vec<u8> {
+fn folder_archive(mode: u32, uid: u64, gid: u64, file: bool) -> Vec<u8> {
     let mut header = tar::Header::new_ustar();
     header.set_entry_type(tar::EntryType::Directory);
     header.set_mode(mode);
@@ -380,6 +382,9 @@ fn folder_archive(mode: u32, uid: u64, gid: u64) -> Vec<u8> {
     archive
         .append_data(&mut header, "it's/", std::io::empty())
         .unwrap();
+    if !file {
+        return archive.into_inner().unwrap();
+    }
     // More than a pipe holds, of which nobody reads the end.
     let mut file = tar::Header::new_ustar();
     file.set_size(300_000);
@@ -392,18 +397,37 @@ fn folder_archive(mode: u32, uid: u64, gid: u64) -> Vec<u8> {
 
 #[test]
 fn owner_and_mode_are_set_by_an_archive_of_the_folder_alone() {
-    for (user, permissions, wanted) in [
-        (Some("2000"), None, (0o755, 2000, 2000)),
-        (Some("0:2097151"), Some("2770"), (0o2770, 0, 2_097_151)),
-        (None, Some("u=rwx,go=,a-st"), (0o700, 7, 8)),
+    let common = "run --rm --network=none --user=0:0 --volumes-from=web";
+    let chown =
+        |owner: &str| format!("{common} --entrypoint=chown image1 -hR -- {owner} /var/it's\n");
+    let chmod = |mode: &str| format!("{common} --entrypoint=chmod image1 -R -- {mode} /var/it's\n");
+    for (user, permissions, wanted, ran) in [
+        (Some("2000"), None, (0o755, 2000, 2000), chown("2000:2000")),
+        (
+            Some("0:2097151"),
+            Some("2770"),
+            (0o2770, 0, 2_097_151),
+            chown("0:2097151") + &chmod("02770"),
+        ),
+        (None, Some("u=rwx,go=,a-st"), (0o700, 7, 8), chmod("0700")),
+        // There is nothing in it.
+        (Some("3"), Some("700"), (0o700, 3, 3), String::new()),
+        // It is so already.
+        (Some("7:8"), None, (0o755, 7, 8), String::new()),
     ] {
         let here = tempfile::tempdir().unwrap();
-        let archive = folder_archive(0o40755, 7, 8);
+        let archive = folder_archive(0o40755, 7, 8, user != Some("3"));
         std::fs::write(here.path().join("folder.tar"), archive).unwrap();
         let text = script(&plan(vec![step("web", prepare(user, permissions))]), &local).unwrap();
         let output = run_with(COPY, &text, here.path());
         assert!(output.status.success(), "{output:?}");
         assert!(output.stderr.is_empty(), "{output:?}");
+        let log = std::fs::read_to_string(here.path().join("log"));
+        assert_eq!(log.unwrap_or_default(), ran);
+        if user == Some("7:8") {
+            assert!(!here.path().join("new.tar").exists());
+            continue;
+        }
         let file = std::fs::read(here.path().join("new.tar")).unwrap();
         assert_eq!(file.len(), 1536);
         let mut archive = tar::Archive::new(file.as_slice());
@@ -441,7 +465,7 @@ fn an_owner_that_is_not_set_or_not_readable_is_a_failure() {
         ),
     ] {
         let here = tempfile::tempdir().unwrap();
-        let archive = folder_archive(0o755, 7, 8);
+        let archive = folder_archive(0o755, 7, 8, false);
         std::fs::write(here.path().join("folder.tar"), archive).unwrap();
         let output = run_with(docker, &text, here.path());
         assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -451,6 +475,7 @@ fn an_owner_that_is_not_set_or_not_readable_is_a_failure() {
 
 fn scripted() -> Run {
     Run {
+        prepares: Vec::new(),
         body: json!({ "Image": "base:1", "Entrypoint": ["/bin/sh"], "Cmd": ["/tmp/a b/go.sh"] }),
         folder: Some("/tmp/a b".to_owned()),
         upload: Some("go.sh".into()),
@@ -470,7 +495,16 @@ echo >> "$HERE/log"
 case "$1" in
 create) echo id1 ;;
 wait) echo "${CODE:-0}" ;;
-cp) if [ "$2" = - ]; then tar -t > "$HERE/list"; fi ;;
+cp)
+    case "$2 $3" in
+    "- "*)
+        cat > "$HERE/in.tar"
+        tar -tf "$HERE/in.tar" >> "$HERE/list"
+        [ -e "$HERE/new.tar" ] || cp "$HERE/in.tar" "$HERE/new.tar"
+        ;;
+    *" -") if [ -e "$HERE/new.tar" ]; then cat "$HERE/new.tar"; else cat "$HERE/folder.tar"; fi ;;
+    esac
+    ;;
 logs) echo output ;;
 esac
 "#;
@@ -480,6 +514,8 @@ fn a_run_leaves_no_container_whatever_happens() {
     for (code, must_succeed, status) in [(0, true, 0), (3, true, 1), (3, false, 0)] {
         let here = tempfile::tempdir().unwrap();
         std::fs::write(here.path().join("go.sh"), "exit 0").unwrap();
+        let folder = folder_archive(0o755, 0, 0, false);
+        std::fs::write(here.path().join("folder.tar"), folder).unwrap();
         let mut run = scripted();
         run.must_succeed = must_succeed;
         let text = script(&plan(vec![step("job", Work::Run(run))]), &local).unwrap();
@@ -489,12 +525,16 @@ fn a_run_leaves_no_container_whatever_happens() {
         assert_eq!(output.stdout, b"output\n");
         assert!(here.path().join("-results").is_dir());
         let list = std::fs::read_to_string(here.path().join("list")).unwrap();
-        assert_eq!(list, "./tmp/a b/\n./tmp/a b/go.sh\n");
+        assert_eq!(list, "/\n./\n./go.sh\n");
         let log = std::fs::read_to_string(here.path().join("log")).unwrap();
         insta::allow_duplicates! {
             insta::assert_snapshot!(log, @r"
             <create><--name=job><--entrypoint=/bin/sh><base:1></tmp/a b/go.sh>
-            <cp><-><id1:/>
+            <cp><id1:/tmp/a b><->
+            <cp><id1:/tmp/a b><->
+            <cp><-><id1:/tmp/a b>
+            <cp><id1:/tmp/a b><->
+            <cp><-><id1:/tmp/a b>
             <start><id1>
             <wait><id1>
             <logs><--timestamps><--tail=5><id1>

@@ -1,15 +1,22 @@
 //! Owner and permissions of a volume.
 
-use dfab_engine::permissions::Permissions;
+use dfab_maps::Permissions;
 
 use super::command::quoted;
 use super::{Script, ShellError};
 
 /// Where a volume is.
 pub(super) struct Place<'a> {
-    pub(super) container: &'a str,
+    pub(super) container: Container<'a>,
     pub(super) volume: &'a str,
     pub(super) path: &'a str,
+}
+
+/// How a container is named in a script.
+pub(super) enum Container<'a> {
+    Name(&'a str),
+    /// By what a variable holds, such as `$id`.
+    Variable(&'a str),
 }
 
 /// A call of the script's own function `own`.
@@ -45,15 +52,16 @@ pub(super) fn prepare(
     let number = |id: Option<u32>| id.map(|id| id.to_string()).unwrap_or_default();
     // The shell knows octal numbers by a 0 in front.
     let mode = mode.map(|mode| format!("0{mode:o}")).unwrap_or_default();
-    let mut words = ["own", place.container, place.path]
-        .map(str::to_owned)
-        .to_vec();
-    words.extend([number(user), number(group), mode]);
+    let container = match place.container {
+        Container::Name(name) => quoted(name)?,
+        Container::Variable(variable) => format!("\"{variable}\""),
+    };
+    let mut words = vec![place.path.to_owned(), number(user), number(group), mode];
     words.extend_from_slice(docker);
-    let tokens: Vec<_> = words
-        .iter()
-        .map(|word| quoted(word))
-        .collect::<Result<_, _>>()?;
+    let mut tokens = vec!["own".to_owned(), container];
+    for word in &words {
+        tokens.push(quoted(word)?);
+    }
     script.tokens(&tokens);
     Ok(())
 }

@@ -8,11 +8,14 @@ use dfab_deploy::execute::{Event, Stop, execute};
 use dfab_runtime::PolicyPlugin;
 use dfab_runtime::planning::ActionInfo;
 
-use super::Context;
+use super::ending::{end_when_asked, end_when_over};
 use super::prepared::Prepared;
 use super::report::{Notes, Results, ended, show, summary};
+use super::{Context, NOT_BEGUN};
 use crate::arguments::{self, Form, PlanForm};
 use crate::failure::{Code, Failure};
+use crate::interrupt::Signals;
+use crate::period::Period;
 use crate::terminal;
 
 /// How many steps run at a time on one host.
@@ -36,6 +39,11 @@ pub(crate) async fn run(
     }
     if !json || !context.common.yes {
         terminal::tell(&show(&prepared.plan, &prepared.hosts));
+    } else {
+        // The plan is in the result, and on which engines it works is told before.
+        for host in &prepared.hosts {
+            terminal::tell(&format!("{action} on {} ({})", host.name(), host.address()));
+        }
     }
     if prepared.plan.steps.is_empty() || context.common.dry_run {
         if json {
@@ -50,7 +58,7 @@ pub(crate) async fn run(
         terminal::tell("Nothing was done.");
         return Ok(Code::Done);
     }
-    let results = carry_out(&prepared, json).await;
+    let results = carry_out(context, &prepared, json).await?;
     if json {
         terminal::json(&prepared.as_json(Some(&results)))?;
     }
@@ -108,28 +116,20 @@ fn policy<'a>(
         .ok_or_else(|| Failure::usage(format!("no policy exports the action {action}")))
 }
 
-async fn carry_out(prepared: &Prepared, json: bool) -> Results {
+async fn carry_out(context: &Context, prepared: &Prepared, json: bool) -> Result<Results, Failure> {
     let plan = &prepared.plan;
     let stop = Stop::default();
-    let stopping = stop.clone();
-    let interrupt = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stopping.stop();
-            terminal::tell("Stopping: what runs is let end. Press Ctrl-C again to end at once.");
-            if tokio::signal::ctrl_c().await.is_ok() {
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "asked for, with the second Ctrl-C"
-                )]
-                std::process::exit(130);
-            }
-        }
-    });
+    let interrupt = tokio::spawn(end_when_asked(stop.clone(), Signals::listen()?));
+    let over = tokio::spawn(end_when_over(
+        stop.clone(),
+        context.common.max_time.map(Period::duration),
+    ));
     let mut started = vec![Instant::now(); plan.steps.len()];
     let notes = Notes::new(plan, json);
     let outcomes = execute(
         &plan.orders(),
         STEPS_AT_A_TIME,
+        prepared.pace(&context.common),
         &stop,
         |index| {
             let work = plan.steps.get(index);
@@ -162,8 +162,13 @@ async fn carry_out(prepared: &Prepared, json: bool) -> Results {
     )
     .await;
     interrupt.abort();
-    Results {
+    over.abort();
+    let not_begun = prepared.not_begun(&outcomes);
+    if !not_begun.is_empty() && !stop.is_stopped() {
+        terminal::tell(&format!("{}: {NOT_BEGUN}", not_begun.join(", ")));
+    }
+    Ok(Results {
         outcomes,
         runs: notes.into_runs(),
-    }
+    })
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::EnumValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueEnum, ValueHint, value_parser};
-use dfab_maps::{Client, Diagnostic, Features, Item, Picture, Selected, Severity, Walk};
+use dfab_maps::{Diagnostic, Picture, Severity};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -45,6 +45,14 @@ pub(crate) fn command() -> Command {
                     "resolved",
                     "With what configurations extend filled in",
                 ))
+                .arg(
+                    flag(
+                        "persistent",
+                        "Only what is kept: names on the engine of attached volumes and of persistent \
+                         containers",
+                    )
+                    .conflicts_with("resolved"),
+                )
                 .arg(flag("json", "As JSON rather than YAML")),
         )
         .subcommand(
@@ -146,24 +154,8 @@ fn with_files(context: &Context, matches: &ArgMatches) -> Project {
 
 fn check(context: &Context, project: &Project) -> Result<Code, Failure> {
     let found = project.diagnose()?;
-    let mut mistakes: Vec<String> = Vec::new();
-    for map in &found.maps {
-        // Each by itself, so that one with a circle hides nothing of the others.
-        let alone = dfab_maps::Project::new(vec![map.clone()])
-            .map_err(|error| Failure::usage(error.to_string()))?;
-        let everything = alone
-            .select(&[format!("{}.__all__", map.name())])
-            .map_err(|error| Failure::usage(error.to_string()))?;
-        if let Err(circle) = alone.walk(&everything, Walk::Dependencies) {
-            mistakes.push(circle.to_string());
-        }
-        for selected in &everything {
-            mistakes.extend(unmakeable(selected, &found.clients));
-        }
-    }
-    mistakes.dedup();
     let is_error = |one: &&Diagnostic| one.severity == Severity::Error;
-    let count = found.diagnostics.iter().filter(is_error).count() + mistakes.len();
+    let count = found.diagnostics.iter().filter(is_error).count() + found.others.len();
     if context.common.output == Form::Json {
         let told = found.diagnostics.iter().map(|one| {
             json!({
@@ -172,7 +164,8 @@ fn check(context: &Context, project: &Project) -> Result<Code, Failure> {
                 "message": one.message, "help": one.help,
             })
         });
-        let others = mistakes
+        let others = found
+            .others
             .iter()
             .map(|message| json!({ "severity": "error", "message": message }));
         let all: Vec<Value> = told.chain(others).collect();
@@ -181,7 +174,7 @@ fn check(context: &Context, project: &Project) -> Result<Code, Failure> {
         for diagnostic in &found.diagnostics {
             terminal::tell(&diagnostic.to_string());
         }
-        for mistake in &mistakes {
+        for mistake in &found.others {
             terminal::tell(&format!("error: {mistake}"));
         }
     }
@@ -197,36 +190,27 @@ fn check(context: &Context, project: &Project) -> Result<Code, Failure> {
     Ok(Code::Done)
 }
 
-/// Why a container could not be created for its clients.
-fn unmakeable(
-    selected: &Selected<'_>,
-    clients: &indexmap::IndexMap<String, Client>,
-) -> Vec<String> {
-    let Item::Container { config, instance } = &selected.item else {
-        return Vec::new();
-    };
-    let known = selected
-        .clients()
-        .iter()
-        .filter_map(|name| clients.get(name).cloned());
-    let mut known: Vec<Client> = known.collect();
-    if known.is_empty() {
-        let default = clients.get("__default__").cloned();
-        known.push(default.unwrap_or_else(Client::default_client));
-    }
-    let newest = Features::for_api(1, u32::MAX);
-    let name = selected.map.engine_name(&selected.item);
-    known
-        .iter()
-        .filter_map(|client| {
-            let instance = instance.as_deref();
-            let body = dfab_maps::container_body(selected.map, config, instance, client, &newest);
-            Some(format!("{name}: {}", body.err()?))
-        })
-        .collect()
-}
-
 fn show(context: &Context, project: &Project, matches: &ArgMatches) -> Result<Code, Failure> {
+    let as_json = matches.get_flag("json") || context.common.output == Form::Json;
+    if matches.get_flag("persistent") {
+        let maps = project.load_maps()?;
+        let names: Vec<String> = maps
+            .maps()
+            .iter()
+            .flat_map(dfab_maps::ResolvedMap::persistent_names)
+            .collect();
+        if as_json {
+            terminal::json(&json!(names))?;
+        } else {
+            terminal::data(
+                &names
+                    .iter()
+                    .map(|name| format!("{name}\n"))
+                    .collect::<String>(),
+            )?;
+        }
+        return Ok(Code::Done);
+    }
     let shown: Vec<Value> = if matches.get_flag("resolved") {
         let maps = project.load_maps()?;
         maps.maps()
@@ -240,7 +224,7 @@ fn show(context: &Context, project: &Project, matches: &ArgMatches) -> Result<Co
         [one] => one.clone(),
         several => json!(several),
     };
-    if matches.get_flag("json") || context.common.output == Form::Json {
+    if as_json {
         terminal::json(&shown)?;
     } else {
         let text = serde_yaml::to_string(&shown)

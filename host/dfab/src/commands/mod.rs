@@ -1,11 +1,26 @@
 //! The commands, one module each.
 
 pub(crate) mod action;
+pub(crate) mod build;
+pub(crate) mod bundle;
+mod choice;
+mod ending;
+pub(crate) mod exec;
+mod follow;
+pub(crate) mod host;
+pub(crate) mod key;
+pub(crate) mod logs;
 pub(crate) mod map;
+mod merge;
+pub(crate) mod plugin;
 mod prepared;
+pub(crate) mod ps;
 mod report;
 pub(crate) mod run;
 pub(crate) mod setup;
+pub(crate) mod ssh;
+pub(crate) mod top;
+pub(crate) mod tunnel;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,9 +33,6 @@ use crate::failure::{Code, Failure};
 use crate::hosts::Directory;
 use crate::plugins::Plugins;
 use crate::project::Project;
-
-/// How many hosts are worked on at a time.
-const HOSTS_AT_A_TIME: usize = 32;
 
 /// What every command works with.
 #[derive(Debug)]
@@ -38,24 +50,56 @@ impl Context {
     pub(crate) fn hosts(&self) -> Result<Vec<Arc<Host>>, Failure> {
         let directory = Directory::new(&self.project, &self.common)?;
         Ok(directory
-            .hosts(&self.common.hosts)?
+            .meant(&self.common)?
             .into_iter()
             .map(Arc::new)
             .collect())
     }
 }
 
-/// Does something for every host, side by side, and returns the results in the order of the hosts.
-pub(crate) async fn for_each_host<T, F, R>(hosts: &[Arc<Host>], work: F) -> Vec<T>
+/// The command lines of the commands that work on hosts by themselves.
+pub(crate) fn on_hosts() -> [clap::Command; 6] {
+    [
+        build::command(),
+        ssh::command(),
+        exec::command(),
+        logs::command(),
+        ps::command(),
+        top::command(),
+    ]
+}
+
+/// The command lines of the commands for plugins and what they come in.
+pub(crate) fn of_plugins() -> [clap::Command; 3] {
+    [plugin::command(), bundle::command(), key::command()]
+}
+
+/// Looks at every host, side by side, and returns the results in the order of the hosts.
+pub(crate) async fn for_each_host<T, F, R>(common: &Common, hosts: &[Arc<Host>], work: F) -> Vec<T>
 where
     F: Fn(Arc<Host>) -> R,
     R: Future<Output = T>,
 {
     stream::iter(hosts.iter().cloned().map(work))
-        .buffered(HOSTS_AT_A_TIME)
+        .buffered(common.parallel.get())
         .collect()
         .await
 }
+
+/// Does something for each, side by side as for hosts, and returns the results in order.
+pub(crate) async fn for_each<I: Copy, T>(
+    common: &Common,
+    items: &[I],
+    work: impl AsyncFn(I) -> T,
+) -> Vec<T> {
+    stream::iter(items.iter().map(|item| work(*item)))
+        .buffered(common.parallel.get())
+        .collect()
+        .await
+}
+
+/// What is told of a host that was not begun.
+pub(crate) const NOT_BEGUN: &str = "not begun, since too many hosts failed before it";
 
 /// The exit code where some of the hosts may have failed, each with a code of its own.
 pub(crate) fn overall(codes: &[Code]) -> Code {

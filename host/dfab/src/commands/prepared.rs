@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 use dfab_deploy::apply::ApplyError;
-use dfab_deploy::execute::Outcome;
+use dfab_deploy::execute::{Outcome, Pace};
 use dfab_deploy::host::{Address, Host};
 use dfab_deploy::plan::{Plan, PlanError};
 use dfab_deploy::request::request;
 use dfab_deploy::survey::{Survey, SurveyError};
-use dfab_engine::DEFAULT_SOCKET;
+use dfab_engine::{ChannelKind, Check, DEFAULT_SOCKET};
 use dfab_maps::{Selected, Walk};
 use dfab_runtime::planning::{ActionInfo, Walk as ActionWalk};
 use dfab_runtime::{CallError, PluginError, PolicyPlugin};
@@ -17,15 +17,12 @@ use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
 use super::report::Results;
-use super::{Context, HOSTS_AT_A_TIME, overall};
-use crate::arguments;
+use super::{Context, overall};
+use crate::arguments::{self, Common};
 use crate::failure::{Code, Failure, describe};
-use crate::hosts::Directory;
+use crate::hosts::{Directory, LOCAL};
 use crate::task_host::Log;
 use crate::terminal;
-
-/// The engine that is meant where none is named.
-const LOCAL: &str = "local";
 
 /// A plan, the hosts it is for, and those that could not be asked.
 pub(crate) struct Prepared {
@@ -56,7 +53,8 @@ impl Prepared {
             ActionWalk::Dependencies => Walk::Dependencies,
             ActionWalk::Dependents => Walk::Dependents,
         };
-        let named = &context.common.hosts;
+        let directory = Directory::new(&context.project, &context.common)?;
+        let named = directory.named(&context.common)?;
         // Each map says on which clients it runs; one that says nothing, on the engine meant.
         let is_on = |clients: &[String], host: &str| {
             !named.is_empty()
@@ -66,8 +64,14 @@ impl Prepared {
                     clients.iter().any(|client| client == host)
                 }
         };
-        let directory = Directory::new(&context.project, &context.common)?;
-        let hosts = directory.hosts(&wanted_hosts(named, &selected))?;
+        for unused in context.project.unused_settings() {
+            terminal::tell(&format!("warning: {unused}"));
+        }
+        let mut wanted = wanted_hosts(&named, &selected);
+        if named.is_empty() {
+            wanted = directory.narrowed(wanted, &context.common)?;
+        }
+        let hosts = directory.hosts(&wanted)?;
         let hosts: Vec<_> = hosts.into_iter().map(Arc::new).collect();
         let mut walks = Vec::with_capacity(hosts.len());
         for host in &hosts {
@@ -83,7 +87,7 @@ impl Prepared {
         }
         let found: Vec<Result<Survey<'_>, SurveyError>> = stream::iter(hosts.iter().zip(walks))
             .map(|(host, items)| Survey::take(host, items, info.compares))
-            .buffered(HOSTS_AT_A_TIME)
+            .buffered(context.common.parallel.get())
             .collect()
             .await;
         let mut surveys = Vec::with_capacity(hosts.len());
@@ -129,18 +133,33 @@ impl Prepared {
     /// # Errors
     /// Where something of it cannot be a command line.
     pub(crate) fn as_shell(&self) -> Result<String, Failure> {
+        for host in &self.hosts {
+            if host.has_shell() && host.options().channel == Some(ChannelKind::Tcp) {
+                return Err(Failure::usage(format!(
+                    "docker reaches no port behind SSH, where the engine of {} is",
+                    host.name()
+                ))
+                .hint(format!(
+                    "`dfab tunnel {}` makes it one of this machine",
+                    host.name()
+                )));
+            }
+        }
         let docker = |name: &str| {
             let host = self.hosts.iter().find(|host| host.name() == name);
-            let mut words = vec!["docker".to_owned()];
-            match host.map(|host| host.address()) {
-                None => {}
-                Some(Address::Socket(path)) if path.as_os_str() == DEFAULT_SOCKET => {}
-                Some(address) => words.extend(["-H".to_owned(), address.to_string()]),
-            }
-            words
+            host.map_or_else(|| vec!["docker".to_owned()], |host| docker(host))
         };
-        dfab_deploy::shell::script(&self.plan, &docker)
-            .map_err(|error| Failure::failed("the plan is no shell script").because(error))
+        let script = dfab_deploy::shell::script(&self.plan, &docker)
+            .map_err(|error| Failure::failed("the plan is no shell script").because(error))?;
+        let is_shown = self
+            .hosts
+            .iter()
+            .any(|host| host.client().debug == Some(true));
+        Ok(if is_shown {
+            script.replacen("set -eu\n", "set -eux\n", 1)
+        } else {
+            script
+        })
     }
 
     pub(crate) fn tell_unreached(&self) {
@@ -150,6 +169,31 @@ impl Prepared {
                 terminal::plain(&failure.to_string())
             ));
         }
+    }
+
+    /// How the hosts follow one another.
+    pub(crate) fn pace(&self, common: &Common) -> Pace {
+        common.pace(self.hosts.len(), self.unreached.len())
+    }
+
+    /// Hosts that were not begun, since too many failed before them.
+    pub(crate) fn not_begun(&self, outcomes: &[Outcome<ApplyError>]) -> Vec<&str> {
+        let is_untouched = |index: usize| {
+            let mut of_host = self
+                .plan
+                .steps
+                .iter()
+                .zip(outcomes)
+                .filter(|(step, _)| step.host_index == index);
+            of_host.all(|(_, outcome)| matches!(outcome, Outcome::NotRun))
+        };
+        let has_steps =
+            |index: &usize| self.plan.steps.iter().any(|step| step.host_index == *index);
+        let hosts = self.hosts.iter().enumerate();
+        hosts
+            .filter(|(index, _)| has_steps(index) && is_untouched(*index))
+            .map(|(_, host)| host.name())
+            .collect()
     }
 
     pub(crate) fn code(&self, outcomes: &[Outcome<ApplyError>]) -> Code {
@@ -195,6 +239,9 @@ impl Prepared {
                         fields.insert("exit_code".to_owned(), json!(run.exit_code));
                         fields.insert("stdout".to_owned(), json!(run.stdout));
                         fields.insert("stderr".to_owned(), json!(run.stderr));
+                        if !run.left_out.is_empty() {
+                            fields.insert("left_out".to_owned(), json!(run.left_out));
+                        }
                     }
                 }
                 value
@@ -212,6 +259,44 @@ impl Prepared {
             "steps": steps,
         })
     }
+}
+
+/// How docker is called for a host, as its client and its address have it.
+fn docker(host: &Host) -> Vec<String> {
+    let client = host.client();
+    let mut words = Vec::new();
+    if let Some(prefix) = &client.cmd_prefix {
+        // What is no list of words goes to a shell as it is.
+        let prefix = shell_words::split(prefix).unwrap_or_else(|_| vec![prefix.clone()]);
+        if prefix.first().is_some_and(|word| word.contains('=')) {
+            words.push("env".to_owned());
+        }
+        words.extend(prefix);
+    }
+    if client.use_sudo == Some(true) {
+        words.push("sudo".to_owned());
+    }
+    words.push(client.default_bin.clone().unwrap_or("docker".to_owned()));
+    match host.address() {
+        Address::Socket(path) if path.as_os_str() == DEFAULT_SOCKET => {}
+        address => words.extend(["-H".to_owned(), address.to_string()]),
+    }
+    if let (Address::Tcp { .. }, Some(tls)) = (host.address(), &host.options().tls) {
+        let options = tls.options();
+        words.push(match options.check {
+            Check::Nothing => "--tls".to_owned(),
+            _ => "--tlsverify".to_owned(),
+        });
+        let identity = options.identity.as_ref();
+        for (option, file) in [
+            ("--tlscacert", options.authority.as_ref()),
+            ("--tlscert", identity.map(|identity| &identity.certificate)),
+            ("--tlskey", identity.map(|identity| &identity.key)),
+        ] {
+            words.extend(file.map(|file| format!("{option}={}", file.display())));
+        }
+    }
+    words
 }
 
 /// The hosts that an action is about: those that are named, or those of the clients of what is.

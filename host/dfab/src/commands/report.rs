@@ -1,7 +1,7 @@
 //! What is told of a plan and of what became of it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dfab_deploy::apply::{ApplyError, Note};
@@ -27,6 +27,7 @@ pub(crate) struct Run {
     pub(crate) exit_code: i64,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    pub(crate) left_out: Vec<String>,
 }
 
 /// What steps have to say while they run.
@@ -62,6 +63,16 @@ impl<'a> Notes<'a> {
                     self.runs.borrow_mut().entry(index).or_default().exit_code = *code;
                 }
                 terminal::tell(&format!("{} on {}: exit code {code}", step.name, step.host));
+            }
+            Note::LeftOut(lines) => {
+                if self.collects {
+                    let mut runs = self.runs.borrow_mut();
+                    runs.entry(index).or_default().left_out = lines.to_vec();
+                }
+                for line in *lines {
+                    let text = format!("{} on {}: not copied: {line}", step.name, step.host);
+                    terminal::tell(&terminal::plain(&text));
+                }
             }
             Note::Output(pieces) => {
                 for piece in *pieces {
@@ -216,14 +227,23 @@ pub(crate) fn summary(plan: &Plan, outcomes: &[Outcome<ApplyError>]) -> String {
     if failed > 0 {
         text.push_str(" Mend what failed and run it again: what is done is not done twice.");
     }
-    let is_command = |(step, outcome): (&Step, &Outcome<ApplyError>)| {
+    let is_command = |(step, outcome): &(&Step, &Outcome<ApplyError>)| {
         matches!(
             (&step.work, outcome),
             (Work::Exec { .. }, Outcome::Failed(_))
         )
     };
-    if plan.steps.iter().zip(outcomes).any(is_command) {
-        text.push_str(" `dfab exec-all` runs the commands of a container that runs already.");
+    let failed_commands = plan.steps.iter().zip(outcomes).filter(is_command);
+    let names: BTreeSet<&str> = failed_commands
+        .map(|(step, _)| step.name.as_str())
+        .collect();
+    if !names.is_empty() {
+        let names: Vec<&str> = names.into_iter().collect();
+        text.push_str(&format!(
+            " No startup runs the commands of a container that runs already: `dfab exec-all {}` does, \
+             with `--initial` those that belong to its creation too.",
+            names.join(" ")
+        ));
     }
     text
 }

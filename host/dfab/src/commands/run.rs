@@ -1,18 +1,27 @@
 //! `dfab run`: tasks of plugins.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ArgMatches;
+use dfab_deploy::execute::Stop;
+use dfab_deploy::temporary::RUN_LABEL;
 use dfab_runtime::task::{Output, TaskInfo, View};
 use dfab_runtime::{CallError, PluginError, TaskPlugin};
 use serde_json::{Map, Value, json};
 
-use super::{Context, for_each_host, overall};
+use super::{Context, NOT_BEGUN, overall};
 use crate::arguments::{self, Form};
 use crate::failure::{Code, Failure, describe};
+use crate::interrupt::Interrupt;
+use crate::pace::paced;
 use crate::plugins::tasks_of;
 use crate::task_host::TaskContext;
 use crate::terminal;
+
+/// How long it may take to clear away when the end is asked for.
+const CLEARING: Duration = Duration::from_secs(5);
 
 /// Runs the task that the command line names, or lists what there is.
 ///
@@ -31,22 +40,49 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         .iter()
         .find(|known| known.name == task)
         .ok_or_else(|| Failure::usage(format!("{} has no task {task}", plugin.name())))?;
-    let arguments = arguments::arguments(matches, &task.parameters);
+    let mut arguments = arguments::arguments(matches, &task.parameters);
     let hosts = context.hosts()?;
-    if task.changes_things && !allowed(context, plugin, task, &hosts)? {
+    let only_shows = shows(task, &mut arguments, context.common.dry_run);
+    if task.changes_things && !only_shows && !allowed(context, plugin, task, &hosts)? {
         return Ok(Code::Done);
     }
     let settings = Arc::new(context.project.settings.clone());
-    let results = for_each_host(&hosts, |host| {
+    let given_paths: Arc<[String]> = arguments::paths(matches, &task.parameters).into();
+    let folder: Arc<Path> = context.project.folder().into();
+    let stop = Stop::default();
+    let pace = context.common.pace(hosts.len(), 0);
+    let work = |host| {
         let task_host = Arc::new(TaskContext {
             host,
             settings: settings.clone(),
+            given_paths: Arc::clone(&given_paths),
+            folder: Arc::clone(&folder),
+            has_others: hosts.len() > 1,
+            stop: stop.clone(),
         });
         plugin.run(&task.name, &arguments, task_host)
-    })
-    .await;
+    };
+    let interrupt = Interrupt::listen()?;
+    let results = tokio::select! {
+        results = paced(&pace, &hosts, work, Result::is_err) => results,
+        code = interrupt.wait() => {
+            clear_away(&stop).await;
+            return Ok(Code::Passed(code));
+        }
+    };
+    let results: Vec<_> = results
+        .into_iter()
+        .map(|result| match result {
+            Some(result) => result.map_err(|error| Failure::new(code(&error), told(&error))),
+            None => Err(Failure::failed(NOT_BEGUN)),
+        })
+        .collect();
     let names: Vec<_> = hosts.iter().map(|host| host.name()).collect();
     print(context, &names, &results)?;
+    let code = |result: &Result<_, Failure>| match result {
+        Ok(_) => Code::Done,
+        Err(failure) => failure.code,
+    };
     let codes: Vec<_> = results.iter().map(code).collect();
     Ok(overall(&codes))
 }
@@ -73,6 +109,37 @@ async fn list(context: &Context, plugins: &[TaskPlugin]) -> Result<Code, Failure
     Ok(Code::Done)
 }
 
+/// Whether the task only shows what it would do, which a dry run asks for as well.
+fn shows(task: &TaskInfo, arguments: &mut [(String, String)], dry_run: bool) -> bool {
+    let preview = task.preview.as_deref();
+    let flag = arguments
+        .iter_mut()
+        .find(|(name, _)| Some(name.as_str()) == preview);
+    match flag {
+        Some((_, value)) => {
+            if dry_run {
+                *value = true.to_string();
+            }
+            value == "true"
+        }
+        None => false,
+    }
+}
+
+/// Waits until what was made for a while is gone, when the end was asked for.
+async fn clear_away(stop: &Stop) {
+    let cleared = async {
+        while stop.is_held() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(CLEARING, cleared).await.is_err() {
+        terminal::tell(&format!(
+            "A container may be left: `docker ps -a --filter label={RUN_LABEL}` on the hosts shows it."
+        ));
+    }
+}
+
 /// Whether a task that changes things may run: it is shown, and asked for.
 fn allowed(
     context: &Context,
@@ -94,20 +161,24 @@ fn allowed(
         terminal::tell("This is a dry run: nothing was done.");
         return Ok(false);
     }
-    Ok(context.common.yes || terminal::confirm("Run it?")?)
+    let agreed = context.common.yes || terminal::confirm("Run it?")?;
+    if !agreed {
+        terminal::tell("Nothing was done.");
+    }
+    Ok(agreed)
 }
 
 fn print(
     context: &Context,
     names: &[&str],
-    results: &[Result<Output, PluginError>],
+    results: &[Result<Output, Failure>],
 ) -> Result<(), Failure> {
     for (name, result) in names.iter().zip(results) {
-        if let Err(error) = result {
-            terminal::tell(&format!("{name}: {}", told(error)));
+        if let Err(failure) = result {
+            terminal::tell(&format!("{name}: {failure}"));
         }
     }
-    let keyed = !context.common.hosts.is_empty();
+    let keyed = context.common.names_hosts();
     match context.common.output {
         Form::Json => print_json(names, results, keyed),
         Form::Table => print_views(names, results, keyed),
@@ -116,7 +187,7 @@ fn print(
 
 fn print_json(
     names: &[&str],
-    results: &[Result<Output, PluginError>],
+    results: &[Result<Output, Failure>],
     keyed: bool,
 ) -> Result<(), Failure> {
     let mut object = Map::new();
@@ -126,7 +197,7 @@ fn print_json(
                 Failure::failed(format!("{name}: the plugin's data is no JSON")).because(error)
             })?,
             Err(_) if !keyed => return Ok(()),
-            Err(error) => json!({ "error": told(error) }),
+            Err(error) => json!({ "error": error.to_string() }),
         };
         if !keyed {
             return terminal::json(&value);
@@ -138,7 +209,7 @@ fn print_json(
 
 fn print_views(
     names: &[&str],
-    results: &[Result<Output, PluginError>],
+    results: &[Result<Output, Failure>],
     keyed: bool,
 ) -> Result<(), Failure> {
     let shown = names.iter().zip(results).filter_map(|(name, result)| {
@@ -168,17 +239,16 @@ fn told(error: &PluginError) -> String {
     }
 }
 
-fn code(result: &Result<Output, PluginError>) -> Code {
-    match result {
-        Ok(_) => Code::Done,
-        Err(PluginError::Call {
+fn code(error: &PluginError) -> Code {
+    match error {
+        PluginError::Call {
             source: CallError::Unreachable(_),
             ..
-        }) => Code::Unreachable,
-        Err(PluginError::Call {
+        } => Code::Unreachable,
+        PluginError::Call {
             source: CallError::Invalid(_),
             ..
-        }) => Code::Usage,
-        Err(_) => Code::Failed,
+        } => Code::Usage,
+        _ => Code::Failed,
     }
 }

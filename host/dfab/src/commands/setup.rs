@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 use dfab_deploy::host::Host;
-use dfab_deploy::setup::Machine;
+use dfab_deploy::setup::{Machine, Plan, SetupError};
 use dfab_runtime::recipe::{RecipeInfo, Step};
 use dfab_runtime::{CallError, PluginError, RecipePlugin};
 use serde_json::{Map, Value, json};
 
-use super::{Context, for_each_host, overall};
+use super::{Context, NOT_BEGUN, for_each_host, overall};
 use crate::arguments::{self, Form};
 use crate::failure::{Code, Failure, describe};
+use crate::pace::paced;
 use crate::task_host::Log;
 use crate::terminal;
 
@@ -23,39 +24,56 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let Some((name, matches)) = matches.subcommand() else {
         return list(context);
     };
-    let (plugin, info) = context
-        .plugins
-        .recipe(name)
-        .ok_or_else(|| Failure::usage(format!("there is no recipe {name}")))?;
-    if context.common.hosts.is_empty() {
+    let recipes = context.plugins.recipes(name);
+    if recipes.is_empty() {
+        return Err(Failure::usage(format!("there is no recipe {name}")));
+    }
+    if !context.common.names_hosts() {
         return Err(
             Failure::usage(format!("{name} is for machines, and none is named"))
                 .hint(format!("dfab setup {name} -H HOST")),
         );
     }
-    let arguments = arguments::arguments(matches, &info.parameters);
     let hosts = context.hosts()?;
-    let plans = for_each_host(&hosts, |host| prepare(host, plugin, info, &arguments)).await;
+    let plans = for_each_host(&context.common, &hosts, |host| {
+        prepare(host, &recipes, matches)
+    })
+    .await;
     let json = context.common.output == Form::Json;
     if !json || !context.common.yes {
-        terminal::tell(&show(info, &hosts, &plans));
+        terminal::tell(&show(name, &hosts, &plans));
+    } else {
+        for host in &hosts {
+            terminal::tell(&format!("{name} on {} ({})", host.name(), host.address()));
+        }
     }
-    let something = plans.iter().flatten().any(|plan| !plan.todo.is_empty());
+    let something = plans
+        .iter()
+        .flatten()
+        .any(|plan| !plan.steps.todo.is_empty());
     let go = something
         && !context.common.dry_run
         && (context.common.yes || terminal::confirm("Do this?")?);
-    let results = if go {
+    let results: Vec<Result<usize, Failure>> = if go {
         let paired: Vec<_> = hosts.iter().zip(&plans).collect();
-        futures_util::future::join_all(paired.into_iter().map(|(host, plan)| async move {
-            match plan {
-                Ok(plan) => {
-                    plan.carry_out(host.name(), hosts_are_several(context))
-                        .await
+        let several = hosts.len() > 1;
+        let pace = context.common.pace(hosts.len(), 0);
+        let carried_out = paced(
+            &pace,
+            &paired,
+            |(host, plan)| async move {
+                match plan {
+                    Ok(plan) => plan.carry_out(host.name(), several).await,
+                    Err(failure) => Err(Failure::new(failure.code, failure.to_string())),
                 }
-                Err(failure) => Err(Failure::new(failure.code, failure.to_string())),
-            }
-        }))
-        .await
+            },
+            Result::is_err,
+        )
+        .await;
+        carried_out
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|| Err(Failure::failed(NOT_BEGUN))))
+            .collect()
     } else {
         if something {
             let why = if context.common.dry_run {
@@ -90,7 +108,10 @@ fn list(context: &Context) -> Result<Code, Failure> {
     match context.common.output {
         Form::Json => {
             let data = recipes.map(|(plugin, recipe)| {
-                json!({ "plugin": plugin, "recipe": recipe.name, "summary": recipe.summary })
+                json!({
+                    "plugin": plugin, "recipe": recipe.name, "systems": recipe.systems,
+                    "summary": recipe.summary,
+                })
             });
             terminal::json(&Value::Array(data.collect()))?;
         }
@@ -100,22 +121,30 @@ fn list(context: &Context) -> Result<Code, Failure> {
                     vec![
                         recipe.name.clone(),
                         plugin.to_owned(),
+                        systems(recipe),
                         recipe.summary.clone(),
                     ]
                 })
                 .collect();
-            let headings = ["recipe", "plugin", "summary"].map(str::to_owned);
+            let headings = ["recipe", "plugin", "for", "summary"].map(str::to_owned);
             terminal::data(&terminal::columns(&headings, &rows))?;
         }
     }
     Ok(Code::Done)
 }
 
+fn systems(recipe: &RecipeInfo) -> String {
+    if recipe.systems.is_empty() {
+        "any system".to_owned()
+    } else {
+        recipe.systems.join(", ")
+    }
+}
+
 /// What a recipe wants of one machine, and what of it is not so yet.
 struct MachinePlan {
     machine: Machine,
-    so: Vec<Step>,
-    todo: Vec<Step>,
+    steps: Plan,
 }
 
 impl MachinePlan {
@@ -126,10 +155,10 @@ impl MachinePlan {
         } else {
             String::new()
         };
-        for (index, step) in self.todo.iter().enumerate() {
+        for (index, step) in self.steps.todo.iter().enumerate() {
             let summary = terminal::plain(&step.summary);
             if let Err(error) = self.machine.change(step).await {
-                let left = self.todo.len() - index - 1;
+                let left = self.steps.todo.len() - index - 1;
                 let text = terminal::plain(&describe(&error));
                 terminal::tell(&format!("{prefix}FAILED   {summary}: {text}"));
                 if left > 0 {
@@ -139,15 +168,14 @@ impl MachinePlan {
             }
             terminal::tell(&format!("{prefix}done     {summary}"));
         }
-        Ok(self.todo.len())
+        Ok(self.steps.todo.len())
     }
 }
 
 async fn prepare(
     host: Arc<Host>,
-    plugin: &RecipePlugin,
-    info: &RecipeInfo,
-    arguments: &[(String, String)],
+    recipes: &[(&RecipePlugin, &RecipeInfo)],
+    matches: &ArgMatches,
 ) -> Result<MachinePlan, Failure> {
     let session = host.session().await?.ok_or_else(|| {
         Failure::usage(format!(
@@ -155,21 +183,54 @@ async fn prepare(
             host.name()
         ))
     })?;
-    let look = |error| Failure::failed("the machine cannot be looked at").because(error);
-    let machine = Machine::look(session, info).await.map_err(look)?;
+    let looks_for = recipes.iter().flat_map(|(_, recipe)| &recipe.looks_for);
+    let looks_for: Vec<_> = looks_for.cloned().collect();
+    let machine = Machine::look(session, &looks_for)
+        .await
+        .map_err(|error| Failure::failed("the machine cannot be looked at").because(error))?;
+    let (plugin, recipe) = choose(recipes, &machine, matches)?;
+    let arguments = arguments::arguments(matches, &recipe.parameters);
     let steps = plugin
-        .plan(&info.name, machine.facts(), arguments, &Log::sink())
+        .plan(&recipe.name, machine.facts(), &arguments, &Log::sink())
         .await
         .map_err(refused)?;
-    let (mut so, mut todo) = (Vec::new(), Vec::new());
-    for step in steps {
-        if machine.is_so(&step).await.map_err(look)? {
-            so.push(step)
-        } else {
-            todo.push(step)
+    let steps = machine.plan(steps).await.map_err(|error| match error {
+        SetupError::Name(_) => Failure::usage(describe(&error)),
+        _ => Failure::failed(describe(&error)),
+    })?;
+    Ok(MachinePlan { machine, steps })
+}
+
+/// The first recipe that is for the machine's system.
+fn choose<'a>(
+    recipes: &[(&'a RecipePlugin, &'a RecipeInfo)],
+    machine: &Machine,
+    matches: &ArgMatches,
+) -> Result<(&'a RecipePlugin, &'a RecipeInfo), Failure> {
+    let system = match machine.facts().os_id.as_str() {
+        "" => "a system that does not say its name",
+        system => system,
+    };
+    let fits = |(_, recipe): &&(&RecipePlugin, &RecipeInfo)| machine.runs(&recipe.systems);
+    let Some((plugin, recipe)) = recipes.iter().find(fits).copied() else {
+        let known: Vec<_> = recipes.iter().map(|(_, recipe)| systems(recipe)).collect();
+        return Err(Failure::usage(format!(
+            "this machine has {system}, and the recipe is for {}",
+            known.join(", ")
+        )));
+    };
+    // Options of all recipes of this name are on the command line.
+    let others = recipes.iter().flat_map(|(_, other)| &other.parameters);
+    for option in others {
+        let is_known = recipe.parameters.iter().any(|one| one.name == option.name);
+        if !is_known && arguments::is_given(matches, &option.name) {
+            return Err(Failure::usage(format!(
+                "--{} means nothing to the recipe for {system}",
+                option.name
+            )));
         }
     }
-    Ok(MachinePlan { machine, so, todo })
+    Ok((plugin, recipe))
 }
 
 fn refused(error: PluginError) -> Failure {
@@ -182,16 +243,11 @@ fn refused(error: PluginError) -> Failure {
     }
 }
 
-fn hosts_are_several(context: &Context) -> bool {
-    context.common.hosts.len() > 1
-}
-
-fn show(info: &RecipeInfo, hosts: &[Arc<Host>], plans: &[Result<MachinePlan, Failure>]) -> String {
+fn show(recipe: &str, hosts: &[Arc<Host>], plans: &[Result<MachinePlan, Failure>]) -> String {
     let mut text = String::new();
     for (host, plan) in hosts.iter().zip(plans) {
         text.push_str(&format!(
-            "{} on {} ({})\n",
-            info.name,
+            "{recipe} on {} ({})\n",
             host.name(),
             host.address()
         ));
@@ -200,14 +256,14 @@ fn show(info: &RecipeInfo, hosts: &[Arc<Host>], plans: &[Result<MachinePlan, Fai
                 text.push_str(&format!("  {}\n", terminal::plain(&failure.to_string())))
             }
             Ok(plan) => {
-                for step in &plan.todo {
+                for step in &plan.steps.todo {
                     text.push_str(&format!("  {}\n", terminal::plain(&step.summary)));
                 }
-                for step in &plan.so {
+                for step in &plan.steps.so {
                     let summary = terminal::plain(&step.summary);
                     text.push_str(&format!("  {summary}: is so already\n"));
                 }
-                if plan.todo.is_empty() {
+                if plan.steps.todo.is_empty() {
                     text.push_str("  nothing to do\n");
                 }
             }
@@ -228,7 +284,9 @@ fn as_json(
             steps.iter().map(|step| step.summary.clone()).collect()
         };
         let mut value = match plan {
-            Ok(plan) => json!({ "wanted": summaries(&plan.todo), "so": summaries(&plan.so) }),
+            Ok(plan) => {
+                json!({ "wanted": summaries(&plan.steps.todo), "so": summaries(&plan.steps.so) })
+            }
             Err(_) => json!({}),
         };
         if let Some(fields) = value.as_object_mut() {

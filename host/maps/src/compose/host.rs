@@ -5,6 +5,7 @@ use super::service::Service;
 use super::translation::{Exact, Translation, get, name_of, pairs, scaled};
 use super::yaml::Yaml;
 use crate::diagnostic::Place;
+use crate::options::RESTART_POLICIES;
 use crate::tree::{Node, Value};
 
 /// Keys that are options of the same or another name, with texts.
@@ -129,10 +130,15 @@ impl Service {
         };
         let (name, count) = match exact {
             Exact::Setting(setting) => (setting, None),
-            Exact::Text(text) => match text.split_once(':') {
-                Some((name, count)) => (Yaml::text(name), count.parse::<u32>().ok()),
-                None => (Yaml::Text(text), None),
-            },
+            Exact::Text(text) => {
+                let (name, count) = text.split_once(':').unwrap_or((&text, ""));
+                if !RESTART_POLICIES.contains(&name) {
+                    let message = format!("Compose has no restart policy {name}; it is left out");
+                    translation.note(node.at, message, "look whether it is misspelt");
+                    return;
+                }
+                (Yaml::text(name), count.parse::<u32>().ok())
+            }
         };
         self.put_restart_policy(name, count);
     }

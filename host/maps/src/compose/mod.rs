@@ -19,7 +19,7 @@ mod yaml;
 use std::fmt;
 
 use crate::diagnostic::{Invalid, Report};
-use crate::tree::{self, Settings};
+use crate::tree::{self, NoSettings};
 
 use project::Compose;
 
@@ -66,17 +66,4 @@ pub fn import_compose(text: &str, file: &str) -> Result<Imported, Invalid> {
         .and_then(|root| Compose::read(&root, &mut report));
     let compose = report.finish(compose)?.value;
     Ok(compose.unwrap_or_default().imported())
-}
-
-/// A Compose file has no tags that need any.
-struct NoSettings;
-
-impl Settings for NoSettings {
-    fn setting(&self, _: &str) -> Option<serde_json::Value> {
-        None
-    }
-
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
 }

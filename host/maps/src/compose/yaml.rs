@@ -103,28 +103,17 @@ fn escape(letter: char, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use crate::NoSettings;
     use proptest::prelude::*;
 
     use super::*;
     use crate::diagnostic::Report;
     use crate::tree;
 
-    struct Nothing;
-
-    impl crate::Settings for Nothing {
-        fn setting(&self, _: &str) -> Option<serde_json::Value> {
-            None
-        }
-
-        fn variable(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
-
     fn read_again(value: &Yaml) -> serde_json::Value {
         let text = value.document();
         let mut report = Report::new("m.yaml");
-        let node = tree::read(&text, &Nothing, &mut report);
+        let node = tree::read(&text, &NoSettings, &mut report);
         node.unwrap_or_else(|| panic!("{text}: {report:?}")).json()
     }
 

@@ -142,6 +142,17 @@ fn tags_anchors_and_texts_of_several_lines_are_kept() {
 }
 
 #[test]
+fn a_dash_before_a_bracket_is_no_item() {
+    let text = formatted("a: {create_options: {environment: {A: '. -', B: 'x - y', C: '-'}}}\n");
+    assert_eq!(
+        text,
+        "a:\n  create_options:\n    environment: {A: \". -\", B: x - y, C: \"-\"}\n"
+    );
+    let outside = formatted("a: {create_options: {command: '. -'}}\n");
+    assert_eq!(outside, "a:\n  create_options:\n    command: . -\n");
+}
+
+#[test]
 fn what_others_refer_to_stays_before_them() {
     // In the canonical order the section would come first.
     let text = "a: &a\n  image: x\n\nvolumes:\n  v: /v\n\nb: *a\n\nnetworks: {}\n";
@@ -250,7 +261,25 @@ fn every_form_of_the_predecessor_keeps_its_meaning() {
 }
 
 /// Ways to write keys of a container, some with tags and comments.
-const KEYS: [&str; 40] = [
+const WAYS: [&str; 58] = [
+    "abstract: yes",
+    "abstract: false # not any more",
+    "image: 'nginx:1.30' # pinned",
+    "image: 1.30",
+    "image: null",
+    "clients: [one, two]",
+    "clients: one",
+    "stop_signal: SIGQUIT",
+    "stop_signal: 15",
+    "start_delay: 1.50",
+    "start_delay: ~",
+    "healthcheck: null",
+    "networks: [[a, null, null, 10.0.0.1, 'fd00::1', [169.254.1.1]]]",
+    "create_options:\n    # why\n    environment: {A: 'yes', B: !env b} # here\n    command: [x, '', 'a b']",
+    "create_options: {labels: {a.b: 'c'}, tty: on, entrypoint: [/x]}",
+    "create_options:\n    command: |-\n      x # no comment\n      y\n    tty: on # here",
+    "host_config: {mem_limit: 1g, dns: [10.0.0.1], log_config: {type: syslog, config: {tag: x}}}",
+    "host_config:\n    binds: !env binds\n    restart_policy: {Name: no}",
     "binds: {/a: [/b, ro], v: null}",
     "binds: [[/a, {i: b, default: c}], [w, ro]]",
     "binds: # why\n    - name: v # here\n      readonly: yes\n    # and\n    - /a: !path ~/b",
@@ -293,13 +322,81 @@ const KEYS: [&str; 40] = [
     "shares:\n  - /a\n    # c\n  - /b\n  # d",
 ];
 
+/// Ways to write the other sections of a map.
+const SECTIONS: [&[&str]; 11] = [
+    &["name: m # its name\n", "name: '1'\n"],
+    &[
+        "repository: reg.example.com:5000/a\n",
+        "repository: !env r\n",
+    ],
+    &["default_tag: '1.30'\n", "default_tag: 1.30 # now\n"],
+    &["default_domain: example.org\n"],
+    &["set_hostname: no\n", "set_hostname: true\n"],
+    &[
+        "use_attached_parent_name: yes\n",
+        "use_attached_parent_name: off\n",
+    ],
+    &[
+        "clients: a\n",
+        "clients:\n  # first\n  - a\n  - b # second\n",
+    ],
+    &[
+        "groups: {g: [a, b.c], h: d}\n",
+        "groups:\n  g: # why\n  - a\n",
+    ],
+    &[
+        "volumes: {v: /v, w: {default_path: /w, driver: d, driver_options: {n: 1}}}\n",
+        "volumes:\n  # data\n  v: {user: [a, b], permissions: 0750, create_options: {labels: {a: b}}}\n  w: null\n",
+    ],
+    &[
+        "networks: {n: null, o: {internal: yes, driver: d, driver_options: {a: b}}}\n",
+        "networks:\n  n: {} # plain\n  o: {create_options: {enable_ipv6: true, ipam: {Config: [{Subnet: 10.9.0.0/16}]}}}\n",
+    ],
+    &[
+        "host: {root: /srv, v: a, w: {i: b, default: !path ~/c}}\n",
+        "host_root: !path $HOME # below\nhost: !path {v: a}\n",
+    ],
+];
+
+fn sections() -> impl Strategy<Value = String> {
+    let sections: Vec<_> = SECTIONS
+        .iter()
+        .map(|ways| prop::option::of(prop::sample::select(ways.to_vec())))
+        .collect();
+    sections
+        .prop_map(|sections| sections.into_iter().flatten().collect::<Vec<_>>())
+        .prop_shuffle()
+        .prop_map(|sections| sections.concat())
+}
+
+#[test]
+fn every_key_and_every_section_is_among_those_that_are_tried() {
+    let mut ways = SECTIONS.concat();
+    ways.extend(WAYS);
+    for key in crate::config::KEYS.iter().chain(&crate::map::SECTIONS) {
+        // All maps have these.
+        if ["containers", "extends"].contains(key) {
+            continue;
+        }
+        let start = format!("{key}: ");
+        let is_there =
+            |way: &&str| way.starts_with(&start) || way.starts_with(&format!("{key}:\n"));
+        assert!(
+            ways.iter()
+                .any(|way| is_there(way) || way.contains(&format!("\n{start}"))),
+            "{key}"
+        );
+    }
+}
+
 fn container() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(KEYS.to_vec()), 0..6).prop_map(|keys| {
+    prop::collection::vec(prop::sample::select(WAYS.to_vec()), 0..24).prop_map(|keys| {
         let mut text = String::new();
         let mut seen = std::collections::HashSet::new();
         for key in keys {
             let name = key.split(':').next().unwrap_or_default();
-            if seen.insert(name.replace("network_mode", "network")) {
+            let name = name.replace("network_mode", "network");
+            if seen.insert(name.replace("start_options", "host_config")) {
                 text.push_str(&format!("  {key}\n"));
             }
         }
@@ -341,11 +438,12 @@ proptest! {
     fn the_canonical_form_means_the_same_and_is_its_own(
         containers in prop::collection::vec(container(), 0..4),
         comments in prop::collection::vec(0..5_usize, 4),
-        is_section in any::<bool>(),
+        sections in sections(),
+        is_below in any::<bool>(),
     ) {
-        let mut text = String::from("volumes: {v: /v}\n");
-        if is_section {
-            text.push_str("x-first: 1\nname: m # its name\n");
+        let mut text = format!("x-first: 1\n{sections}");
+        if is_below {
+            text.push_str("containers:\n  other: {extends: base}\n");
         }
         for (index, container) in containers.iter().enumerate() {
             match comments[index] {
@@ -366,12 +464,12 @@ proptest! {
 
     #[test]
     fn any_value_comes_back_as_it_was(value in any_json()) {
-        let options = json!({ "environment": value });
-        let map = json!({ "a": { "create_options": options } });
+        let options = json!({ "any": value });
+        let map = json!({ "volumes": { "a": { "create_options": options } } });
         let new = formatted(&map.to_string());
         let read = normal_form(&new);
         prop_assert_eq!(&read, &normal_form(&map.to_string()), "{}", &new);
-        prop_assert_eq!(&read["containers"]["a"]["create_options"], &options, "{}", &new);
+        prop_assert_eq!(&read["volumes"]["a"]["create_options"], &options, "{}", &new);
         prop_assert_eq!(&formatted(&new), &new);
     }
 }

@@ -249,7 +249,8 @@ fn can_be_plain_text(text: &str, in_flow: bool) -> bool {
         && !text.contains(" #")
         && !text.ends_with(':')
         && !text.starts_with("...")
-        && !(in_flow && text.contains(|c: char| ",[]{}".contains(c)))
+        // Readers differ about a dash that a bracket comes after.
+        && !(in_flow && (text.contains(|c: char| ",[]{}".contains(c)) || text.ends_with(" -")))
 }
 
 /// Whether a text can stand as a block: its first line tells how deep it is.

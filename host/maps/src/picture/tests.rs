@@ -3,23 +3,12 @@ use proptest::prelude::*;
 use super::layout::{Layout, Line, Point, Rect, Size, layout};
 use super::svg::laid_out;
 use super::*;
+use crate::NoSettings;
 use crate::load_map;
-
-struct Nothing;
-
-impl crate::Settings for Nothing {
-    fn setting(&self, _: &str) -> Option<serde_json::Value> {
-        None
-    }
-
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-}
 
 fn picture(texts: &[&str]) -> Picture {
     let load = |text: &&str| {
-        let map = load_map(text, "m.yaml", "m", &Nothing);
+        let map = load_map(text, "m.yaml", "m", &NoSettings);
         map.unwrap_or_else(|error| panic!("{error}")).value
     };
     Picture::new(&Project::new(texts.iter().map(load).collect()).unwrap())

@@ -11,6 +11,8 @@ mod tests;
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::options::Section;
+
 /// The schema of a map file.
 pub fn map_schema() -> Json {
     let mut properties = sections();
@@ -220,8 +222,8 @@ fn definitions() -> Json {
             "description": "A container configuration. Null is one without anything.",
             "anyOf": [of_type(&["null"]), object(container_properties())],
         },
-        "create_options": object_or_null(option::create_options()),
-        "host_config": object_or_null(option::host_config()),
+        "create_options": object_or_null(option::properties(Section::CreateOptions)),
+        "host_config": object_or_null(option::properties(Section::HostConfig)),
     });
     if let Some(fields) = definitions.as_object_mut() {
         fields.extend(record::definitions());
@@ -395,7 +397,12 @@ fn client_properties() -> Map<String, Json> {
             "Seconds to wait for an answer of the engine.",
             seconds(),
         ),
-        ("tls", "How to speak TLS with the engine.", json!({})),
+        (
+            "tls",
+            "How to speak TLS with the engine: true, or a mapping with `ca_cert`, `client_cert` (the \
+             files of certificate and key), `verify` and `assert_hostname`.",
+            json!({}),
+        ),
         (
             "tunnel_remote_port",
             "The TCP port of the engine as seen from the host, where it has no socket.",
@@ -403,7 +410,7 @@ fn client_properties() -> Map<String, Json> {
         ),
         (
             "tunnel_local_port",
-            "A local port for a tunnel. dfab needs none.",
+            "The port of this machine that `dfab tunnel` has for the engine, instead of a socket.",
             port(),
         ),
         (
@@ -424,6 +431,16 @@ fn client_properties() -> Map<String, Json> {
         (
             "debug",
             "Whether docker commands are shown.",
+            reference("flag"),
+        ),
+        (
+            "socat_path",
+            "What socat is called on the host: a name or a path.",
+            of_type(&["string", "null"]),
+        ),
+        (
+            "socat_quiet",
+            "False shows the command lines of socat.",
             reference("flag"),
         ),
         (

@@ -6,12 +6,12 @@ use crate::config::ContainerConfig;
 use crate::diagnostic::Report;
 use crate::load_map;
 use crate::map::SECTIONS;
-use crate::options::{apply_create_options, apply_host_config};
 use crate::tree::{self, Value};
 
-struct Nothing;
+/// Each setting is its own name.
+struct Named;
 
-impl crate::Settings for Nothing {
+impl crate::Settings for Named {
     fn setting(&self, name: &str) -> Option<Json> {
         Some(json!(name))
     }
@@ -23,7 +23,7 @@ impl crate::Settings for Nothing {
 
 fn parsed(text: &str) -> Json {
     let mut report = Report::new("m.yaml");
-    let node = tree::read(text, &Nothing, &mut report);
+    let node = tree::read(text, &Named, &mut report);
     node.unwrap_or_else(|| panic!("{report:?}")).json()
 }
 
@@ -123,7 +123,7 @@ fn every_form_of_a_record_keeps_to_the_schema() {
 /// What the reader says of the containers at the top level, whatever they refer to.
 fn mistakes_of_the_reader(text: &str) -> Vec<String> {
     let mut report = Report::new("m.yaml");
-    let root = tree::read(text, &Nothing, &mut report).unwrap();
+    let root = tree::read(text, &Named, &mut report).unwrap();
     let Value::Map(pairs) = &root.value else {
         panic!("no mapping: {text}");
     };
@@ -236,53 +236,13 @@ fn keys_are_those_of_the_reader() {
     let keys = schema["$defs"]["container"]["anyOf"][1]["properties"]
         .as_object()
         .unwrap();
-    let refused = load_map("a: {wrong: 1}", "m.yaml", "m", &Nothing).unwrap_err();
+    let refused = load_map("a: {wrong: 1}", "m.yaml", "m", &Named).unwrap_err();
     let help = refused.0[0].help.clone().unwrap();
     let mut known: Vec<&str> = help.trim_start_matches("there is: ").split(", ").collect();
     let mut told: Vec<&str> = keys.keys().map(String::as_str).collect();
     known.sort_unstable();
     told.sort_unstable();
     assert_eq!(told, known);
-}
-
-#[test]
-fn options_are_those_that_the_engine_gets() {
-    let node = |shape: &Json| {
-        let target = shape.get("$ref").and_then(Json::as_str).unwrap_or_default();
-        let text = match (target, shape.get("type"), shape.get("anyOf")) {
-            ("#/$defs/flag", ..) => "true",
-            ("#/$defs/text" | "#/$defs/number" | "#/$defs/command", ..) => "5",
-            (_, Some(Json::Array(types)), _) if types.contains(&json!("integer")) => "5m",
-            (_, Some(Json::Array(types)), _) if types.contains(&json!("array")) => "[{Name: x}]",
-            (_, Some(Json::Array(types)), _) if types.contains(&json!("object")) => "{Name: x}",
-            _ => "[x]",
-        };
-        tree::read(text, &Nothing, &mut Report::new("m.yaml")).unwrap()
-    };
-    let given = |properties: Map<String, Json>| -> Vec<_> {
-        properties
-            .iter()
-            .map(|(name, shape)| (name.clone(), node(shape)))
-            .collect()
-    };
-    let (mut body, mut host) = (Map::new(), Map::new());
-    apply_host_config(&given(option::host_config()), &mut host).unwrap();
-    assert_eq!(host.len(), option::host_config().len());
-    apply_create_options(&given(option::create_options()), &mut body, &mut host).unwrap();
-    assert_eq!(body.len() + host.len(), option::create_options().len());
-    // And all of them: the tables stand in the source one option a line.
-    let source = include_str!("../options.rs");
-    let lines = source
-        .lines()
-        .filter(|line| line.trim_start().starts_with("(\"") && line.contains("Form::"));
-    let names: Vec<&str> = lines.filter_map(|line| line.split('"').nth(1)).collect();
-    assert!(names.len() > 50);
-    for name in names {
-        assert!(
-            option::create_options().contains_key(name),
-            "{name} is missing"
-        );
-    }
 }
 
 /// Editors show nothing for what has no description.

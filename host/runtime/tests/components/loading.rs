@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::support::{guest, limits, only, runtime};
 use dfab_runtime::{
     Grants, Kind, LoadError, LoadReason, ManifestError, Origin, Plugin, Runtime, RuntimeOptions,
+    examine,
 };
 
 fn load(bytes: &[u8], grants: Grants) -> Result<Plugin, LoadError> {
@@ -44,6 +45,20 @@ fn with_replaced<const N: usize>(old: &[u8; N], new: &[u8; N]) -> Vec<u8> {
 }
 
 #[test]
+fn a_component_is_looked_into_without_compiling_it() {
+    let examined = examine(&guest("misbehaving")).expect("a component");
+    assert_eq!(examined.kind, Kind::Task);
+    let has = |names: &[String], start: &str| names.iter().any(|name| name.starts_with(start));
+    assert!(has(&examined.imports, "dfab:ssh/ssh@"));
+    assert!(has(&examined.exports, "dfab:task/tasks@"));
+    assert_eq!(examined.manifest.expect("a manifest").name, "misbehaving");
+    assert!(matches!(
+        examine(&guest("wrong_imports")),
+        Err(LoadReason::Import { .. })
+    ));
+}
+
+#[test]
 fn a_component_says_what_it_is() {
     let plugin = load(&guest("misbehaving"), only(&["docker.read"])).expect("a component");
     assert_eq!(
@@ -58,7 +73,19 @@ fn a_component_says_what_it_is() {
         .collect();
     assert_eq!(
         declared,
-        ["docker.read", "docker.request", "ssh.run", "settings.read"]
+        [
+            "docker.read",
+            "docker.request",
+            "docker.containers",
+            "docker.images",
+            "docker.networks",
+            "docker.volumes",
+            "docker.registry",
+            "files.read",
+            "files.write",
+            "ssh.run",
+            "settings.read"
+        ]
     );
     assert_eq!(plugin.digest().len(), 64);
     assert!(matches!(plugin, Plugin::Task(_)));

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dfab_runtime::task::{Command, ContainerSummary, ImageSummary, Outcome, Output, View};
+use dfab_runtime::task::{
+    Command, ContainerSummary, ImageSummary, NetworkSummary, Outcome, Output, View, VolumeSummary,
+};
 use dfab_runtime::{
-    CallError, Grants, Level, Limits, Origin, Permit, Plugin, PluginError, Runtime, RuntimeOptions,
-    TaskHost, TaskPlugin,
+    CallError, Change, Grants, Level, Limits, Object, Origin, Permit, Plugin, PluginError, Runtime,
+    RuntimeOptions, TaskHost, TaskPlugin, Transfer, Transferred,
 };
 
 /// The bytes of a component of `tests/guests`; all are built once for a test run.
@@ -80,6 +82,7 @@ pub(crate) fn misbehaving(limits: Limits, grants: Grants) -> TaskPlugin {
 #[derive(Default)]
 pub(crate) struct Recorder {
     pub(crate) asked: Mutex<Vec<String>>,
+    pub(crate) given: Vec<String>,
 }
 
 impl Recorder {
@@ -98,7 +101,20 @@ pub(crate) async fn run(
     task: &str,
     arguments: &[(&str, &str)],
 ) -> (Result<Output, PluginError>, Vec<String>) {
-    let host = Arc::new(Recorder::default());
+    run_with(plugin, task, arguments, &[]).await
+}
+
+/// The same, with local paths that the operator gave.
+pub(crate) async fn run_with(
+    plugin: &TaskPlugin,
+    task: &str,
+    arguments: &[(&str, &str)],
+    given: &[&str],
+) -> (Result<Output, PluginError>, Vec<String>) {
+    let host = Arc::new(Recorder {
+        given: given.iter().map(|path| (*path).to_owned()).collect(),
+        ..Recorder::default()
+    });
     let arguments: Vec<_> = arguments
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -126,6 +142,10 @@ impl TaskHost for Recorder {
         if !matches!(level, Level::Trace | Level::Debug) {
             self.note(format!("log {message}"));
         }
+    }
+
+    fn given_paths(&self) -> &[String] {
+        &self.given
     }
 
     async fn setting(&self, _: Permit, name: &str) -> Result<Option<String>, CallError> {
@@ -161,6 +181,39 @@ impl TaskHost for Recorder {
     ) -> Result<Vec<ImageSummary>, CallError> {
         self.note("images".to_owned());
         Ok(Vec::new())
+    }
+
+    async fn networks(
+        &self,
+        _: Permit,
+        _: &[(String, String)],
+    ) -> Result<Vec<NetworkSummary>, CallError> {
+        self.note("networks".to_owned());
+        Ok(Vec::new())
+    }
+
+    async fn volumes(
+        &self,
+        _: Permit,
+        _: &[(String, String)],
+    ) -> Result<Vec<VolumeSummary>, CallError> {
+        self.note("volumes".to_owned());
+        Ok(Vec::new())
+    }
+
+    async fn inspect(&self, _: Permit, object: &Object) -> Result<String, CallError> {
+        self.note(format!("inspect {object:?}"));
+        Ok("{}".to_owned())
+    }
+
+    async fn change(&self, _: Permit, change: &Change) -> Result<(), CallError> {
+        self.note(format!("{change:?}"));
+        Ok(())
+    }
+
+    async fn transfer(&self, _: Permit, transfer: &Transfer) -> Result<Transferred, CallError> {
+        self.note(format!("{transfer:?}"));
+        Ok(Transferred::default())
     }
 
     async fn request(

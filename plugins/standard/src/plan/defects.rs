@@ -1,6 +1,6 @@
 //! What Docker-Map 1.1.1 does wrong with actions, by the numbers of its known defects.
 
-use dfab_sdk::policy::{Life, Node, NodeKind};
+use dfab_sdk::policy::{Difference, Life, Node, NodeKind, Remedy};
 
 use super::tests::{node, nodes, steps};
 
@@ -23,6 +23,65 @@ fn b_18_an_exit_code_means_nothing_unless_it_was_named() {
     ];
     assert_eq!(steps("update", &[], ended.clone()), ["db start"]);
     assert_eq!(steps("update", &named, ended).len(), 3);
+}
+
+#[test]
+fn b_23_a_stopped_container_is_connected_before_it_starts() {
+    let mut all = nodes(Life::Exited, Life::Running);
+    all[2].observed.differences = vec![Difference {
+        field: "Networks.net".to_owned(),
+        wanted: "connected".to_owned(),
+        found: "not connected".to_owned(),
+        remedy: Remedy::Connect("net".to_owned()),
+    }];
+    assert_eq!(steps("update", &[], all), ["db connect net", "db start"]);
+}
+
+#[test]
+fn b_26_options_are_for_what_was_named() {
+    let all = || nodes(Life::Running, Life::Running);
+    let down = [("timeout", "3"), ("remove-volumes", "true")];
+    assert_eq!(
+        steps("shutdown", &down, all()),
+        [
+            "web stop 3",
+            "web remove force=false with volumes",
+            "db stop 5",
+            "db remove force=false"
+        ]
+    );
+    assert_eq!(
+        steps("stop", &down[..1], all()),
+        ["web stop 3", "db stop 5"]
+    );
+    let ended = nodes(Life::Exited, Life::Exited);
+    assert_eq!(
+        steps("remove", &down[1..], ended),
+        [
+            "web remove force=false with volumes",
+            "db remove force=false"
+        ]
+    );
+    // An update by the way of what is needed, too.
+    let mut differs = all();
+    for node in &mut differs[2..] {
+        node.observed.differences = vec![Difference {
+            field: "Env.A".to_owned(),
+            wanted: "new".to_owned(),
+            found: "old".to_owned(),
+            remedy: Remedy::Recreate,
+        }];
+    }
+    let stops: Vec<_> = steps("update", &down[..1], differs)
+        .into_iter()
+        .filter(|step| step.contains("stop"))
+        .collect();
+    assert_eq!(stops, ["db stop 5", "web stop 3"]);
+    let forced = steps("update", &[("force-update", "true")], all());
+    assert!(
+        forced.iter().all(|step| step.starts_with("web")),
+        "{forced:?}"
+    );
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn planned(action: &str, options: &[(&str, &str)], nodes: Vec<Node>) -> Vec<Stri
         action: action.to_owned(),
         options,
         nodes,
+        orphans: Vec::new(),
     };
     plan(&request)
         .unwrap()
@@ -81,6 +82,9 @@ fn shown(step: &Step, request: &Request) -> String {
         Operation::Create => "create".to_owned(),
         Operation::Start => "start".to_owned(),
         Operation::Stop(options) => format!("stop {:?}", options.timeout_s.unwrap()),
+        Operation::Remove(options) if options.volumes => {
+            format!("remove force={} with volumes", options.force)
+        }
         Operation::Remove(options) => format!("remove force={}", options.force),
         Operation::Connect(network) => format!("connect {network}"),
         Operation::PrepareVolume(volume) => format!("prepare {volume}"),
@@ -186,7 +190,7 @@ fn shutdown_takes_down_what_needs_it_first() {
         [
             "web stop 3 after []",
             "web remove force=false after [0]",
-            "db stop 3 after [1]",
+            "db stop 5 after [1]",
             "db remove force=false after [2]",
         ]
     );
@@ -215,6 +219,7 @@ fn remove_refuses_what_runs() {
         action: "remove".to_owned(),
         options: Vec::new(),
         nodes: nodes(Life::Running, Life::Exited),
+        orphans: Vec::new(),
     };
     let Err(Error::Invalid(text)) = plan(&request) else {
         panic!("it was planned")
@@ -440,6 +445,7 @@ fn a_network_made_anew_gets_its_containers_back() {
         action: "update".to_owned(),
         options: Vec::new(),
         nodes: all,
+        orphans: Vec::new(),
     };
     let error = plan(&request).unwrap_err();
     assert!(
@@ -470,6 +476,7 @@ fn commands_that_do_not_run_are_run_again_but_for_initial_ones() {
     };
     all[2].observed.processes = Some(vec![process("serve a"), process("nice serve b")]);
     assert_eq!(steps("update", &[], all.clone()), ["db exec serve b"]);
+    // B-24
     for how in ["partial", "none"] {
         assert!(steps("update", &[("check-exec-commands", how)], all.clone()).is_empty());
     }
@@ -499,6 +506,7 @@ fn with_pull_a_container_is_made_anew_only_for_another_image() {
         action: "update".to_owned(),
         options: vec![("pull".to_owned(), "true".to_owned())],
         nodes: nodes(Life::Running, Life::Running),
+        orphans: Vec::new(),
     };
     let steps = plan(&request).unwrap();
     assert!(matches!(steps[0].operation, Operation::PullImage));
@@ -554,6 +562,7 @@ fn a_script_has_a_container_of_its_own() {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
         nodes: nodes(Life::Running, web),
+        orphans: Vec::new(),
     };
     let error = plan(&request(&script, Life::Exited)).unwrap_err();
     assert!(matches!(error, Error::Conflict(_)), "{error:?}");

@@ -13,7 +13,7 @@ use exports::dfab::task::tasks::{Argument, Error, Guest, Output, TaskInfo, View}
 static MANIFEST: [u8; include_bytes!("../manifest.json").len()] =
     *include_bytes!("../manifest.json");
 
-const TASKS: [&str; 13] = [
+const TASKS: [&str; 14] = [
     "loop",
     "eat-memory",
     "panic",
@@ -27,6 +27,7 @@ const TASKS: [&str; 13] = [
     "steer-terminal",
     "handles",
     "print-much",
+    "call",
 ];
 
 struct Misbehaving;
@@ -40,6 +41,7 @@ impl Guest for Misbehaving {
                 summary: "Misbehaves\u{1b}[31m".to_owned(),
                 parameters: Vec::new(),
                 changes_things: false,
+                preview: None,
             })
             .collect()
     }
@@ -86,6 +88,7 @@ impl Guest for Misbehaving {
                     None,
                 )?))
             }
+            "call" => call(&argument("name"), argument("path")),
             "refuse" => Err(Error::Invalid("not \u{1b}[1mlike this".to_owned())),
             "steer-terminal" => {
                 log::write(Level::Warn, "\u{1b}[2Jlogged");
@@ -106,6 +109,43 @@ impl Guest for Misbehaving {
             other => Err(Error::NotFound(format!("there is no task {other}"))),
         }
     }
+}
+
+/// Each call of an engine, by its name.
+fn call(name: &str, path: String) -> Result<Output, Error> {
+    let engine = docker::current()?;
+    let files = || docker::Selection {
+        container: "web".to_owned(),
+        parts: Vec::new(),
+        owner: None,
+        permissions: None,
+    };
+    let import = |source| engine.import_image(&source, "app", &[]);
+    match name {
+        "networks" => engine.networks(&[]).map(drop),
+        "volumes" => engine.volumes(&[]).map(drop),
+        "inspect-container" => engine.inspect_container("web").map(drop),
+        "inspect-image" => engine.inspect_image("app").map(drop),
+        "stop-container" => engine.stop_container("web", Some(3)),
+        "remove-container" => engine.remove_container("web", false, false),
+        "copy-from-container" => engine
+            .copy_from_container(&files(), &path, docker::Form::Tar)
+            .map(drop),
+        "copy-to-container" => engine.copy_to_container(&path, "web", "/srv"),
+        "remove-image" => engine.remove_image("app", false),
+        "tag-image" => engine.tag_image("app", "app:2"),
+        "save-images" => engine.save_images(&["app".to_owned()], &path).map(drop),
+        "load-images" => engine.load_images(&path).map(drop),
+        "import-file" => import(docker::ImageSource::File(path)).map(drop),
+        "import-selection" => import(docker::ImageSource::Selection(files())).map(drop),
+        "import-image" => import(docker::ImageSource::Image("app".to_owned())).map(drop),
+        "pull-image" => engine.pull_image("app"),
+        "push-image" => engine.push_image("app"),
+        "remove-network" => engine.remove_network("net"),
+        "remove-volume" => engine.remove_volume("data"),
+        other => Err(Error::NotFound(other.to_owned())),
+    }?;
+    Ok(text("done".to_owned()))
 }
 
 fn text(text: String) -> Output {

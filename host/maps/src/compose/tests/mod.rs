@@ -4,8 +4,8 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::{
-    Client, Features, Item, Loaded, Planned, Project, ResolvedMap, Walk, container_body,
-    endpoint_body, format_map, load_map, network_body, volume_body,
+    BodyError, Client, Features, Item, Loaded, Planned, Project, ResolvedMap, Settings, Walk,
+    container_body, endpoint_body, format_map, load_map, network_body, volume_body,
 };
 
 struct Values;
@@ -15,7 +15,7 @@ impl Settings for Values {
         Some(if name.contains("PORT") {
             json!(8080)
         } else {
-            json!("/value")
+            json!("value")
         })
     }
 
@@ -40,10 +40,13 @@ fn loaded(map: &str) -> ResolvedMap {
     value
 }
 
-/// The map is in its canonical form and loads, nothing needs itself, and every body can be made.
+/// The map is in its canonical form and loads, nothing needs itself, and every body can be made but
+/// those of which the engine would not take the names, or things together, from Compose either.
 fn bodies(map: &str) -> Vec<(String, Json)> {
     assert_eq!(format_map(map, "map.yaml").unwrap(), map);
-    let project = Project::new(vec![loaded(map)]).unwrap();
+    // What a map does not fill in, its user does.
+    let filled = map.replace("${REGISTRY:-docker.io}/web:$TAG", "registry/web:1");
+    let project = Project::new(vec![loaded(&filled)]).unwrap();
     let all = project.select(&["__all__".to_owned()]).unwrap();
     let planned = project.walk(&all, Walk::Dependencies);
     let planned = planned.unwrap_or_else(|error| panic!("{error}\n{map}"));
@@ -57,8 +60,18 @@ fn bodies(map: &str) -> Vec<(String, Json)> {
         let body = match &planned.item {
             Item::Container { config, instance } => {
                 let features = Features::for_api(1, 41);
-                container_body(map, config, instance.as_deref(), &client, &features)
-                    .unwrap_or_else(|error| panic!("{error}"))
+                match container_body(map, config, instance.as_deref(), &client, &features) {
+                    Ok(body) => body,
+                    // What is wrong in the Compose file stays so.
+                    Err(
+                        BodyError::Image(_)
+                        | BodyError::Name(_)
+                        | BodyError::User(_)
+                        | BodyError::Conflict { .. }
+                        | BodyError::PortTwice { .. },
+                    ) => return None,
+                    Err(error) => panic!("{error}"),
+                }
             }
             Item::Volume { owner, alias } => volume_body(map, owner, alias),
             Item::Network { name } => network_body(map, name),
@@ -443,7 +456,7 @@ fn bodies_are_those_that_compose_makes() {
         let found = bodies.iter().find(|(known, _)| known == name);
         &found.unwrap_or_else(|| panic!("no {name}")).1
     };
-    let app = &body("/value.app.1")["HostConfig"];
+    let app = &body("value.app.1")["HostConfig"];
     assert_eq!(app["Memory"], json!(3_u64 << 29));
     assert_eq!(app["MemorySwap"], json!(-1));
     assert_eq!(app["CpuQuota"], json!(50_000));
@@ -461,7 +474,7 @@ fn bodies_are_those_that_compose_makes() {
         app["ExtraHosts"],
         json!(["a:10.0.0.1", "b:10.0.0.2", "b:::2"])
     );
-    let db = &body("/value.db")["HostConfig"];
+    let db = &body("value.db")["HostConfig"];
     assert_eq!(db["Binds"], json!(["existing:/var/lib"]));
     assert_eq!(
         db["DeviceRequests"],
@@ -475,8 +488,8 @@ fn bodies_are_those_that_compose_makes() {
         db["BlkioDeviceReadBps"],
         json!([{ "Path": "/dev/sda", "Rate": 12 << 20 }])
     );
-    assert_eq!(body("/value.db")["StopTimeout"], json!(1));
-    let web = body("/value.web");
+    assert_eq!(body("value.db")["StopTimeout"], json!(1));
+    let web = body("value.web");
     assert_eq!(web["Cmd"], json!(["sh", "-c", "echo $HOME"]));
     assert_eq!(web["User"], json!("1000:1000"));
     assert_eq!(web["Hostname"], json!("www"));
@@ -493,29 +506,29 @@ fn bodies_are_those_that_compose_makes() {
         web["HostConfig"]["Tmpfs"],
         json!({ "/tmp": "size=64m,mode=1777", "/run": "size=1m" })
     );
-    let sidecar = &body("/value.sidecar")["HostConfig"];
-    assert_eq!(sidecar["NetworkMode"], json!("container:/value.app.1"));
+    let sidecar = &body("value.sidecar")["HostConfig"];
+    assert_eq!(sidecar["NetworkMode"], json!("container:value.app.1"));
     assert_eq!(
         sidecar["VolumesFrom"],
-        json!(["/value.app.1:ro", "/value.app.2:ro", "other:ro"])
+        json!(["value.app.1:ro", "value.app.2:ro", "other:ro"])
     );
     assert_eq!(
-        body("/value.sidecar")["Healthcheck"]["Test"],
+        body("value.sidecar")["Healthcheck"]["Test"],
         json!(["NONE"])
     );
     assert_eq!(
-        body("/value.outside")["HostConfig"]["NetworkMode"],
+        body("value.outside")["HostConfig"]["NetworkMode"],
         json!("corp")
     );
     assert_eq!(
-        body("/value.front")["IPAM"]["Config"],
+        body("value.front")["IPAM"]["Config"],
         json!([{ "Subnet": "10.1.0.0/16", "Gateway": "10.1.0.1", "AuxiliaryAddresses": { "a": "10.1.0.2" } }])
     );
     // The container that may write attaches the volume, and is there first.
     let place = |name: &str| bodies.iter().position(|(known, _)| known == name).unwrap();
-    assert!(place("/value.app.2") < place("/value.web"));
+    assert!(place("value.app.2") < place("value.web"));
     let map = loaded(&map);
-    let endpoint = endpoint_body(&map, "web", "/value.front").unwrap();
+    let endpoint = endpoint_body(&map, "web", "value.front").unwrap();
     assert_eq!(endpoint["Aliases"], json!(["web", "shop-web", "www"]));
     assert_eq!(endpoint["IPAMConfig"], json!({ "IPv4Address": "10.1.0.5" }));
 }

@@ -69,7 +69,10 @@ proptest! {
     fn any_values_of_keys_become_a_map_that_loads(
         chosen in prop::collection::btree_map(prop::sample::select(keys()), prop::sample::select(&VALUES[..]), 1..8),
     ) {
-        let keys: Vec<String> = chosen.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        // The setting of the tests is a number, which is no restart policy.
+        let is_wrong = |key: &str, value: &str| key == "restart" && value.contains('$');
+        let chosen = chosen.iter().filter(|(key, value)| !is_wrong(key, value));
+        let keys: Vec<String> = chosen.map(|(key, value)| format!("{key}: {value}")).collect();
         let keys = keys.join(", ");
         let text = format!("services: {{a: {{{keys}}}, b: {{image: x, volumes: ['v:/v']}}, c.d: {{{keys}}}}}");
         bodies(&imported(&text).map);

@@ -1,0 +1,66 @@
+//! Labels by which dfab knows what it made.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::temporary::RUN_LABEL;
+
+/// The map that a container, network or volume was made for.
+pub const MAP: &str = "dfab.map";
+/// The configuration, network or volume alias in that map.
+pub const CONFIGURATION: &str = "dfab.configuration";
+/// The container's instance.
+pub const INSTANCE: &str = "dfab.instance";
+/// The names of the fields that the map gave at the creation, after the version of this form. What a
+/// later map no longer gives is known by it; values stand in the container itself.
+pub const SPECIFICATION: &str = "dfab.specification";
+
+const VERSION: &str = "1";
+
+/// Whether a label is one of dfab's own.
+pub(crate) fn is_own(name: &str) -> bool {
+    [MAP, CONFIGURATION, INSTANCE, SPECIFICATION, RUN_LABEL].contains(&name)
+}
+
+/// Reads [`SPECIFICATION`]; none where it has another form than this version's.
+pub(crate) fn given_fields(label: &str) -> Option<BTreeSet<&str>> {
+    let mut words = label.split(' ');
+    (words.next() == Some(VERSION)).then(|| words.collect())
+}
+
+/// Adds dfab's own labels to a body, beside those of the map.
+pub(crate) fn labelled(
+    mut body: Value,
+    map: &str,
+    configuration: &str,
+    instance: Option<&str>,
+) -> Value {
+    let specification = specification(&body);
+    let Some(fields) = body.as_object_mut() else {
+        return body;
+    };
+    let labels = fields.entry("Labels").or_insert_with(|| json!({}));
+    if let Some(labels) = labels.as_object_mut() {
+        labels.insert(MAP.to_owned(), json!(map));
+        labels.insert(CONFIGURATION.to_owned(), json!(configuration));
+        if let Some(instance) = instance {
+            labels.insert(INSTANCE.to_owned(), json!(instance));
+        }
+        labels.insert(SPECIFICATION.to_owned(), json!(specification));
+    }
+    body
+}
+
+fn specification(body: &Value) -> String {
+    let mut words = vec![VERSION.to_owned()];
+    for (name, value) in body.as_object().into_iter().flatten() {
+        match (name.as_str(), value) {
+            ("HostConfig", Value::Object(fields)) => {
+                words.extend(fields.keys().map(|field| format!("HostConfig.{field}")));
+            }
+            _ => words.push(name.clone()),
+        }
+    }
+    words.join(" ")
+}

@@ -1,0 +1,157 @@
+//! The plugins of dfab.lock: taken from this machine's store by their digests, judged again each time,
+//! and loaded with what was granted to exactly these bytes.
+
+use std::path::{Path, PathBuf};
+
+use dfab_bundles::{Artifact, Digest, Lock, Locked, Name, Store, StoreError, Trust, lock};
+use dfab_runtime::{Grant, Grants, Origin, Plugin, Runtime};
+use jiff::Timestamp;
+
+use crate::components::examine;
+use crate::failure::Failure;
+use crate::project::Project;
+
+/// Loads all plugins of dfab.lock.
+///
+/// # Errors
+/// Where one of them is not there, is not what it was, or is not trusted any more: then nothing is
+/// loaded.
+pub(crate) fn load(runtime: &Runtime, project: &Project) -> Result<Vec<Plugin>, Failure> {
+    let locked = read(project)?;
+    if locked.plugins.is_empty() {
+        return Ok(Vec::new());
+    }
+    let trust = project.trust.load(project.folder())?;
+    let store = store()?;
+    let mut plugins = Vec::new();
+    for (name, locked) in &locked.plugins {
+        let artifact = open(&store, &trust, name, locked)?;
+        for part in artifact.parts() {
+            plugins.push(load_part(runtime, name, locked, part)?);
+        }
+    }
+    Ok(plugins)
+}
+
+/// The lock file of the project.
+///
+/// # Errors
+/// Where it cannot be used.
+pub(crate) fn read(project: &Project) -> Result<Lock, Failure> {
+    Lock::read(&file(project))
+        .map_err(|error| Failure::usage("cannot use the plugins").because(error))
+}
+
+/// Where it is.
+pub(crate) fn file(project: &Project) -> PathBuf {
+    project.folder().join(lock::FILE)
+}
+
+/// This machine's store of artifacts.
+///
+/// # Errors
+/// Where nothing says where it is.
+pub(crate) fn store() -> Result<Store, Failure> {
+    let variable = std::env::var_os("XDG_DATA_HOME").filter(|folder| !folder.is_empty());
+    let base = match variable {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::home_dir()
+            .ok_or_else(|| Failure::failed("nothing says where plugins are kept").hint("set HOME"))?
+            .join(".local/share"),
+    };
+    Ok(Store::new(base.join("dfab/bundles")))
+}
+
+/// Takes a plugin from the store, and judges it.
+fn open(store: &Store, trust: &Trust, name: &Name, locked: &Locked) -> Result<Artifact, Failure> {
+    let unusable = || Failure::usage(format!("the plugin {name} of {} is not used", lock::FILE));
+    let (bytes, signatures) = store.get(locked.digest).map_err(|error| {
+        let again = format!("dfab plugin install gets it again from {}", locked.source);
+        match &error {
+            StoreError::Missing(_) | StoreError::Changed { .. } => {
+                unusable().because(error).hint(again)
+            }
+            _ => unusable().because(error),
+        }
+    })?;
+    let artifact = Artifact::open(bytes, &examine).map_err(|error| unusable().because(error))?;
+    if artifact.name() != name {
+        return Err(unusable().because(format!("its own name is {}", artifact.name())));
+    }
+    trust
+        .judge(&artifact, &signatures, Timestamp::now())
+        .map_err(|error| unusable().because(error))?;
+    Ok(artifact)
+}
+
+fn load_part(
+    runtime: &Runtime,
+    name: &Name,
+    locked: &Locked,
+    part: &dfab_bundles::Part,
+) -> Result<Plugin, Failure> {
+    let component = &part.component.name;
+    let unusable = || {
+        Failure::usage(format!(
+            "the component {component} of the plugin {name} of {} is not used",
+            lock::FILE
+        ))
+    };
+    let granted = locked
+        .components
+        .get(component)
+        .filter(|entry| entry.digest == part.digest)
+        .ok_or_else(|| {
+            unusable()
+                .because("the file does not have it with these bytes")
+                .hint(format!("dfab plugin add {}", locked.source))
+        })?;
+    let grants = granted
+        .grants
+        .iter()
+        .map(|grant| grant.parse::<Grant>())
+        .collect::<Result<_, _>>()
+        .map_err(|error| unusable().because(error))?;
+    let plugin = runtime
+        .load(
+            Origin::Bundle(component.to_string()),
+            &part.bytes,
+            Grants::Only(grants),
+        )
+        .map_err(|error| unusable().because(error))?;
+    // What was judged and what runs are the same bytes, by the account of who runs them.
+    if plugin.digest() != granted.digest.hex() {
+        return Err(unusable().because("other bytes were loaded than were judged"));
+    }
+    Ok(plugin)
+}
+
+/// Refuses a plugin that is named by its path where that is not enough, or where its bytes are not
+/// those that are named.
+///
+/// # Errors
+/// Then.
+pub(crate) fn check_path(
+    project: &Project,
+    path: &Path,
+    digest: Option<Digest>,
+    bytes: &[u8],
+) -> Result<(), Failure> {
+    if project.trust.require != dfab_bundles::Requirement::Nothing {
+        return Err(Failure::usage(format!(
+            "the plugin {} is named by its path, and `trust` in dfab.yaml takes no plugin that \
+             nobody vouches for",
+            path.display()
+        ))
+        .hint(format!("dfab plugin add {}", path.display())));
+    }
+    let is = Digest::of(bytes);
+    match digest {
+        Some(wanted) if wanted != is => Err(Failure::usage(format!(
+            "the plugin {} has other bytes than dfab.yaml says; it is not used",
+            path.display()
+        ))
+        .because(format!("it has {is} instead of {wanted}"))),
+        _ => Ok(()),
+    }
+}

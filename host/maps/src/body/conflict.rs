@@ -1,0 +1,106 @@
+//! What the engine refuses in a body that is otherwise well made
+//! (<https://github.com/moby/moby/blob/master/runconfig/hostconfig_unix.go>).
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value as Json};
+
+use super::BodyError;
+use super::ports::publications;
+
+/// Refuses what the engine would refuse when the container is created.
+pub(super) fn refuse(body: &Map<String, Json>) -> Result<(), BodyError> {
+    let host = body.get("HostConfig");
+    let in_host = |field: &str| host.and_then(|host| host.get(field));
+    let bindings = in_host("PortBindings");
+    let host_name = body.get("Hostname");
+    if in_host("UTSMode").is_some_and(|mode| mode == "host") && host_name.is_some_and(is_given) {
+        return Err(BodyError::Conflict {
+            what: "`hostname`",
+            mode: "uts_mode host",
+        });
+    }
+    let mode = match in_host("NetworkMode").and_then(Json::as_str) {
+        Some(mode) if mode.starts_with("container:") => SHARED,
+        Some("host") => "the network of the host",
+        Some("none") => "network_mode none",
+        _ => return refuse_twice(bindings),
+    };
+    let shares = mode == SHARED;
+    let networking = body.get("NetworkingConfig");
+    let endpoints = networking.and_then(|config| config.get("EndpointsConfig"));
+    let links = in_host("Links").filter(|_| mode != "network_mode none");
+    let found = [
+        ("`links`", links),
+        ("`networks`", endpoints),
+        ("`exposes`", body.get("ExposedPorts").filter(|_| shares)),
+        ("`port_bindings`", bindings.filter(|_| shares)),
+        ("`dns`", in_host("Dns").filter(|_| shares)),
+        ("`extra_hosts`", in_host("ExtraHosts").filter(|_| shares)),
+        ("`hostname`", host_name.filter(|_| shares)),
+        ("`mac_address`", body.get("MacAddress").filter(|_| shares)),
+    ]
+    .into_iter()
+    .find(|(_, field)| field.is_some_and(is_given));
+    match found {
+        Some((what, _)) => Err(BodyError::Conflict { what, mode }),
+        None => refuse_twice(bindings),
+    }
+}
+
+const SHARED: &str = "the network of another container";
+
+/// One place of the host publishes one port.
+fn refuse_twice(bindings: Option<&Json>) -> Result<(), BodyError> {
+    let mut places = HashSet::new();
+    for (address, port, protocol) in bindings.map(publications).unwrap_or_default() {
+        if !places.insert((address, port, protocol)) {
+            let place = match address {
+                "" => format!("port {port}/{protocol}"),
+                address => format!("{address}:{port}/{protocol}"),
+            };
+            return Err(BodyError::PortTwice { place });
+        }
+    }
+    Ok(())
+}
+
+fn is_given(field: &Json) -> bool {
+    match field {
+        Json::Null => false,
+        Json::Array(items) => !items.is_empty(),
+        Json::Object(fields) => !fields.is_empty(),
+        Json::String(text) => !text.is_empty(),
+        Json::Bool(_) | Json::Number(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Client, Features, NoSettings, container_body, load_map};
+
+    fn body(of_a: &str) -> Result<Json, String> {
+        let text = format!("a: {of_a}\nb: {{}}\n");
+        let map = load_map(&text, "map.yaml", "m", &NoSettings).unwrap().value;
+        let client = Client::default_client();
+        container_body(&map, "a", None, &client, &Features::for_api(1, 41))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_container_with_names_of_others_has_no_host_name() {
+        for shared in ["host_config: {uts_mode: host}", "network_mode: b"] {
+            let own = body(&format!("{{{shared}}}")).unwrap();
+            assert_eq!(own.get("Hostname"), None, "{shared}");
+            let given = body(&format!("{{{shared}, create_options: {{hostname: x}}}}"));
+            let refused = given.unwrap_err();
+            assert!(
+                refused.starts_with("`hostname` cannot go with"),
+                "{shared}: {refused}"
+            );
+        }
+        let other = body("{network_mode: none, create_options: {hostname: x}}").unwrap();
+        assert_eq!(other["Hostname"], "x");
+    }
+}

@@ -1,0 +1,81 @@
+//! What maps have that say nothing else.
+
+use crate::diagnostic::{Invalid, Loaded, Report};
+use crate::map::ResolvedMap;
+use crate::tree::{self, Node, Settings, Value};
+
+/// Sections of a map that several maps can share.
+const SHARED: [&str; 10] = [
+    "repository",
+    "default_tag",
+    "default_domain",
+    "set_hostname",
+    "use_attached_parent_name",
+    "clients",
+    "volumes",
+    "networks",
+    "host",
+    "host_root",
+];
+
+/// Sections that maps have unless they say otherwise. What a map says goes before: key by key, and
+/// within `volumes`, `networks` and `host` entry by entry.
+#[derive(Debug, Clone)]
+pub struct MapDefaults(ResolvedMap);
+
+impl Default for MapDefaults {
+    fn default() -> Self {
+        Self(ResolvedMap::empty())
+    }
+}
+
+impl MapDefaults {
+    /// Reads them from a file that looks like a map.
+    ///
+    /// # Errors
+    /// All mistakes of the file. A name, groups and containers are a map's own.
+    pub fn load(text: &str, file: &str, settings: &dyn Settings) -> Result<Loaded<Self>, Invalid> {
+        let mut report = Report::new(file);
+        let mut map = ResolvedMap::empty();
+        if let Some(root) = tree::read(text, settings, &mut report) {
+            match &root.value {
+                Value::Map(pairs) => map.read_shared(pairs, &mut report),
+                Value::Null => {}
+                _ => {
+                    let message = format!("map defaults are a mapping, not {}", root.kind());
+                    report.error(root.at, message);
+                }
+            }
+        }
+        report.finish(Self(map))
+    }
+
+    /// Reads a map, which has from these what it does not say.
+    ///
+    /// # Errors
+    /// All mistakes of the file.
+    pub fn load_map(
+        &self,
+        text: &str,
+        file: &str,
+        fallback_name: &str,
+        settings: &dyn Settings,
+    ) -> Result<Loaded<ResolvedMap>, Invalid> {
+        let mut base = self.0.clone();
+        fallback_name.clone_into(&mut base.name);
+        ResolvedMap::load(base, text, file, settings)
+    }
+}
+
+impl ResolvedMap {
+    fn read_shared(&mut self, pairs: &[(Node, Node)], report: &mut Report) {
+        for pair in pairs {
+            let (key, name) = (&pair.0, pair.0.key_text());
+            if SHARED.contains(&name.as_str()) {
+                self.read(std::slice::from_ref(pair), report);
+            } else if !name.starts_with("x-") {
+                report.unknown(key.at, "key of map defaults", &name, &SHARED);
+            }
+        }
+    }
+}

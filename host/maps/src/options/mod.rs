@@ -1,0 +1,181 @@
+//! `create_options` and `host_config`: arguments in the words of Docker's Python SDK, in which maps
+//! were always written, as fields of the Engine API.
+
+mod form;
+mod known;
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value as Json};
+
+pub(crate) use form::{Form, RESTART_POLICIES};
+use known::KNOWN;
+pub(crate) use known::Known;
+
+use crate::diagnostic::{Report, nearest};
+use crate::tree::{Node, Value};
+
+/// Where options stand in a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// Takes those of the host too: maps were written before the Engine API moved them.
+    CreateOptions,
+    HostConfig,
+}
+
+impl Section {
+    /// The options that may stand there.
+    pub(crate) fn options(self) -> impl Iterator<Item = &'static Known> {
+        let all = self == Self::CreateOptions;
+        KNOWN.iter().filter(move |known| known.is_host || all)
+    }
+}
+
+/// An option that a container is given.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ContainerOption {
+    known: &'static Known,
+    /// As written.
+    pub(crate) written: Json,
+    /// As the engine takes it; null is none.
+    value: Json,
+}
+
+impl ContainerOption {
+    /// Its name in maps.
+    pub(crate) fn name(&self) -> &'static str {
+        self.known.name
+    }
+
+    /// Puts it into a body and its host configuration. Lists are joined to what is there and mappings
+    /// filled in; a command is one whole (B-34).
+    pub(crate) fn apply(&self, body: &mut Map<String, Json>, host: &mut Map<String, Json>) {
+        let fields = if self.known.is_host { host } else { body };
+        match (fields.get_mut(self.known.field), &self.value) {
+            (_, Json::Null) => {}
+            (Some(Json::Array(there)), Json::Array(more)) if self.known.form != Form::Command => {
+                for item in more {
+                    if !there.contains(item) {
+                        there.push(item.clone());
+                    }
+                }
+            }
+            (Some(Json::Object(there)), Json::Object(more)) => {
+                there.extend(more.iter().map(|(name, item)| (name.clone(), item.clone())));
+            }
+            (_, value) => {
+                fields.insert(self.known.field.to_owned(), value.clone());
+            }
+        }
+    }
+}
+
+/// Reads the options of a section.
+pub(crate) fn read(section: Section, node: &Node, report: &mut Report) -> Vec<ContainerOption> {
+    match &node.value {
+        Value::Null => Vec::new(),
+        Value::Map(pairs) => pairs
+            .iter()
+            .filter_map(|(key, value)| read_one(section, key, value, report))
+            .collect(),
+        _ => {
+            let message = format!("options are a mapping, not {}", node.kind());
+            report.error(node.at, message);
+            Vec::new()
+        }
+    }
+}
+
+fn read_one(
+    section: Section,
+    key: &Node,
+    node: &Node,
+    report: &mut Report,
+) -> Option<ContainerOption> {
+    let name = key.key_text();
+    let Some(known) = section.options().find(|known| known.name == name) else {
+        unknown(section, key, &name, report);
+        return None;
+    };
+    warn_of_readings(known.form, node, report);
+    let value = if node.is_null() {
+        Json::Null
+    } else if let Some(value) = known.form.value_of(node) {
+        value
+    } else {
+        let wanted = known.form.wanted();
+        let found = match node.scalar_text() {
+            Some(written) => format!("{written:?}"),
+            None => node.kind().replacen('a', "this", 1),
+        };
+        let message = format!("{name} takes {wanted}, not {found}");
+        report.error(node.at, message);
+        return None;
+    };
+    Some(ContainerOption {
+        known,
+        written: node.json(),
+        value,
+    })
+}
+
+fn unknown(section: Section, key: &Node, name: &str, report: &mut Report) {
+    if KNOWN.iter().any(|known| known.name == name) {
+        return report.error_with_help(
+            key.at,
+            format!("{name} is no option of host_config"),
+            "write it under create_options",
+        );
+    }
+    if known::WITHOUT_EFFECT.contains(&name) {
+        return report.warning(
+            key.at,
+            format!("{name} means nothing to the engine"),
+            "leave it out",
+        );
+    }
+    let refused = known::REFUSED.iter().find(|(refused, _)| *refused == name);
+    if let Some((_, help)) = refused {
+        return report.error_with_help(
+            key.at,
+            format!("{name} cannot be given as an option"),
+            *help,
+        );
+    }
+    let message = format!("{name} is no option of the engine");
+    match nearest(name, section.options().map(|known| known.name)) {
+        Some(near) => report.error_with_help(key.at, message, format!("did you mean {near}?")),
+        None => report.error_with_help(
+            key.at,
+            message,
+            "`dfab map schema` has all of them; options are called as in Docker's Python SDK",
+        ),
+    }
+}
+
+/// Options are passed on as YAML 1.1 reads them; that is told where something else may be meant.
+fn warn_of_readings(form: Form, node: &Node, report: &mut Report) {
+    match &node.value {
+        Value::List(items) => {
+            for item in items {
+                warn_of_readings(form, item, report);
+            }
+        }
+        Value::Map(pairs) => {
+            for (_, value) in pairs {
+                warn_of_readings(form, value, report);
+            }
+        }
+        Value::Bool(_) if !form.takes_words() => {}
+        _ => {
+            if let Some(reading) = node.other_reading() {
+                let written = node.scalar_text().unwrap_or_default();
+                report.warning(
+                    node.at,
+                    format!("{written} without quotes is {reading} in YAML 1.1"),
+                    format!("write \"{written}\" if that is meant, else {reading}"),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+use serde_json::{Map, Value as Json, json};
+
+use super::{KNOWN, Section, read};
+use crate::diagnostic::Report;
+use crate::tree::{self, NoSettings};
+
+fn applied(section: Section, text: &str) -> Result<Json, String> {
+    let mut report = Report::new("m.yaml");
+    let node = tree::read(text, &NoSettings, &mut report).unwrap();
+    let options = read(section, &node, &mut report);
+    let (mut body, mut host) = (Map::new(), Map::new());
+    for option in &options {
+        option.apply(&mut body, &mut host);
+    }
+    body.insert("HostConfig".to_owned(), Json::Object(host));
+    match report.finish(()) {
+        Ok(_) => Ok(Json::Object(body)),
+        Err(invalid) => Err(invalid.to_string()),
+    }
+}
+
+#[test]
+fn options_become_fields_in_every_way_they_are_written() {
+    let host = |text: &str| {
+        let body = applied(Section::HostConfig, text).unwrap();
+        body.get("HostConfig").cloned().unwrap()
+    };
+    for (text, fields) in [
+        ("mem_limit: 512m", json!({ "Memory": 512 << 20 })),
+        ("memswap_limit: -1", json!({ "MemorySwap": -1 })),
+        (
+            "group_add: [1000, video]",
+            json!({ "GroupAdd": ["1000", "video"] }),
+        ),
+        ("dns: 10.0.0.1", json!({ "Dns": ["10.0.0.1"] })),
+        ("privileged: 1", json!({ "Privileged": true })),
+        ("cpu_shares: '512'", json!({ "CpuShares": 512 })),
+        ("links: {m.db: db}", json!({ "Links": ["m.db:db"] })),
+        (
+            "links: [[m.db, db], m.web]",
+            json!({ "Links": ["m.db:db", "m.web"] }),
+        ),
+        ("binds: ['/a:/b:ro']", json!({ "Binds": ["/a:/b:ro"] })),
+        ("binds: {/a: /b}", json!({ "Binds": ["/a:/b:rw"] })),
+        (
+            "binds: {/a: {bind: /b, ro: true}}",
+            json!({ "Binds": ["/a:/b:ro"] }),
+        ),
+        (
+            "binds: {/a: {bind: /b, mode: z, propagation: shared}}",
+            json!({ "Binds": ["/a:/b:z,shared"] }),
+        ),
+        (
+            "tmpfs: ['/run:size=1m', /tmp]",
+            json!({ "Tmpfs": { "/run": "size=1m", "/tmp": "" } }),
+        ),
+        (
+            "tmpfs: {/run: size=1m}",
+            json!({ "Tmpfs": { "/run": "size=1m" } }),
+        ),
+        (
+            "restart_policy: {Name: no}",
+            json!({ "RestartPolicy": { "Name": "no" } }),
+        ),
+        (
+            "log_config: {type: json-file, config: {max-file: 3}}",
+            json!({ "LogConfig": { "Type": "json-file", "Config": { "max-file": "3" } } }),
+        ),
+        (
+            "ulimits: [{name: nofile, soft: 5}]",
+            json!({ "Ulimits": [{ "Name": "nofile", "Soft": 5 }] }),
+        ),
+        (
+            "devices: [/dev/null]",
+            json!({ "Devices": [{ "PathOnHost": "/dev/null", "PathInContainer": "/dev/null", "CgroupPermissions": "rwm" }] }),
+        ),
+        (
+            "blkio_weight_device: [{Path: /dev/sda, Weight: 10}]",
+            json!({ "BlkioWeightDevice": [{ "Path": "/dev/sda", "Weight": 10 }] }),
+        ),
+        (
+            "port_bindings: {80: 8080}",
+            json!({ "PortBindings": { "80/tcp": [{ "HostPort": "8080" }] } }),
+        ),
+        (
+            "port_bindings: {53/udp: [10.0.0.1, 53], 80: [8080, [127.0.0.1, 81]], 81: }",
+            json!({ "PortBindings": {
+            "53/udp": [{ "HostIp": "10.0.0.1", "HostPort": "53" }],
+            "80/tcp": [{ "HostPort": "8080" }, { "HostIp": "127.0.0.1", "HostPort": "81" }],
+            "81/tcp": [{ "HostPort": "" }] } }),
+        ),
+        ("dns_search:", json!({})),
+    ] {
+        assert_eq!(host(text), fields, "{text}");
+    }
+    for (text, field, value) in [
+        ("command: run 'a b'", "Cmd", json!(["run", "a b"])),
+        (
+            "entrypoint: [sh, -c, 5]",
+            "Entrypoint",
+            json!(["sh", "-c", "5"]),
+        ),
+        ("environment: {A: 1, B: }", "Env", json!(["A=1", "B"])),
+        ("labels: [a, b]", "Labels", json!({ "a": "", "b": "" })),
+        ("user: 1000", "User", json!("1000")),
+        ("volumes: /data", "Volumes", json!({ "/data": {} })),
+        (
+            "volumes: [/a, /b]",
+            "Volumes",
+            json!({ "/a": {}, "/b": {} }),
+        ),
+        (
+            "ports: [80, [53, udp], 81/sctp]",
+            "ExposedPorts",
+            json!({ "80/tcp": {}, "53/udp": {}, "81/sctp": {} }),
+        ),
+        (
+            "healthcheck: {test: curl x}",
+            "Healthcheck",
+            json!({ "Test": ["CMD-SHELL", "curl x"] }),
+        ),
+    ] {
+        let body = applied(Section::CreateOptions, text).unwrap();
+        assert_eq!(body.get(field), Some(&value), "{text}");
+    }
+}
+
+#[test]
+fn what_the_map_gives_already_is_joined_and_a_command_replaced() {
+    let mut body = json!({ "Cmd": ["a"], "Entrypoint": ["b"], "Volumes": { "/x": {} } });
+    let mut host = json!({ "Binds": ["/a:/a:rw"] });
+    let mut report = Report::new("m.yaml");
+    let text = "{command: [c], entrypoint: [d, e], volumes: [/y], binds: ['/a:/a:rw', '/b:/b:rw']}";
+    let node = tree::read(text, &NoSettings, &mut report).unwrap();
+    for option in read(Section::CreateOptions, &node, &mut report) {
+        option.apply(body.as_object_mut().unwrap(), host.as_object_mut().unwrap());
+    }
+    let wanted =
+        json!({ "Cmd": ["c"], "Entrypoint": ["d", "e"], "Volumes": { "/x": {}, "/y": {} } });
+    assert_eq!(body, wanted);
+    assert_eq!(host, json!({ "Binds": ["/a:/a:rw", "/b:/b:rw"] }));
+}
+
+#[test]
+fn mistakes_are_told_all_at_once_with_their_places() {
+    let text = "privileged: maybe\ncpu_shares: many\nmem_limit: much\nbinds: {/a: {mode: ro}}\n\
+                port_bindings: {0: 1}\nulimits: [nofile=5]\ncap_add: [{a: b}]\nhostname: x\n\
+                cap_ad: []\ndetach: true\nname: x\nfrobnicate: 1\nrestart_policy: always\n";
+    insta::assert_snapshot!(applied(Section::HostConfig, text).unwrap_err(), @r#"
+    m.yaml:1:13: error: privileged takes true or false, not "maybe"
+    m.yaml:2:13: error: cpu_shares takes a whole number, not "many"
+    m.yaml:3:12: error: mem_limit takes a number of bytes such as 512m, not "much"
+    m.yaml:4:8: error: binds takes a list of HOST:CONTAINER[:MODE], or {HOST: {bind: CONTAINER, mode: MODE}}, not this mapping
+    m.yaml:5:16: error: port_bindings takes a mapping from ports to HOST_PORT or [ADDRESS, HOST_PORT], not this mapping
+    m.yaml:6:10: error: ulimits takes a list of mappings, not this list
+    m.yaml:7:10: error: cap_add takes a list of texts, not this list
+    m.yaml:8:1: error: hostname is no option of host_config
+      help: write it under create_options
+    m.yaml:9:1: error: cap_ad is no option of the engine
+      help: did you mean cap_add?
+    m.yaml:10:1: warning: detach means nothing to the engine
+      help: leave it out
+    m.yaml:11:1: error: name cannot be given as an option
+      help: containers are called after the map and their configuration
+    m.yaml:12:1: error: frobnicate is no option of the engine
+      help: `dfab map schema` has all of them; options are called as in Docker's Python SDK
+    m.yaml:13:17: error: restart_policy takes {Name: 'no', always, unless-stopped or on-failure, MaximumRetryCount: NUMBER}, not "always"
+    "#);
+}
+
+#[test]
+fn no_option_stands_twice() {
+    for (at, known) in KNOWN.iter().enumerate() {
+        let same = KNOWN
+            .iter()
+            .skip(at + 1)
+            .find(|other| other.name == known.name);
+        assert_eq!(same, None);
+        assert!(
+            super::known::REFUSED
+                .iter()
+                .all(|(name, _)| *name != known.name)
+        );
+    }
+}

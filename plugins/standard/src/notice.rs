@@ -1,0 +1,86 @@
+//! What an action passes over, and what to do about it.
+
+use std::collections::BTreeMap;
+
+use dfab_sdk::policy::{Error, Life, Node, Request};
+
+use crate::life::runs;
+use crate::options::Options;
+
+/// What was asked for and is not there, and what is there and in no map any more.
+pub fn notices(request: &Request) -> Result<Vec<String>, Error> {
+    let options = Options::read(request)?;
+    let mut notices = missing(request);
+    notices.extend(orphans(request, &options));
+    Ok(notices)
+}
+
+/// Where it takes a container that is there, those that are not.
+fn missing(request: &Request) -> Vec<String> {
+    let action = request.action.as_str();
+    let asked = request.nodes.iter();
+    let asked = asked.filter(|node| node.requested && node.container.is_some());
+    let next = match action {
+        "start" | "restart" | "kill" | "signal" | "exec-all" => {
+            "; `startup` creates and starts it, `create` only creates it"
+        }
+        "stop" => "",
+        _ => return Vec::new(),
+    };
+    let absent = asked.clone().filter(|node| is_absent(node));
+    let mut notices = by_host(absent, |names, host| {
+        format!("{action}: on {host} there is no container {names}{next}")
+    });
+    let idle: fn(&Node) -> bool = match action {
+        "restart" => |node| node.observed.life == Life::Created,
+        "kill" | "signal" | "exec-all" => |node| !is_absent(node) && !runs(node),
+        _ => return notices,
+    };
+    notices.extend(by_host(asked.filter(|node| idle(node)), |names, host| {
+        format!("{action}: on {host} does not run: {names}; `start` starts it")
+    }));
+    notices
+}
+
+/// Containers that nobody would find otherwise. Who takes down a configuration hears of its own.
+fn orphans(request: &Request, options: &Options) -> Vec<String> {
+    let action = request.action.as_str();
+    if options.orphans {
+        return Vec::new();
+    }
+    let is_told = |orphan: &&Node| match action {
+        "startup" | "update" => true,
+        "shutdown" | "remove" => request.nodes.iter().any(|node| {
+            node.requested
+                && node.container.is_some()
+                && node.map_name == orphan.map_name
+                && node.config_name == orphan.config_name
+        }),
+        _ => false,
+    };
+    by_host(request.orphans.iter().filter(is_told), |names, host| {
+        format!(
+            "on {host}, made for a map that has them no longer: {names}; `{action}` with `--orphans` \
+             stops and removes them"
+        )
+    })
+}
+
+fn is_absent(node: &Node) -> bool {
+    node.observed.life == Life::Absent
+}
+
+/// A text for each host with some of these, with their names.
+fn by_host<'a>(
+    nodes: impl Iterator<Item = &'a Node>,
+    text: impl Fn(&str, &str) -> String,
+) -> Vec<String> {
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for node in nodes {
+        names.entry(&node.host).or_default().push(&node.name);
+    }
+    names
+        .iter()
+        .map(|(host, names)| text(&names.join(", "), host))
+        .collect()
+}

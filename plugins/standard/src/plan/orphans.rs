@@ -1,0 +1,214 @@
+//! What no map has any more, what is not there, and who uses what a plan takes away.
+
+use dfab_sdk::policy::{Life, NodeKind, Operation};
+
+use super::tests::{node, nodes};
+use super::*;
+use crate::notice::notices;
+
+fn request(action: &str, options: &[(&str, &str)], nodes: Vec<Node>) -> Request {
+    Request {
+        action: action.to_owned(),
+        options: options
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        nodes,
+        orphans: Vec::new(),
+    }
+}
+
+fn told(request: &Request) -> Vec<String> {
+    notices(request).unwrap()
+}
+
+/// An instance that `web` once had, and a container whose configuration is gone.
+fn with_orphans(mut request: Request) -> Request {
+    let mut instance = node(NodeKind::Container, "web.old", Life::Running, &[]);
+    instance.config_name = "web".to_owned();
+    let gone = node(NodeKind::Container, "gone", Life::Exited, &[]);
+    request.orphans = vec![instance, gone];
+    request
+}
+
+/// `node operation after`, with the place of the node.
+fn steps(request: &Request) -> Vec<(u32, &'static str, Vec<u32>)> {
+    plan(request)
+        .unwrap()
+        .into_iter()
+        .map(|step| {
+            let verb = match step.operation {
+                Operation::Stop(_) => "stop",
+                Operation::Remove(_) => "remove",
+                Operation::Create => "create",
+                Operation::Start => "start",
+                _ => "other",
+            };
+            (step.node, verb, step.after)
+        })
+        .collect()
+}
+
+#[test]
+fn orphans_are_told_and_left_alone() {
+    for action in ["startup", "update"] {
+        let request = with_orphans(request(action, &[], nodes(Life::Running, Life::Running)));
+        let told = told(&request);
+        assert!(
+            matches!(told.as_slice(), [one] if one.contains("web.old, gone") && one.contains("--orphans")),
+            "{told:?}"
+        );
+        assert!(steps(&request).is_empty());
+    }
+    // Who takes down a configuration hears of its own only.
+    let shutdown = with_orphans(request("shutdown", &[], nodes(Life::Absent, Life::Running)));
+    let told_at_shutdown = told(&shutdown);
+    assert!(
+        matches!(told_at_shutdown.as_slice(), [one] if one.contains("web.old;")),
+        "{told_at_shutdown:?}"
+    );
+    assert_eq!(steps(&shutdown).len(), 2);
+    assert!(
+        told(&with_orphans(request(
+            "stop",
+            &[],
+            nodes(Life::Running, Life::Running)
+        )))
+        .is_empty()
+    );
+}
+
+#[test]
+fn orphans_go_before_anything_else_if_that_is_asked_for() {
+    let orphans = [("orphans", "true")];
+    let mut all = nodes(Life::Absent, Life::Absent);
+    all.remove(0);
+    all.remove(0);
+    all[0].requires = Vec::new();
+    all[1].requires = vec![0];
+    let update = with_orphans(request("update", &orphans, all));
+    assert_eq!(
+        steps(&update),
+        [
+            (2, "stop", vec![]),
+            (2, "remove", vec![0]),
+            (3, "remove", vec![]),
+            (0, "create", vec![1, 2]),
+            (0, "start", vec![3]),
+            (1, "create", vec![1, 2, 4]),
+            (1, "start", vec![5]),
+        ]
+    );
+    assert!(told(&update).is_empty());
+    let shutdown = with_orphans(request(
+        "shutdown",
+        &orphans,
+        nodes(Life::Absent, Life::Exited),
+    ));
+    assert_eq!(
+        steps(&shutdown),
+        [
+            (4, "stop", vec![]),
+            (4, "remove", vec![0]),
+            (5, "remove", vec![]),
+            (3, "remove", vec![1, 2]),
+        ]
+    );
+    // What runs is not removed by the way, in a map or out of it.
+    let remove = with_orphans(request(
+        "remove",
+        &orphans,
+        nodes(Life::Absent, Life::Exited),
+    ));
+    let error = plan(&remove).unwrap_err();
+    assert!(
+        matches!(&error, Error::Invalid(text) if text.contains("web.old on h")),
+        "{error:?}"
+    );
+    // A persistent one is left where those are.
+    let mut kept = with_orphans(request(
+        "shutdown",
+        &[("orphans", "true"), ("no-persistent", "true")],
+        nodes(Life::Absent, Life::Absent),
+    ));
+    kept.orphans[0].container.as_mut().unwrap().persistent = true;
+    assert_eq!(steps(&kept), [(5, "remove", vec![])]);
+}
+
+#[test]
+fn a_volume_that_others_use_is_not_taken_away() {
+    let volume = |connected: &[&str], life| {
+        let mut all = nodes(life, life);
+        all[1].observed.connected = connected.iter().map(|one| (*one).to_owned()).collect();
+        all[1].requested = true;
+        all
+    };
+    let force = [("recreate-volumes", "true"), ("force", "data")];
+    let attached = [("remove-attached", "true")];
+    for (action, options) in [("update", &force[..]), ("shutdown", &attached)] {
+        let mine = request(action, options, volume(&["db", "web"], Life::Exited));
+        assert!(plan(&mine).is_ok());
+        let others = volume(&["db", "foreign", "web"], Life::Exited);
+        let error = plan(&request(action, options, others)).unwrap_err();
+        assert!(
+            matches!(&error, Error::Conflict(text) if text.contains("mounted: foreign;")),
+            "{error:?}"
+        );
+        // An orphan is one of them unless it goes as well.
+        let orphaned = || with_orphans(request(action, options, volume(&["gone"], Life::Exited)));
+        let error = plan(&orphaned()).unwrap_err();
+        assert!(
+            matches!(&error, Error::Conflict(text) if text.contains("`--orphans`")),
+            "{error:?}"
+        );
+        let mut with_them = orphaned();
+        with_them
+            .options
+            .push(("orphans".to_owned(), "true".to_owned()));
+        assert!(plan(&with_them).is_ok());
+    }
+}
+
+#[test]
+fn what_is_not_there_is_told_with_what_makes_it() {
+    let absent = || nodes(Life::Running, Life::Absent);
+    for action in ["start", "restart", "kill", "signal", "exec-all"] {
+        let told = told(&request(action, &[], absent()));
+        assert!(
+            matches!(told.as_slice(), [one] if one.contains("no container web;") && one.contains("`startup`")),
+            "{told:?}"
+        );
+    }
+    assert_eq!(
+        told(&request("stop", &[], absent())),
+        ["stop: on h there is no container web"]
+    );
+    for action in ["startup", "update", "shutdown", "create"] {
+        assert!(told(&request(action, &[], absent())).is_empty());
+    }
+    let ended = nodes(Life::Running, Life::Exited);
+    assert_eq!(
+        told(&request("kill", &[], ended)),
+        ["kill: on h does not run: web; `start` starts it"]
+    );
+}
+
+#[test]
+fn a_script_does_not_run_in_what_another_one_needs() {
+    let both = |tie: fn(&mut Node)| {
+        let mut all = nodes(Life::Absent, Life::Absent);
+        all[2].requested = true;
+        tie(&mut all[3]);
+        request("single-cmd", &[("command", "true")], all)
+    };
+    assert!(plan(&both(|_| ())).is_ok());
+    let tied = both(|node| node.container.as_mut().unwrap().tied_to = vec![2]);
+    let linked = both(|node| node.container.as_mut().unwrap().needs_running = vec![2]);
+    for request in [tied, linked] {
+        let error = plan(&request).unwrap_err();
+        assert!(
+            matches!(&error, Error::Conflict(text) if text.contains("web on h needs db")),
+            "{error:?}"
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! Components to put into bundles: real ones, whose manifests tests write.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::planner::component;
+
+/// What stands before a manifest in a component: the name of its section, with its length.
+const SECTION: &[u8] = b"\x0ddfab:manifest";
+
+/// The task component of dfab itself, with its manifest changed.
+///
+/// # Errors
+/// Where it is not built, or the new manifest is longer than the old one: the section keeps its size.
+pub fn docker_with(change: impl FnOnce(&mut Value)) -> Result<Vec<u8>> {
+    let mut bytes = std::fs::read(component("docker")?)?;
+    let at = bytes
+        .windows(SECTION.len())
+        .position(|part| part == SECTION)
+        .context("the component has no manifest")?
+        + SECTION.len();
+    let section = bytes.get_mut(at..).context("the section is empty")?;
+    let mut texts = serde_json::Deserializer::from_slice(section).into_iter::<Value>();
+    let mut manifest = texts.next().context("the manifest is empty")??;
+    let length = texts.byte_offset();
+    change(&mut manifest);
+    let mut text = serde_json::to_vec(&manifest)?;
+    ensure!(text.len() <= length, "the new manifest is too long");
+    text.resize(length, b' ');
+    section
+        .get_mut(..length)
+        .context("the section is too short")?
+        .copy_from_slice(&text);
+    Ok(bytes)
+}

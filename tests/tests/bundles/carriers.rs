@@ -1,0 +1,226 @@
+//! What carries bundles: web servers and registries.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use dfab_tests::artifact_registry::{ArtifactRegistry, PASSWORD, USER, Wants};
+use dfab_tests::process;
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, assert_told};
+
+/// Serves the files of a folder on this machine until the test ends; its address.
+fn serve(folder: PathBuf) -> Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = format!("http://{}", listener.local_addr()?);
+    let answer = move |mut stream: TcpStream| -> Result<()> {
+        let mut asked = BufReader::new(stream.try_clone()?).lines();
+        let line = asked.next().context("a request")??;
+        while asked.next().context("a header")??.len() > 2 {}
+        let name = line.split([' ', '/']).nth(2).context("a path")?;
+        let (status, body) = match fs::read(folder.join(name)) {
+            Ok(body) => ("200 OK", body),
+            Err(_) => ("404 Not Found", Vec::new()),
+        };
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        )?;
+        Ok(stream.write_all(&body)?)
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            answer(stream).ok();
+        }
+    });
+    Ok(address)
+}
+
+#[test]
+fn a_web_server_is_as_good_as_a_file() -> Result<()> {
+    let scene = Scene::new()?;
+    let file = scene.pack("acme-one", "1.0.0", &[])?;
+    scene
+        .dfab(&["bundle", "sign", &file, "--key", "author"])?
+        .success()?;
+    scene.trust("signed")?;
+    let address = serve(scene.project.folder().to_owned())?;
+    let url = format!("{address}/{file}");
+    scene.dfab(&["plugin", "add", &url, "-y"])?.success()?;
+    assert_eq!(scene.lock()?["plugins"]["acme-one"]["source"], url);
+    scene.dfab(&["run", "acme-one"])?.success()?;
+    // The same from the file is the same plugin from elsewhere.
+    let moved = scene.dfab(&["plugin", "add", &file, "-y"])?;
+    assert_told(&moved, &format!("! from {file} instead of {url}"))?;
+    // The signature has gone from the server.
+    fs::remove_file(scene.path(&format!("{file}.sig.jsonl")))?;
+    fs::remove_dir_all(scene.path("data"))?;
+    assert_told(
+        &scene.dfab(&["plugin", "add", &url, "-y"])?,
+        "there is no signature",
+    )?;
+    let nothing = scene.dfab(&["plugin", "info", &format!("{address}/nothing")])?;
+    ensure!(
+        nothing.status == 1 && nothing.stderr.contains("404"),
+        "{nothing:?}"
+    );
+    assert_told(
+        &scene.dfab(&["plugin", "info", "http://example.com/x.wasm"])?,
+        "by https only",
+    )
+}
+
+/// The manifest under an address of a registry.
+fn manifest(scene: &Scene, url: &str) -> Result<Value> {
+    let mut curl = std::process::Command::new("curl");
+    curl.args([
+        "-sSf",
+        "-H",
+        "Accept: application/vnd.oci.image.manifest.v1+json",
+        url,
+    ]);
+    if let Some(authority) = &scene.authority {
+        curl.arg("--cacert")
+            .arg(authority)
+            .args(["-u", &format!("{USER}:{PASSWORD}")]);
+    }
+    process::run(&mut curl, b"", Duration::from_secs(10))?.json()
+}
+
+#[test]
+fn a_registry_with_tls_and_a_password_carries_bundles_and_signatures() -> Result<()> {
+    let registry = ArtifactRegistry::start(Wants {
+        tls: true,
+        login: true,
+    })?;
+    let mut scene = Scene::new()?;
+    let file = scene.pack("acme-one", "1.0.0", &[])?;
+    scene
+        .dfab(&["bundle", "sign", &file, "--key", "author"])?
+        .success()?;
+    scene
+        .dfab(&["bundle", "vet", &file, "--key", "reviewer", "-y"])?
+        .success()?;
+    let place = format!("oci://{}/acme/one:1.0.0", registry.address());
+
+    let unknown = scene.dfab(&["bundle", "push", &file, &place])?;
+    ensure!(
+        unknown.status == 4 && unknown.stderr.contains("certificate"),
+        "{unknown:?}"
+    );
+    scene.authority = Some(registry.authority());
+    let anybody = scene.dfab(&["bundle", "push", &file, &place])?;
+    ensure!(anybody.status == 1, "{anybody:?}");
+    ensure!(
+        anybody.stderr.contains("refuses anybody without a login"),
+        "{}",
+        anybody.stderr
+    );
+    let login = |password: &str| {
+        let auth = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:{password}"));
+        let config = json!({ "auths": { registry.address(): { "auth": auth } } });
+        scene
+            .project
+            .write("docker/config.json", &config.to_string())
+    };
+    login("guessed")?;
+    let wrong = scene.dfab(&["bundle", "push", &file, &place])?;
+    ensure!(
+        wrong.stderr.contains("refuses the login"),
+        "{}",
+        wrong.stderr
+    );
+    login(PASSWORD)?;
+    let pushed = scene.dfab(&["bundle", "push", &file, &place])?.success()?;
+    ensure!(pushed.starts_with(&format!("{place}@sha256:")), "{pushed}");
+    // Once more: nothing is there twice.
+    assert_eq!(
+        scene.dfab(&["bundle", "push", &file, &place])?.success()?,
+        pushed
+    );
+
+    let there = manifest(
+        &scene,
+        &format!("https://{}/v2/acme/one/manifests/1.0.0", registry.address()),
+    )?;
+    assert_eq!(
+        there["config"]["mediaType"],
+        "application/vnd.wasm.config.v0+json"
+    );
+    let layers = there["layers"].as_array().context("layers")?;
+    assert_eq!(layers.len(), 1);
+    assert_eq!(there["layers"][0]["mediaType"], "application/wasm");
+
+    let pull = ["bundle", "pull", &place, "--to", "pulled.tar"];
+    scene.dfab(&pull)?.success()?;
+    ensure!(
+        fs::read(scene.path("pulled.tar"))? == fs::read(scene.path(&file))?,
+        "other bytes"
+    );
+    let signatures = fs::read_to_string(scene.path("pulled.tar.sig.jsonl"))?;
+    assert_eq!(signatures.lines().count(), 2);
+
+    scene.trust("vetted")?;
+    scene.dfab(&["plugin", "add", &place, "-y"])?.success()?;
+    let source = scene.lock()?["plugins"]["acme-one"]["source"].clone();
+    assert_eq!(source, pushed.trim());
+    scene.dfab(&["run", "acme-one"])?.success()?;
+    let told = format!("{anybody:?}{wrong:?}");
+    ensure!(
+        !told.contains("guessed") && !told.contains(PASSWORD),
+        "{told}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_tag_that_moved_brings_nothing_by_itself() -> Result<()> {
+    let registry = ArtifactRegistry::start(Wants::default())?;
+    let scene = Scene::new()?;
+    let place = format!("oci://{}/acme/one:latest", registry.address());
+    let one = scene.pack("acme-one", "1.0.0", &[])?;
+    scene.dfab(&["bundle", "push", &one, &place])?.success()?;
+    scene.dfab(&["plugin", "add", &place, "-y"])?.success()?;
+    let before = scene.lock()?;
+
+    // Other bytes as the same version, under the same tag.
+    let other = scene.pack("acme-one", "1.0.0", &[("settings.read", "token")])?;
+    scene.dfab(&["bundle", "push", &other, &place])?.success()?;
+    fs::remove_dir_all(scene.path("data"))?;
+    scene.dfab(&["plugin", "install"])?.success()?;
+    scene.dfab(&["run", "acme-one"])?.success()?;
+    assert_eq!(scene.lock()?, before);
+    let stopped = scene.dfab(&["plugin", "add", &place, "-y"])?;
+    assert_told(&stopped, "! other bytes as version 1.0.0")?;
+    assert_told(&stopped, "+ acme-one: settings.read token")?;
+
+    // A registry that gives other bytes than it says.
+    let digest = before["plugins"]["acme-one"]["components"]["acme-one"]["digest"].clone();
+    let hex = digest
+        .as_str()
+        .context("a digest")?
+        .trim_start_matches("sha256:")
+        .to_owned();
+    let first: String = hex.chars().take(2).collect();
+    let blob = registry.storage().join(format!(
+        "docker/registry/v2/blobs/sha256/{first}/{hex}/data"
+    ));
+    let mut bytes = fs::read(&blob)?;
+    bytes.reverse();
+    fs::write(&blob, bytes)?;
+    fs::remove_dir_all(scene.path("data"))?;
+    let changed = scene.dfab(&["plugin", "install"])?;
+    ensure!(changed.status == 1, "{changed:?}");
+    ensure!(
+        changed.stderr.contains("other bytes than sha256:"),
+        "{}",
+        changed.stderr
+    );
+    assert_told(&scene.dfab(&["run"])?, "is not on this machine")
+}

@@ -1,0 +1,109 @@
+//! A project that plugins of others come to.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use dfab_tests::components::docker_with;
+use dfab_tests::{Output, Project, process};
+use serde_json::{Value, json};
+
+/// A project, and a folder of an author below it.
+pub(crate) struct Scene {
+    pub(crate) project: Project,
+    pub(crate) authority: Option<PathBuf>,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Result<Self> {
+        let project = Project::new()?;
+        project.write("dfab.yaml", "{}\n")?;
+        let scene = Self {
+            project,
+            authority: None,
+        };
+        for name in ["author", "reviewer", "stranger"] {
+            scene.dfab(&["key", "new", name])?.success()?;
+        }
+        Ok(scene)
+    }
+
+    /// Runs dfab with a store of its own.
+    pub(crate) fn dfab(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.project.command(arguments)?;
+        command
+            .env("XDG_DATA_HOME", self.project.folder().join("data"))
+            .env("DOCKER_CONFIG", self.project.folder().join("docker"));
+        if let Some(authority) = &self.authority {
+            command.env("SSL_CERT_FILE", authority);
+        }
+        process::run(&mut command, b"", Duration::from_secs(60))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.project.folder().join(name)
+    }
+
+    /// Packs the task component of dfab under another name, asking for `asks` more than it does.
+    pub(crate) fn pack(&self, name: &str, version: &str, more: &[(&str, &str)]) -> Result<String> {
+        let component = docker_with(|manifest| {
+            manifest["name"] = json!(name);
+            manifest["version"] = json!(version);
+            shorten(manifest);
+            if let Some(capabilities) = manifest["capabilities"].as_array_mut() {
+                capabilities.extend(more.iter().map(|(capability, covered)| {
+                    json!({ "capability": capability, "allow": [covered], "reason": "r" })
+                }));
+            }
+        })?;
+        self.project.write("author.d/README.md", "# A test\n")?;
+        self.project.write("author.d/LICENSE", "MIT\n")?;
+        fs::write(self.path("author.d/tasks.wasm"), component)?;
+        let file = format!("{name}-{version}.dfab.tar");
+        self.dfab(&["bundle", "pack", "author.d", "--to", &file])?
+            .success()?;
+        Ok(file)
+    }
+
+    pub(crate) fn trust(&self, require: &str) -> Result<()> {
+        self.trust_also(require, "")
+    }
+
+    pub(crate) fn trust_also(&self, require: &str, more: &str) -> Result<()> {
+        let text = format!(
+            "trust:\n  require: {require}\n  signers:\n\
+             \x20 - {{name: author, key: author.pub, may: [sign], for: ['acme-*']}}\n\
+             \x20 - {{name: reviewer, key: reviewer.pub, may: [vet], for: ['*']}}\n{more}"
+        );
+        self.project.write("dfab.yaml", &text).map(drop)
+    }
+
+    pub(crate) fn lock(&self) -> Result<Value> {
+        Ok(serde_json::from_slice(&fs::read(self.path("dfab.lock"))?)?)
+    }
+}
+
+/// Room for more in a manifest of the same length.
+fn shorten(manifest: &mut Value) {
+    manifest["summary"] = json!("s");
+    for capability in manifest["capabilities"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
+        capability["reason"] = json!("r");
+    }
+}
+
+/// What dfab said, if it refused.
+pub(crate) fn refused(output: &Output) -> Result<&str> {
+    ensure!(output.status == 2, "it did not refuse: {output:?}");
+    Ok(&output.stderr)
+}
+
+pub(crate) fn assert_told(output: &Output, wanted: &str) -> Result<()> {
+    let told = refused(output)?;
+    ensure!(told.contains(wanted), "{wanted:?} is not in: {told}");
+    Ok(())
+}

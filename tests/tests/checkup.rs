@@ -1,0 +1,103 @@
+//! `dfab host`: what is told of hosts that work and of hosts that do not.
+
+use anyhow::Result;
+use dfab_tests::{Project, TestHost};
+use serde_json::Value;
+
+fn project(host: &TestHost) -> Result<Project> {
+    let project = Project::new()?;
+    project.add_host("h1", host)?;
+    project.write(
+        "dfab.yaml",
+        "hosts: {h1: , gone: '127.0.0.1:1'}\ngroups: {web: h*}\n",
+    )?;
+    Ok(project)
+}
+
+/// A point's name, its state and what to do.
+type Point = (String, String, String);
+
+fn points(told: &Value, host: &str) -> Vec<Point> {
+    let text = |point: &Value, name: &str| point[name].as_str().unwrap_or_default().to_owned();
+    let points = told[host].as_array().into_iter().flatten();
+    points
+        .map(|point| {
+            (
+                text(point, "name"),
+                text(point, "state"),
+                text(point, "advice"),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn hosts_are_listed_and_described() -> Result<()> {
+    let host = TestHost::start()?;
+    let project = project(&host)?;
+    let list = project
+        .dfab(&["host", "list", "--output", "json"])?
+        .json()?;
+    assert_eq!(list[0]["name"], "h1");
+    assert_eq!(list[0]["groups"][0], "web");
+    assert_eq!(list[1]["address"], "ssh://127.0.0.1:1");
+    let line = ["host", "facts", "-g", "web", "--output", "json"];
+    let facts = project.dfab(&line)?.json()?;
+    assert_eq!(facts["h1"]["channel"], "stream-local");
+    assert!(facts["h1"]["memory"].as_u64() > Some(0), "{facts}");
+    // Without a name, all of them.
+    let all = project.dfab(&["host", "check", "--output", "json"])?;
+    assert_eq!(all.status, 3, "{all:?}");
+    Ok(())
+}
+
+#[test]
+fn a_checkup_tells_what_fails_and_what_to_do() -> Result<()> {
+    let host = TestHost::start()?;
+    let project = project(&host)?;
+    let check = |host: &str| -> Result<(i32, Vec<Point>)> {
+        let told = project.dfab(&["host", "check", "-H", host, "--output", "json"])?;
+        Ok((
+            told.status,
+            points(&serde_json::from_str(&told.stdout)?, host),
+        ))
+    };
+    let (status, found) = check("h1")?;
+    assert_eq!(status, 0, "{found:?}");
+    let good = |name: &str| {
+        found
+            .iter()
+            .any(|(known, state, _)| known == name && state == "good")
+    };
+    for name in ["ssh", "stream-local", "socat", "engine", "clock"] {
+        assert!(good(name), "{name}: {found:?}");
+    }
+    // How full it is, is this machine's affair.
+    let is_known = |(name, state, _): &Point| name == "disk" && state != "unknown";
+    assert!(found.iter().any(is_known), "{found:?}");
+
+    // One way less is a note, and the host is fine.
+    host.remove_socat()?;
+    let (status, found) = check("h1")?;
+    assert_eq!(status, 0, "{found:?}");
+    let socat = found.iter().find(|(name, ..)| name == "socat");
+    assert!(
+        socat.is_some_and(|(_, state, advice)| state == "note" && advice.contains("setup socat")),
+        "{found:?}"
+    );
+
+    host.stop_engine()?;
+    let (status, found) = check("h1")?;
+    assert_eq!(status, 4, "{found:?}");
+    let engine = found.iter().find(|(name, ..)| name == "engine");
+    assert!(
+        engine.is_some_and(|(_, state, advice)| state == "bad" && !advice.is_empty()),
+        "{found:?}"
+    );
+
+    let (status, found) = check("gone")?;
+    assert_eq!(status, 4, "{found:?}");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].2.contains("ssh ssh://127.0.0.1:1"), "{found:?}");
+    Ok(())
+}

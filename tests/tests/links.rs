@@ -1,0 +1,436 @@
+//! Links that are slow, narrow, stall, fall silent and break, and servers that allow little.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use dfab_engine::{ConnectOptions, Engine, EngineError};
+use dfab_ssh::Session;
+use dfab_tests::relay::Link;
+use dfab_tests::{Output, Project, Relay, TestHost, images, process};
+use serde_json::json;
+
+const APP: &str = "registry.example.com/app:latest";
+/// Far more than anything here takes.
+const LONG: Duration = Duration::from_secs(240);
+const VERSION: [&str; 5] = ["run", "docker", "version", "-H", "h1"];
+
+const MAP: &str = "name: m\nrepository: registry.example.com\n\
+    volumes: {data: {default_path: /data, user: '1234', permissions: '0750'}}\n\
+    db: {image: app, attaches: data}\nweb: {image: app, links: db, uses: data}\n";
+
+/// A host with the image of the test program.
+fn host() -> Result<TestHost> {
+    images::ensure(APP)?;
+    let host = TestHost::start()?;
+    host.load_image(APP)?;
+    Ok(host)
+}
+
+/// A project with a map, whose host `h1` is behind the relay.
+fn project(host: &TestHost, relay: &Relay, options: &str) -> Result<Project> {
+    let project = Project::new()?;
+    project.add_relayed("h1", host, relay, options)?;
+    project.write("dfab.yaml", "maps: m.yaml\n")?;
+    project.write("m.yaml", MAP)?;
+    Ok(project)
+}
+
+fn dfab(project: &Project, arguments: &[&str]) -> Result<Output> {
+    process::run(&mut project.command(arguments)?, b"", LONG)
+}
+
+/// Bytes that nothing makes fewer of.
+fn noise(count: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// A script beside a file of so many bytes, and the line that runs it with both.
+fn script(project: &Project, bytes: usize) -> Result<Vec<&'static str>> {
+    project.write("jobs/script.txt", "exit 0\n")?;
+    std::fs::write(project.folder().join("jobs/noise"), noise(bytes))?;
+    Ok(vec![
+        "script",
+        "db",
+        "--entrypoint",
+        "/app",
+        "--command-format",
+        "run {script_path}",
+        "--upload-dir",
+        "jobs",
+        "--script",
+        "jobs/script.txt",
+        "-H",
+        "h1",
+        "-y",
+    ])
+}
+
+#[test]
+fn a_slow_link_with_stalls_carries_everything() -> Result<()> {
+    let host = host()?;
+    let link = Link {
+        delay: Duration::from_millis(80),
+        stall: Some((20, Duration::from_secs(1))),
+    };
+    let relay = Relay::start(&host, link)?;
+    let project = project(&host, &relay, "  ConnectTimeout 10")?;
+    for channel in ["stream-local", "socat", "dial-stdio"] {
+        let line = [&VERSION[..], &["--channel", channel]].concat();
+        dfab(&project, &line)?.success().context(channel)?;
+    }
+    let startup = ["startup", "web", "-H", "h1", "-y"];
+    let done = dfab(&project, &startup)?;
+    ensure!(done.status == 0, "{}", done.stderr);
+    let names = host.docker(&["ps", "--format", "{{.Names}}"])?;
+    ensure!(names.lines().count() == 2, "{names}");
+    let again = dfab(&project, &startup)?;
+    ensure!(again.stderr.contains("Nothing to do."), "{}", again.stderr);
+
+    // Archives both ways.
+    let line = script(&project, 2 << 20)?;
+    let line = [
+        &line[..],
+        &["--download", "results", "--remove-existing-before"],
+    ]
+    .concat();
+    let done = dfab(&project, &line)?;
+    ensure!(done.status == 0, "{}", done.stderr);
+    let back = std::fs::read(project.folder().join("results/noise"))?;
+    ensure!(back == noise(2 << 20), "it came back as something else");
+
+    // Images both ways.
+    let docker = |words: &[&str]| {
+        let line = [&["tunnel", "h1", "--", "docker"], words].concat();
+        dfab(&project, &line)?.success()
+    };
+    docker(&["save", APP, "-o", "image.tar"])?;
+    host.shell("docker rm -f $(docker ps -aq)")?;
+    host.docker(&["rmi", APP])?;
+    docker(&["load", "-i", "image.tar"])?;
+    host.docker(&["image", "inspect", APP]).map(drop)
+}
+
+/// An engine with limits that are shorter than what a transfer takes.
+async fn engine(project: &Project, limit: Duration) -> Result<(Session, Engine)> {
+    let options = ConnectOptions {
+        timeout: limit,
+        idle_timeout: limit,
+        ..ConnectOptions::default()
+    };
+    project.connect("h1", &options).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrow_link_takes_a_transfer_and_calls_beside_it() -> Result<()> {
+    // At 8 Mbit/s each takes longer than any limit.
+    const SIZE: usize = 16 << 20;
+    let host = host()?;
+    let project = Project::new()?;
+    project.add_host("h1", &host)?;
+    let (session, engine) = engine(&project, Duration::from_secs(10)).await?;
+    let create = json!({ "Image": APP });
+    engine.create_container("files", &create).await?;
+    host.narrow("8mbit")?;
+
+    let beside = async |transfer: &mut (dyn Future<Output = Result<(), EngineError>> + Unpin)| {
+        let mut answered = 0;
+        loop {
+            tokio::select! {
+                result = &mut *transfer => return result.map(|()| answered),
+                answer = engine.version() => {
+                    answer?;
+                    answered += 1;
+                }
+            }
+        }
+    };
+    let mut archive = tar::Builder::new(Vec::new());
+    let noise = noise(SIZE);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(u64::try_from(noise.len())?);
+    header.set_mode(0o600);
+    archive.append_data(&mut header, "noise", noise.as_slice())?;
+    let archive = Bytes::from(archive.into_inner()?);
+    let mut up = Box::pin(engine.put_archive("files", "/tmp", archive));
+    let answered = beside(&mut up).await.context("up")?;
+    ensure!(answered >= 3, "{answered} calls were answered beside it");
+
+    let mut back = Vec::new();
+    let answered = {
+        let mut down = Box::pin(engine.get_archive("files", "/tmp/noise", &mut back));
+        beside(&mut down).await.context("down")?
+    };
+    ensure!(answered >= 3, "{answered} calls were answered beside it");
+    let mut archive = tar::Archive::new(back.as_slice());
+    let mut entry = archive.entries()?.next().context("nothing came back")??;
+    let mut found = Vec::new();
+    entry.read_to_end(&mut found)?;
+    ensure!(found == noise, "it came back as something else");
+    session.close().await;
+    Ok(())
+}
+
+/// Ends the processes of all SSH sessions on a host, as a router does that forgets connections.
+fn kill_sessions(host: &TestHost) -> Result<()> {
+    host.shell("kill -KILL $(grep -al '^sshd[a-z-]*: root' /proc/[0-9]*/cmdline | cut -d/ -f3)")
+        .map(drop)
+}
+
+/// Signs of life every 2 s, and the end after the second in vain.
+const SIGNS: &str = "  ServerAliveInterval 2\n  ServerAliveCountMax 2";
+
+#[test]
+fn what_ends_in_a_transfer_is_told_and_its_outcome_is_not_known() -> Result<()> {
+    type Fault = fn(&TestHost, &Relay) -> Result<()>;
+    let faults: [(&str, Fault, &str); 4] = [
+        ("a link that falls silent", |_, _| Ok(()), "no sign of life"),
+        (
+            "a host that freezes",
+            |host, relay| {
+                host.pause()?;
+                relay.speak();
+                Ok(())
+            },
+            "no sign of life",
+        ),
+        (
+            "a session that is killed",
+            |host, relay| {
+                kill_sessions(host)?;
+                relay.speak();
+                Ok(())
+            },
+            "",
+        ),
+        (
+            "a link that breaks",
+            |_, relay| {
+                relay.speak();
+                relay.cut();
+                Ok(())
+            },
+            "",
+        ),
+    ];
+    let host = host()?;
+    for (name, fault, words) in faults {
+        let relay = Relay::start(&host, Link::default())?;
+        let project = project(&host, &relay, SIGNS)?;
+        let line = script(&project, 8 << 20)?;
+        relay.hush_after(1 << 20);
+        let output = std::thread::scope(|scope| {
+            let run = scope.spawn(|| dfab(&project, &line));
+            relay.wait_hushed()?;
+            fault(&host, &relay)?;
+            run.join()
+                .unwrap_or_else(|_| anyhow::bail!("running panicked"))
+        })?;
+        if name == "a host that freezes" {
+            host.unpause()?;
+        }
+        let told = &output.stderr;
+        ensure!(output.status == 1, "{name}: {output:?}");
+        ensure!(told.contains("FAILED"), "{name}: {told}");
+        ensure!(told.contains("it is not known"), "{name}: {told}");
+        ensure!(told.contains(words), "{name}: {told}");
+        let left = host.docker(&["ps", "-aq", "--filter", "name=m.db"])?;
+        if words.is_empty() {
+            // A new session did what was left to do.
+            ensure!(left.is_empty(), "{name} left {left}: {told}");
+        } else if !left.is_empty() {
+            // The engine waits for what is still to come, and so does whoever removes its container.
+            relay.cut();
+            host.docker(&["rm", "-f", &left])?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn each_limit_is_told_with_the_option_that_lengthens_it() -> Result<()> {
+    let host = host()?;
+    let relay = Relay::start(&host, Link::default())?;
+    let project = project(&host, &relay, "  ServerAliveInterval 300")?;
+    relay.hush_after(0);
+    let late = dfab(
+        &project,
+        &[&VERSION[..], &["--connect-timeout", "2"]].concat(),
+    )?;
+    ensure!(late.status == 4, "{late:?}");
+    ensure!(
+        late.stderr.contains("within 2 s; --connect-timeout"),
+        "{}",
+        late.stderr
+    );
+    // The project's time, which the configuration's does not outdo.
+    project.write(
+        "dfab.yaml",
+        "maps: m.yaml\ntimeouts: {connect: 1s, idle: 2}\n",
+    )?;
+    let late = dfab(&project, &VERSION)?;
+    ensure!(late.stderr.contains("within 1 s"), "{}", late.stderr);
+    relay.speak();
+
+    project.write("dfab.yaml", "maps: m.yaml\ntimeouts: {idle: 2, call: 5s}\n")?;
+    let line = script(&project, 8 << 20)?;
+    relay.hush_after(1 << 20);
+    let output = std::thread::scope(|scope| {
+        let run = scope.spawn(|| dfab(&project, &line));
+        relay.wait_hushed()?;
+        run.join()
+            .unwrap_or_else(|_| anyhow::bail!("running panicked"))
+    })?;
+    ensure!(output.status == 1, "{output:?}");
+    let words = "nothing could be sent for 2 s";
+    ensure!(output.stderr.contains(words), "{}", output.stderr);
+    ensure!(
+        output.stderr.contains("--idle-timeout"),
+        "{}",
+        output.stderr
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_answers_no_more_is_told_with_the_option_too() -> Result<()> {
+    let host = host()?;
+    let project = Project::new()?;
+    project.add_host("h1", &host)?;
+    let (_session, engine) = engine(&project, Duration::from_secs(2)).await?;
+    engine.version().await?;
+    host.shell("kill -STOP $(cat /run/docker.pid)")?;
+    let late = engine.version().await.err().context("it has answered")?;
+    ensure!(late.to_string().contains("--call-timeout"), "{late}");
+    host.shell("kill -CONT $(cat /run/docker.pid)")?;
+    engine.version().await.map(drop).map_err(Into::into)
+}
+
+#[test]
+fn servers_that_allow_little_are_worked_with() -> Result<()> {
+    let host = host()?;
+    host.set_sshd_option("MaxSessions 1")?;
+    host.set_sshd_option("MaxStartups 2:100:2")?;
+    let project = Project::new()?;
+    let names: Vec<String> = (1..=6).map(|number| format!("h{number}")).collect();
+    for name in &names {
+        project.add_host(name, &host)?;
+    }
+    project.write("dfab.yaml", "maps: m.yaml\n")?;
+    project.write("m.yaml", MAP)?;
+    let all = names.join(",");
+    for channel in ["stream-local", "socat", "dial-stdio"] {
+        let line = ["run", "docker", "version", "-H", &all, "--channel", channel];
+        dfab(&project, &line)?.success().context(channel)?;
+    }
+    dfab(&project, &["ssh", "-H", &all, "--", "true"])?.success()?;
+    // Each of these takes the engine's ten seconds to end, and no two calls are made at a time.
+    let deaf = "{image: app, create_options: {command: sleep 600}}";
+    project.write("m.yaml", &format!("{MAP}a: {deaf}\nb: {deaf}\nc: {deaf}\n"))?;
+    for (action, channel) in [("startup", "dial-stdio"), ("shutdown", "socat")] {
+        let line = [action, "__all__", "-H", "h1", "-y", "--channel", channel];
+        let done = dfab(&project, &line)?;
+        ensure!(done.status == 0, "{channel}: {}", done.stderr);
+    }
+
+    host.set_sshd_option("DisableForwarding yes")?;
+    dfab(&project, &VERSION)?.success()?;
+    let only = dfab(
+        &project,
+        &[&VERSION[..], &["--channel", "stream-local"]].concat(),
+    )?;
+    ensure!(only.status == 4, "{only:?}");
+    ensure!(
+        only.stderr.contains("AllowStreamLocalForwarding"),
+        "{}",
+        only.stderr
+    );
+    Ok(())
+}
+
+#[test]
+fn two_hosts_on_the_way_are_jumped_through() -> Result<()> {
+    let hosts = TestHost::start_many(3)?;
+    let project = Project::new()?;
+    for (name, host) in ["first", "second", "h1"].iter().zip(&hosts) {
+        project.add_host(name, host)?;
+    }
+    let config = std::fs::read_to_string(project.folder().join("ssh_config"))?;
+    let by_list = "Host h1\n  ProxyJump first,second\n";
+    let by_host = "Host h1\n  ProxyJump second\nHost second\n  ProxyJump first\n";
+    for (times, jumps) in [(1, by_list), (2, by_host)] {
+        project.write("ssh_config", &format!("{jumps}{config}"))?;
+        let line = [&VERSION[..], &["--output", "json"]].concat();
+        let answer = dfab(&project, &line)?.json()?;
+        ensure!(answer["h1"]["Version"].is_string(), "{answer}");
+        for (host, before) in [(&hosts[1], &hosts[0]), (&hosts[2], &hosts[1])] {
+            let log = host.exec(&["cat", "/var/log/sshd.log"])?;
+            let accepted = log
+                .lines()
+                .filter(|line| line.contains("Accepted publickey"));
+            let from = format!("from {} ", before.address());
+            let through = accepted.filter(|line| line.contains(&from)).count();
+            ensure!(through == times, "{jumps}: {log}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn commands_go_from_host_to_host_at_a_pace() -> Result<()> {
+    let host = host()?;
+    let project = Project::new()?;
+    let names = ["h1", "h2", "h3", "h4"];
+    for name in names {
+        project.add_host(name, &host)?;
+    }
+    let run = ["run", "-d", "--name", "box", "--network", "none", APP];
+    host.docker(&[&run[..], &["sleep", "600"]].concat())?;
+    let all = names.join(",");
+    // Each works once: on the first of the hosts, which all are the same one.
+    let ssh = ["ssh", "-H", &all, "--output", "json"];
+    let exec = ["exec", "box", "-H", &all, "--output", "json"];
+    let in_box = ["--", "/app", "link", "there"];
+    let lines = |pace: &[&'static str], path: &'static str| -> [Vec<&str>; 2] {
+        [
+            [&ssh[..], pace, &["--", "mkdir", path]].concat(),
+            [&exec[..], pace, &in_box, &[path]].concat(),
+        ]
+    };
+    for (pace, path, failed) in [
+        (&["--serial", "1"][..], "/tmp/one", 1),
+        (&["--serial", "1", "--max-fail", "1"], "/tmp/two", 2),
+        (&["--serial", "25%", "--max-fail", "50%"], "/tmp/three", 3),
+        (&["--parallel", "1", "--max-fail", "0"], "/tmp/four", 1),
+        (&["--parallel", "1"], "/tmp/five", 3),
+    ] {
+        for line in lines(pace, path) {
+            let output = dfab(&project, &line)?;
+            ensure!(output.status == 3, "{line:?}: {output:?}");
+            let told = output.stderr.matches("not begun").count();
+            ensure!(told == 3 - failed, "{line:?}: {}", output.stderr);
+            let results: serde_json::Value = serde_json::from_str(&output.stdout)?;
+            for (index, name) in names.iter().enumerate() {
+                let result = &results[name];
+                let result = result.get("box").unwrap_or(result);
+                let as_wanted = match index {
+                    0 => result["exit_code"] == 0,
+                    index if index <= failed => result["exit_code"].as_i64() > Some(0),
+                    _ => result["error"]
+                        .as_str()
+                        .is_some_and(|why| why.contains("not begun")),
+                };
+                ensure!(as_wanted, "{line:?}: {name}: {results}");
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! Logging in with what only a person knows, and through another host, as `dfab` does it.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use dfab_tests::{Project, TestHost, process};
+
+const VERSION: [&str; 5] = ["run", "docker", "version", "-H", "h1"];
+
+/// A host that takes root's password, by the method that is left on.
+fn host_with_password(keyboard_interactive: bool) -> Result<TestHost> {
+    let host = TestHost::start()?;
+    host.shell("echo root:open-sesame | chpasswd -c SHA512")?;
+    host.set_sshd_option("PermitRootLogin yes")?;
+    if keyboard_interactive {
+        host.shell(
+            "mkdir -p /etc/pam.d /etc/security && printf '%s\\n' 'auth required pam_unix.so' \
+             'account required pam_permit.so' 'session required pam_permit.so' > /etc/pam.d/sshd",
+        )?;
+        host.set_sshd_option("UsePAM yes")?;
+        host.set_sshd_option("KbdInteractiveAuthentication yes")?;
+    } else {
+        host.set_sshd_option("PasswordAuthentication yes")?;
+    }
+    Ok(host)
+}
+
+/// A project with a key that the host does not take, and somebody who may be asked.
+fn project_without_key(host: &TestHost) -> Result<Project> {
+    let project = Project::new()?;
+    project.add_host("h1", host)?;
+    project.use_unknown_user_key()?;
+    let config = std::fs::read_to_string(project.folder().join("ssh_config"))?;
+    project.write(
+        "ssh_config",
+        &config.replace("BatchMode yes", "BatchMode no"),
+    )?;
+    Ok(project)
+}
+
+fn with_variables(project: &Project, variables: &[(&str, &str)]) -> Result<process::Output> {
+    let mut command = project.command(&VERSION)?;
+    command.envs(variables.iter().copied());
+    process::run(&mut command, b"", Duration::from_secs(60))
+}
+
+#[test]
+fn commands_and_askpass_programs_know_passwords() -> Result<()> {
+    for keyboard_interactive in [false, true] {
+        let host = host_with_password(keyboard_interactive)?;
+        let project = project_without_key(&host)?;
+        let askpass = project.write("askpass", "#!/bin/sh\necho \"$1\" >> asked\ncat secret\n")?;
+        std::fs::set_permissions(&askpass, std::fs::Permissions::from_mode(0o700))?;
+        project.write("secret", "open-sesame\n")?;
+        let askpass = askpass.display().to_string();
+
+        with_variables(&project, &[("DFAB_PASSWORD_COMMAND", "cat secret")])?.success()?;
+        let force = [
+            ("SSH_ASKPASS", askpass.as_str()),
+            ("SSH_ASKPASS_REQUIRE", "force"),
+        ];
+        with_variables(&project, &force)?.success()?;
+        let asked = std::fs::read_to_string(project.folder().join("asked"))?;
+        ensure!(asked.to_lowercase().contains("password"), "{asked}");
+        ensure!(asked.contains("root@h1"), "{asked}");
+
+        project.write("secret", "wrong-secret\n")?;
+        let output = with_variables(&project, &[("DFAB_PASSWORD_COMMAND", "cat secret")])?;
+        ensure!(output.status == 4, "{output:?}");
+        let way = if keyboard_interactive {
+            "keyboard-interactive"
+        } else {
+            "password"
+        };
+        ensure!(
+            output.stderr.contains(&format!("{way}: ")),
+            "{}",
+            output.stderr
+        );
+        ensure!(!output.stderr.contains("wrong-secret"), "{}", output.stderr);
+
+        let failing = [("DFAB_PASSWORD_COMMAND", "echo no vault >&2; exit 9")];
+        let output = with_variables(&project, &failing)?;
+        ensure!(output.status == 4, "{output:?}");
+        ensure!(
+            output.stderr.contains("exit status: 9"),
+            "{}",
+            output.stderr
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_projects_command_knows_passwords_and_is_run_for_nothing_else() -> Result<()> {
+    let host = host_with_password(false)?;
+    let project = project_without_key(&host)?;
+    project.write("secret", "open-sesame\n")?;
+    project.write(
+        "dfab.yaml",
+        "password_command: 'echo \"$DFAB_QUESTION\" >> asked; cat secret'\n",
+    )?;
+    let asked = || std::fs::read_to_string(project.folder().join("asked"));
+    // From elsewhere too, it runs in the folder of its file.
+    project.write("below/README", "")?;
+    let mut command = project.command(&VERSION)?;
+    command
+        .arg("-v")
+        .current_dir(project.folder().join("below"));
+    let output = process::run(&mut command, b"", Duration::from_secs(60))?;
+    ensure!(output.status == 0, "{output:?}");
+    ensure!(asked()? == "root@h1's password: \n", "{}", asked()?);
+    let told = "dfab.yaml is run for: root@h1";
+    ensure!(output.stderr.contains(told), "{}", output.stderr);
+    ensure!(!output.stderr.contains("sesame"), "{}", output.stderr);
+
+    // The variable goes before it.
+    with_variables(&project, &[("DFAB_PASSWORD_COMMAND", "echo open-sesame")])?.success()?;
+    ensure!(asked()?.lines().count() == 1, "{}", asked()?);
+
+    // Nothing is run where nobody asks: the host is not trusted, or a key is enough.
+    project.forget_host_keys()?;
+    let untrusted = project.dfab(&VERSION)?;
+    ensure!(untrusted.status == 4, "{untrusted:?}");
+    project.add_host("h1", &host)?;
+    project.dfab(&VERSION)?.success()?;
+    ensure!(asked()?.lines().count() == 1, "{}", asked()?);
+    Ok(())
+}
+
+#[test]
+fn a_person_is_asked_at_the_terminal_and_nothing_is_shown() -> Result<()> {
+    let host = host_with_password(false)?;
+    let project = project_without_key(&host)?;
+    let dfab = project.command(&VERSION)?;
+    // script(1) makes a terminal, and passes on what is typed at it.
+    let line = format!("{} {}", dfab.get_program().display(), VERSION.join(" "));
+    let mut command = Command::new("script");
+    command.args(["-qefc", &line, "/dev/null"]).env_clear();
+    for (name, value) in dfab.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command
+        .current_dir(project.folder())
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().context("script is there (bsdutils)")?;
+    let mut keyboard = child.stdin.take().context("an input")?;
+    let mut screen = child.stdout.take().context("an output")?;
+    let mut shown = String::new();
+    for typed in [
+        "wrong\u{7f}\u{7f}\u{7f}\n",
+        "open-seasm\u{7f}\u{7f}\u{7f}same\n",
+    ] {
+        let count = shown.matches("password: ").count();
+        let mut piece = [0; 256];
+        while shown.matches("password: ").count() == count {
+            let read = screen.read(&mut piece)?;
+            ensure!(read > 0, "it ended: {shown}");
+            shown += &String::from_utf8_lossy(&piece[..read]);
+        }
+        keyboard.write_all(typed.as_bytes())?;
+    }
+    screen.read_to_string(&mut shown)?;
+    let status = child.wait()?;
+    ensure!(status.success(), "{status}: {shown}");
+    ensure!(shown.contains("root@h1's password: "), "{shown}");
+    ensure!(!shown.contains("open") && !shown.contains("wr"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn hosts_behind_another_share_its_login() -> Result<()> {
+    let hosts = TestHost::start_many(3)?;
+    let project = Project::new()?;
+    for (name, host) in ["bastion", "h1", "h2"].iter().zip(&hosts) {
+        project.add_host(name, host)?;
+    }
+    let config = std::fs::read_to_string(project.folder().join("ssh_config"))?;
+    let jump = "Host h1 h2\n  ProxyJump bastion\n";
+    project.write("ssh_config", &format!("{jump}{config}"))?;
+    let both = [
+        "run", "docker", "version", "-H", "h1,h2", "--output", "json",
+    ];
+    let answer = project.dfab(&both)?.json()?;
+    for name in ["h1", "h2"] {
+        ensure!(answer[name]["Version"].is_string(), "{answer}");
+    }
+    let logins = |host: &TestHost| -> Result<usize> {
+        let log = host.exec(&["cat", "/var/log/sshd.log"])?;
+        Ok(log.matches("Accepted publickey").count())
+    };
+    for host in &hosts {
+        ensure!(logins(host)? == 1, "one login each");
+    }
+    let log = hosts[1].exec(&["cat", "/var/log/sshd.log"])?;
+    let from = format!("from {}", hosts[0].address());
+    ensure!(log.contains(&from), "not through the bastion: {log}");
+
+    hosts[0].stop_sshd()?;
+    let output = project.dfab(&both)?;
+    ensure!(output.status == 4, "{output:?}");
+    ensure!(
+        output.stderr.contains("no SSH session to bastion"),
+        "{}",
+        output.stderr
+    );
+    Ok(())
+}
+
+#[test]
+fn a_proxy_command_is_gone_when_dfab_is() -> Result<()> {
+    let host = TestHost::start()?;
+    let project = Project::new()?;
+    project.add_host("h1", &host)?;
+    let config = std::fs::read_to_string(project.folder().join("ssh_config"))?;
+    // It ends neither with its connection nor when it is asked to.
+    let stubborn = "sh -c 'trap \"\" HUP TERM; socat STDIO TCP:%h:%p; sleep 4715'";
+    let proxy = format!("Host h1\n  ProxyCommand {stubborn}\n");
+    project.write("ssh_config", &format!("{proxy}{config}"))?;
+    project.dfab(&VERSION)?.success()?;
+    let search = ["-c", "grep -al '^sleep.4715' /proc/[0-9]*/cmdline || true"];
+    let found = process::run(
+        Command::new("sh").args(search),
+        b"",
+        Duration::from_secs(10),
+    )?;
+    ensure!(found.stdout.is_empty(), "it still runs: {}", found.stdout);
+    Ok(())
+}
