@@ -184,7 +184,7 @@ pub fn load_clients(
                 for (key, value) in pairs {
                     let name = key.key_text();
                     let client = client(&name, value, &mut report);
-                    clients.insert(name, client);
+                    clients.insert(name.into_owned(), client);
                 }
             }
             _ => report.error(root.at, "a client file is a mapping from names to clients"),
@@ -256,7 +256,7 @@ fn client(name: &str, node: &Node, report: &mut Report) -> Client {
 impl Client {
     fn read_field(&mut self, key: &Node, value: &Node, report: &mut Report) {
         let name = key.key_text();
-        match name.as_str() {
+        match &*name {
             "host" | "fabric_host" => self.host = optional_text(value, "a host", report),
             "user" => self.user = optional_text(value, "a user", report),
             "port" => self.port = port(value, report),
@@ -284,10 +284,10 @@ impl Client {
             }
             "wait_timeout" => self.wait_timeout = delay(value, report),
             feature if FEATURES.contains(&feature) => {
-                self.features.insert(name, value.is_truthy());
+                self.features.insert(name.into_owned(), value.is_truthy());
             }
             free if free.starts_with("x-") => {
-                self.extra.insert(name, value.json());
+                self.extra.insert(name.into_owned(), value.json());
             }
             other => {
                 if let Some(near) = nearest(other, FIELDS.into_iter()) {
@@ -297,7 +297,7 @@ impl Client {
                         format!("did you mean {near}?"),
                     );
                 }
-                self.extra.insert(name, value.json());
+                self.extra.insert(name.into_owned(), value.json());
             }
         }
     }
@@ -330,7 +330,7 @@ fn addresses(node: &Node, report: &mut Report) -> IndexMap<String, String> {
         report,
     ) {
         if let Some(address) = optional_text(value, "an address", report) {
-            addresses.insert(key.key_text(), address);
+            addresses.insert(key.key_text().into_owned(), address);
         }
     }
     addresses
@@ -343,7 +343,7 @@ fn switches(node: &Node, report: &mut Report) -> IndexMap<String, bool> {
         report,
     )
     .iter()
-    .map(|(key, value)| (key.key_text(), value.is_truthy()))
+    .map(|(key, value)| (key.key_text().into_owned(), value.is_truthy()))
     .collect()
 }
 
@@ -364,7 +364,7 @@ fn logins(node: &Node, report: &mut Report) -> IndexMap<String, RegistryLogin> {
     ) {
         let mut login = RegistryLogin::default();
         for (field, value) in section(value, "a login is a mapping", report) {
-            match field.key_text().as_str() {
+            match &*field.key_text() {
                 "username" => login.username = optional_text(value, "a user", report),
                 // Without a warning, which would show it.
                 "password" => login.password = value.scalar_text().map(Secret),
@@ -375,7 +375,7 @@ fn logins(node: &Node, report: &mut Report) -> IndexMap<String, RegistryLogin> {
                 other => report.unknown(field.at, "field of a login", other, &FIELDS),
             }
         }
-        logins.insert(key.key_text(), login);
+        logins.insert(key.key_text().into_owned(), login);
     }
     logins
 }

@@ -123,7 +123,7 @@ impl ContainerConfig {
     }
 
     /// Reads a configuration; null is one without anything.
-    pub(crate) fn read(node: &Node, report: &mut Report) -> Self {
+    pub(crate) fn read(node: Node, report: &mut Report) -> Self {
         let mut config = Self {
             at: node.at,
             ..Self::default()
@@ -134,8 +134,9 @@ impl ContainerConfig {
 
     /// Reads more of a configuration, which may be written in two places: what the later one says
     /// replaces what the earlier one said, key by key.
-    pub(crate) fn update(&mut self, node: &Node, report: &mut Report) {
-        match &node.value {
+    pub(crate) fn update(&mut self, node: Node, report: &mut Report) {
+        let (at, kind) = (node.at, node.kind());
+        match node.value {
             Value::Null => {}
             Value::Map(pairs) => {
                 let is_host = |name: &str| matches!(name, "host_config" | "start_options");
@@ -143,46 +144,43 @@ impl ContainerConfig {
                     self.host_config.clear();
                 }
                 for (key, value) in pairs {
-                    self.read_key(key, value, report);
+                    self.read_key(&key, value, report);
                 }
             }
-            _ => report.error(
-                node.at,
-                format!("a container is a mapping, not {}", node.kind()),
-            ),
+            _ => report.error(at, format!("a container is a mapping, not {kind}")),
         }
     }
 
-    fn read_key(&mut self, key: &Node, value: &Node, report: &mut Report) {
+    fn read_key(&mut self, key: &Node, value: Node, report: &mut Report) {
         let name = key.key_text();
-        match name.as_str() {
+        match &*name {
             "abstract" => self.is_abstract = value.truth(report),
-            "extends" => self.extends = names(value, report),
-            "image" => self.image = Some(optional_text(value, "an image", report)),
-            "instances" => self.instances = list(value, report),
-            "clients" => self.clients = list(value, report),
-            "shares" => self.shares = list(value, report),
+            "extends" => self.extends = names(&value, report),
+            "image" => self.image = Some(optional_text(&value, "an image", report)),
+            "instances" => self.instances = list(&value, report),
+            "clients" => self.clients = list(&value, report),
+            "shares" => self.shares = list(&value, report),
             "binds" => self.binds = records(value, report),
             "attaches" => self.attaches = attached(value, report),
             "uses" => self.uses = records(value, report),
             "links" => self.links = records(value, report),
             "exposes" => self.exposes = records(value, report),
-            "user" => self.user = Some(user(value, report)),
+            "user" => self.user = Some(user(&value, report)),
             "permissions" => {
-                self.permissions = Some(permissions(value, report));
+                self.permissions = Some(permissions(&value, report));
             }
-            "stop_timeout" => self.stop_timeout = Some(seconds(value, report)),
-            "stop_signal" => self.stop_signal = Some(optional_text(value, "a signal", report)),
-            "start_delay" => self.start_delay = Some(delay(value, report)),
+            "stop_timeout" => self.stop_timeout = Some(seconds(&value, report)),
+            "stop_signal" => self.stop_signal = Some(optional_text(&value, "a signal", report)),
+            "start_delay" => self.start_delay = Some(delay(&value, report)),
             "network_mode" | "network" => {
                 if name == "network" {
                     report.warning(key.at, "network is called network_mode now", "rename it");
                 }
-                self.network_mode = Some((network_mode(value, report), value.at));
+                self.network_mode = Some((network_mode(&value, report), value.at));
             }
             "networks" => self.networks = records(value, report),
             "exec_commands" => self.exec_commands = records(value, report),
-            "healthcheck" => self.healthcheck = HealthCheck::read(value, report),
+            "healthcheck" => self.healthcheck = HealthCheck::read(&value, report),
             "persistent" => self.persistent = Some(value.truth(report)),
             "create_options" => {
                 self.create_options = options::read(Section::CreateOptions, value, report);
@@ -280,7 +278,7 @@ pub(crate) fn user(node: &Node, report: &mut Report) -> Option<String> {
 }
 
 /// An attached volume is mounted to be written in the container that it belongs to.
-fn attached(node: &Node, report: &mut Report) -> Vec<Volume> {
+fn attached(node: Node, report: &mut Report) -> Vec<Volume> {
     let volumes: Vec<Volume> = records(node, report);
     for volume in volumes.iter().filter(|volume| volume.read_only) {
         report.warning(

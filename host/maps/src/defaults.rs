@@ -38,12 +38,12 @@ impl MapDefaults {
         let mut report = Report::new(file);
         let mut map = ResolvedMap::empty();
         if let Some(root) = tree::read(text, settings, &mut report) {
-            match &root.value {
+            let (at, kind) = (root.at, root.kind());
+            match root.value {
                 Value::Map(pairs) => map.read_shared(pairs, &mut report),
                 Value::Null => {}
                 _ => {
-                    let message = format!("map defaults are a mapping, not {}", root.kind());
-                    report.error(root.at, message);
+                    report.error(at, format!("map defaults are a mapping, not {kind}"));
                 }
             }
         }
@@ -68,12 +68,14 @@ impl MapDefaults {
 }
 
 impl ResolvedMap {
-    fn read_shared(&mut self, pairs: &[(Node, Node)], report: &mut Report) {
-        for pair in pairs {
-            let (key, name) = (&pair.0, pair.0.key_text());
-            if SHARED.contains(&name.as_str()) {
-                self.read(std::slice::from_ref(pair), report);
-            } else if !name.starts_with("x-") {
+    fn read_shared(&mut self, pairs: Vec<(Node, Node)>, report: &mut Report) {
+        let (shared, others): (Vec<_>, Vec<_>) = pairs
+            .into_iter()
+            .partition(|(key, _)| SHARED.contains(&&*key.key_text()));
+        self.read(shared, report);
+        for (key, _) in others {
+            let name = key.key_text();
+            if !name.starts_with("x-") {
                 report.unknown(key.at, "key of map defaults", &name, &SHARED);
             }
         }

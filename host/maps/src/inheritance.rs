@@ -14,36 +14,39 @@ const DEPTH_LIMIT: usize = 500;
 impl ResolvedMap {
     /// Replaces every configuration by what it is with all that it extends.
     pub(crate) fn extend(&mut self, report: &mut Report) {
-        let mut extended: IndexMap<String, ContainerConfig> = IndexMap::new();
-        for name in self.containers.keys() {
-            self.extended(name, &mut Vec::new(), &mut extended, report);
+        let own = std::mem::take(&mut self.containers);
+        let mut inheritance = Inheritance {
+            extended: vec![None; own.len()],
+            own,
+        };
+        for index in 0..inheritance.own.len() {
+            inheritance.extend(index, &mut Vec::new(), report);
         }
-        self.containers = self
-            .containers
-            .keys()
-            .filter_map(|name| Some((name.clone(), extended.get(name)?.clone())))
+        let Inheritance { own, extended } = inheritance;
+        self.containers = own
+            .into_keys()
+            .zip(extended)
+            .filter_map(|(name, config)| Some((name, config?)))
             .filter(|(_, config)| !config.is_abstract)
             .collect();
     }
+}
 
+/// Configurations as they are written, and those that are done; an own one is moved there.
+struct Inheritance {
+    own: IndexMap<String, ContainerConfig>,
+    extended: Vec<Option<ContainerConfig>>,
+}
+
+impl Inheritance {
     /// Computes one configuration, after those that it extends. A cycle is reported with its path.
-    fn extended<'a>(
-        &'a self,
-        name: &'a str,
-        path: &mut Vec<&'a str>,
-        done: &mut IndexMap<String, ContainerConfig>,
-        report: &mut Report,
-    ) {
-        let Some(own) = self.containers.get(name) else {
+    fn extend(&mut self, index: usize, path: &mut Vec<usize>, report: &mut Report) {
+        if self.done(index).is_some() {
+            return;
+        }
+        let Some((_, own)) = self.own.get_index_mut(index) else {
             return;
         };
-        if done.contains_key(name) {
-            return;
-        }
-        if own.extends.is_empty() {
-            done.insert(name.to_owned(), own.clone());
-            return;
-        }
         if path.len() >= DEPTH_LIMIT {
             report.error(
                 own.at,
@@ -51,86 +54,98 @@ impl ResolvedMap {
             );
             return;
         }
-        path.push(name);
+        let mut own = std::mem::take(own);
+        let bases = std::mem::take(&mut own.extends);
+        let extends = !bases.is_empty();
         let mut result = ContainerConfig {
             at: own.at,
             ..ContainerConfig::default()
         };
-        for (base, at) in &own.extends {
-            if path.contains(&base.as_str()) {
-                let cycle = format!("{} -> {base}", path.join(" -> "));
+        path.push(index);
+        for (base, at) in bases {
+            let Some(found) = self.own.get_index_of(&base) else {
+                let known: Vec<_> = self.own.keys().map(String::as_str).collect();
+                report.unknown(at, "configuration", &base, &known);
+                continue;
+            };
+            if path.contains(&found) {
+                let names = path.iter().filter_map(|index| self.own.get_index(*index));
+                let names: Vec<_> = names.map(|(name, _)| name.as_str()).collect();
+                let cycle = format!("{} -> {base}", names.join(" -> "));
                 report.error(
-                    *at,
+                    at,
                     format!("configurations extend each other in a circle: {cycle}"),
                 );
-            } else if self.containers.contains_key(base) {
-                self.extended(base, path, done, report);
-                if let Some(base) = done.get(base) {
-                    result.merge(base);
-                }
-            } else {
-                let known: Vec<_> = self.containers.keys().map(String::as_str).collect();
-                report.unknown(*at, "configuration", base, &known);
+                continue;
+            }
+            self.extend(found, path, report);
+            if let Some(base) = self.done(found) {
+                result.merge(base.clone());
             }
         }
-        result.merge(own);
-        result.is_abstract = own.is_abstract;
         path.pop();
-        done.insert(name.to_owned(), result);
+        if extends {
+            result.is_abstract = own.is_abstract;
+            result.merge(own);
+        } else {
+            // As it is: what it says twice is joined to nothing.
+            result = own;
+        }
+        if let Some(place) = self.extended.get_mut(index) {
+            *place = Some(result);
+        }
+    }
+
+    fn done(&self, index: usize) -> Option<&ContainerConfig> {
+        self.extended.get(index)?.as_ref()
     }
 }
 
 impl ContainerConfig {
     /// Takes over what the other one gives: lists are joined, the rest is replaced.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        fn replace<T: Clone>(mine: &mut Option<T>, theirs: &Option<T>) {
+    pub(crate) fn merge(&mut self, other: Self) {
+        fn replace<T>(mine: &mut Option<T>, theirs: Option<T>) {
             if theirs.is_some() {
-                mine.clone_from(theirs);
+                *mine = theirs;
             }
         }
-        fn union(mine: &mut Vec<String>, theirs: &[String]) {
+        fn join<T>(mine: &mut Vec<T>, theirs: Vec<T>, replaces: impl Fn(&T, &T) -> bool) {
             for item in theirs {
-                if !mine.contains(item) {
-                    mine.push(item.clone());
+                match mine.iter_mut().find(|known| replaces(&item, known)) {
+                    Some(known) => *known = item,
+                    None => mine.push(item),
                 }
             }
         }
-        fn by_first<R: Record>(mine: &mut Vec<R>, theirs: &[R]) {
-            for item in theirs {
-                match mine.iter_mut().find(|known| item.replaces(known)) {
-                    Some(known) => known.clone_from(item),
-                    None => mine.push(item.clone()),
-                }
-            }
+        fn union(mine: &mut Vec<String>, theirs: Vec<String>) {
+            join(mine, theirs, |one, other| one == other);
         }
-        fn update(mine: &mut Vec<ContainerOption>, theirs: &[ContainerOption]) {
-            for option in theirs {
-                match mine.iter_mut().find(|known| known.name() == option.name()) {
-                    Some(known) => known.clone_from(option),
-                    None => mine.push(option.clone()),
-                }
-            }
+        fn by_first<R: Record>(mine: &mut Vec<R>, theirs: Vec<R>) {
+            join(mine, theirs, R::replaces);
         }
-        replace(&mut self.image, &other.image);
-        union(&mut self.instances, &other.instances);
-        union(&mut self.clients, &other.clients);
-        union(&mut self.shares, &other.shares);
-        by_first(&mut self.binds, &other.binds);
-        by_first(&mut self.attaches, &other.attaches);
-        by_first(&mut self.uses, &other.uses);
-        by_first(&mut self.links, &other.links);
-        by_first(&mut self.exposes, &other.exposes);
-        replace(&mut self.user, &other.user);
-        replace(&mut self.permissions, &other.permissions);
-        replace(&mut self.stop_timeout, &other.stop_timeout);
-        replace(&mut self.stop_signal, &other.stop_signal);
-        replace(&mut self.start_delay, &other.start_delay);
-        replace(&mut self.network_mode, &other.network_mode);
-        by_first(&mut self.networks, &other.networks);
-        by_first(&mut self.exec_commands, &other.exec_commands);
-        replace(&mut self.healthcheck, &other.healthcheck);
-        replace(&mut self.persistent, &other.persistent);
-        update(&mut self.create_options, &other.create_options);
-        update(&mut self.host_config, &other.host_config);
+        fn update(mine: &mut Vec<ContainerOption>, theirs: Vec<ContainerOption>) {
+            join(mine, theirs, |one, other| one.name() == other.name());
+        }
+        replace(&mut self.image, other.image);
+        union(&mut self.instances, other.instances);
+        union(&mut self.clients, other.clients);
+        union(&mut self.shares, other.shares);
+        by_first(&mut self.binds, other.binds);
+        by_first(&mut self.attaches, other.attaches);
+        by_first(&mut self.uses, other.uses);
+        by_first(&mut self.links, other.links);
+        by_first(&mut self.exposes, other.exposes);
+        replace(&mut self.user, other.user);
+        replace(&mut self.permissions, other.permissions);
+        replace(&mut self.stop_timeout, other.stop_timeout);
+        replace(&mut self.stop_signal, other.stop_signal);
+        replace(&mut self.start_delay, other.start_delay);
+        replace(&mut self.network_mode, other.network_mode);
+        by_first(&mut self.networks, other.networks);
+        by_first(&mut self.exec_commands, other.exec_commands);
+        replace(&mut self.healthcheck, other.healthcheck);
+        replace(&mut self.persistent, other.persistent);
+        update(&mut self.create_options, other.create_options);
+        update(&mut self.host_config, other.host_config);
     }
 }

@@ -299,68 +299,70 @@ impl ResolvedMap {
         report: &mut Report,
     ) -> Option<Self> {
         let root = tree::read(text, settings, report)?;
-        match &root.value {
+        let (at, kind) = (root.at, root.kind());
+        match root.value {
             Value::Map(pairs) => self.read(pairs, report),
-            _ => report.error(root.at, format!("a map is a mapping, not {}", root.kind())),
+            _ => report.error(at, format!("a map is a mapping, not {kind}")),
         }
         Some(self)
     }
 
-    pub(crate) fn read(&mut self, pairs: &[(Node, Node)], report: &mut Report) {
+    pub(crate) fn read(&mut self, pairs: Vec<(Node, Node)>, report: &mut Report) {
         for (key, value) in pairs {
             let name = key.key_text();
-            match name.as_str() {
+            match &*name {
                 "name" => {
-                    if let Some(name) = optional_text(value, "a name", report) {
+                    if let Some(name) = optional_text(&value, "a name", report) {
                         self.name = name;
                     }
                 }
-                "repository" => self.repository = optional_text(value, "a repository", report),
-                "default_tag" => self.default_tag = optional_text(value, "a tag", report),
-                "default_domain" => self.default_domain = optional_text(value, "a domain", report),
+                "repository" => self.repository = optional_text(&value, "a repository", report),
+                "default_tag" => self.default_tag = optional_text(&value, "a tag", report),
+                "default_domain" => self.default_domain = optional_text(&value, "a domain", report),
                 // Null and false are the same, but not given is not.
                 "set_hostname" => self.set_hostname = value.truth(report),
                 "use_attached_parent_name" => self.use_attached_parent_name = value.truth(report),
-                "clients" => self.clients = list(value, report),
+                "clients" => self.clients = list(&value, report),
                 "groups" => {
                     for (key, members) in section(value, "groups", report) {
-                        let (members, places) = names(members, report).into_iter().unzip();
-                        self.groups.insert(key.key_text(), members);
-                        self.group_places.insert(key.key_text(), (key.at, places));
+                        let (members, places) = names(&members, report).into_iter().unzip();
+                        let name = key.key_text();
+                        self.groups.insert(name.clone().into_owned(), members);
+                        self.group_places.insert(name.into_owned(), (key.at, places));
                     }
                 }
                 "containers" => {
                     for (key, config) in section(value, "containers", report) {
-                        self.add_container(key, config, report);
+                        self.add_container(&key, config, report);
                     }
                 }
                 "volumes" => {
                     for (key, volume) in section(value, "volumes", report) {
-                        self.volumes
-                            .insert(key.key_text(), VolumeConfig::read(volume, report));
+                        let volume = VolumeConfig::read(&volume, report);
+                        self.volumes.insert(key.key_text().into_owned(), volume);
                     }
                 }
                 "networks" => {
                     for (key, network) in section(value, "networks", report) {
-                        self.networks
-                            .insert(key.key_text(), NetworkConfig::read(network, report));
+                        let network = NetworkConfig::read(&network, report);
+                        self.networks.insert(key.key_text().into_owned(), network);
                     }
                 }
                 "host" => {
                     for (key, path) in section(value, "host", report) {
                         if key.key_text() == "root" {
-                            self.host_root = optional_text(path, "a path on the host", report);
-                        } else if let Some(path) = HostPath::read(path, report) {
-                            self.host.insert(key.key_text(), path);
+                            self.host_root = optional_text(&path, "a path on the host", report);
+                        } else if let Some(path) = HostPath::read(&path, report) {
+                            self.host.insert(key.key_text().into_owned(), path);
                         }
                     }
                 }
                 "host_root" => {
-                    self.host_root = optional_text(value, "a path on the host", report);
+                    self.host_root = optional_text(&value, "a path on the host", report);
                 }
                 free if free.starts_with("x-") => {}
                 _ => match &value.value {
-                    Value::Null | Value::Map(_) => self.add_container(key, value, report),
+                    Value::Null | Value::Map(_) => self.add_container(&key, value, report),
                     _ => {
                         let message = format!(
                             "{name} is no key of a map, and as a container it would be a mapping, \
@@ -381,14 +383,14 @@ impl ResolvedMap {
         }
     }
 
-    fn add_container(&mut self, key: &Node, node: &Node, report: &mut Report) {
+    fn add_container(&mut self, key: &Node, node: Node, report: &mut Report) {
         key.warn_of_reading(report);
         let name = key.key_text();
-        match self.containers.get_mut(&name) {
+        match self.containers.get_mut(&*name) {
             Some(known) => known.update(node, report),
             None => {
                 let config = ContainerConfig::read(node, report);
-                self.containers.insert(name, config);
+                self.containers.insert(name.into_owned(), config);
             }
         }
     }
@@ -419,13 +421,14 @@ impl ResolvedMap {
 }
 
 /// The pairs of a section, which must be a mapping.
-fn section<'a>(node: &'a Node, name: &str, report: &mut Report) -> &'a [(Node, Node)] {
-    match &node.value {
+fn section(node: Node, name: &str, report: &mut Report) -> Vec<(Node, Node)> {
+    let (at, kind) = (node.at, node.kind());
+    match node.value {
         Value::Map(pairs) => pairs,
-        Value::Null => &[],
+        Value::Null => Vec::new(),
         _ => {
-            report.error(node.at, format!("{name} is a mapping, not {}", node.kind()));
-            &[]
+            report.error(at, format!("{name} is a mapping, not {kind}"));
+            Vec::new()
         }
     }
 }

@@ -178,6 +178,6 @@ fn records<R: Record>(records: &[R]) -> Json {
 fn options(options: &[ContainerOption]) -> Json {
     options
         .iter()
-        .map(|option| (option.name().to_owned(), option.written.clone()))
+        .map(|option| (option.name().to_owned(), option.written()))
         .collect()
 }

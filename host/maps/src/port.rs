@@ -176,7 +176,7 @@ impl Record for Port {
                 let names = ["host_port", "interface", "ipv6"];
                 for (key, _) in pairs {
                     let name = key.key_text();
-                    if !names.contains(&name.as_str()) {
+                    if !names.contains(&&*name) {
                         report.unknown(key.at, "field", &name, &names);
                         return None;
                     }
@@ -242,10 +242,12 @@ impl Record for Endpoint {
         let at = element.at;
         let (network, fields) = match element.parts {
             Parts::Positional(parts) => {
-                let Some((network, rest)) = parts.split_first() else {
+                let mut parts = parts.into_iter();
+                let Some(network) = parts.next() else {
                     return too_many(at, "network", report);
                 };
-                let network = text(network, "a network", report)?;
+                let network = text(&network, "a network", report)?;
+                let rest = parts.collect();
                 (network, endpoint_fields(rest, report)?)
             }
             Parts::Named(pairs) if pairs.iter().any(|(name, _)| name == "network_name") => {
@@ -261,7 +263,7 @@ impl Record for Endpoint {
                     Value::List(items) => items,
                     _ => vec![value],
                 };
-                (network, endpoint_fields(&rest, report)?)
+                (network, endpoint_fields(rest, report)?)
             }
         };
         for (name, value) in &fields {
@@ -270,14 +272,14 @@ impl Record for Endpoint {
                 return None;
             }
         }
-        let fields = Fields { at, pairs: fields };
+        let mut fields = Fields { at, pairs: fields };
         let mut list = |name: &str| match fields.node(name) {
             Some(node) => texts(node, report),
             None => Vec::new(),
         };
         let (aliases, link_local_ips) = (list("aliases"), list("link_local_ips"));
-        let links = match fields.node("links") {
-            Some(links) => records(&links.clone(), report),
+        let links = match fields.take("links") {
+            Some(links) => records(links, report),
             None => Vec::new(),
         };
         Some(Self {
@@ -306,20 +308,21 @@ impl Record for Endpoint {
     }
 }
 
-fn endpoint_fields(rest: &[Node], report: &mut Report) -> Option<Vec<(String, Node)>> {
+fn endpoint_fields(mut rest: Vec<Node>, report: &mut Report) -> Option<Vec<(String, Node)>> {
     if let [
         Node {
             value: Value::Map(pairs),
             ..
         },
-    ] = rest
+    ] = rest.as_mut_slice()
     {
-        let pair = |(key, value): &(Node, Node)| (key.key_text(), value.clone());
-        return Some(pairs.iter().map(pair).collect());
+        let pairs = std::mem::take(pairs).into_iter();
+        let named = pairs.map(|(key, value)| (key.key_text().into_owned(), value));
+        return Some(named.collect());
     }
     if rest.len() > ENDPOINT_FIELDS.len() {
         return too_many(rest.first()?.at, "network", report);
     }
     let names = ENDPOINT_FIELDS.iter().map(|name| (*name).to_owned());
-    Some(names.zip(rest.iter().cloned()).collect())
+    Some(names.zip(rest).collect())
 }

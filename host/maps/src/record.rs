@@ -39,11 +39,12 @@ pub(crate) enum Parts {
 }
 
 /// Reads a list of records.
-pub(crate) fn records<R: Record>(node: &Node, report: &mut Report) -> Vec<R> {
-    let elements: Vec<Element> = match &node.value {
+pub(crate) fn records<R: Record>(node: Node, report: &mut Report) -> Vec<R> {
+    let kind = node.kind();
+    let elements: Vec<Element> = match node.value {
         Value::Null => Vec::new(),
         Value::Map(pairs) => {
-            let is_field = |(key, _): &(Node, Node)| R::FIELDS.contains(&key.key_text().as_str());
+            let is_field = |(key, _): &(Node, Node)| R::FIELDS.contains(&&*key.key_text());
             if pairs.len() > 1 && pairs.iter().all(is_field) {
                 report.warning(
                     node.at,
@@ -54,17 +55,17 @@ pub(crate) fn records<R: Record>(node: &Node, report: &mut Report) -> Vec<R> {
                     "write it in brackets if it is one: [{ … }]",
                 );
             }
-            let pair = |(key, value): &(Node, Node)| {
-                Element::positional(key.at, vec![R::first_part(key), value.clone()])
+            let pair = |(key, value): (Node, Node)| {
+                Element::positional(key.at, vec![R::first_part(&key), value])
             };
-            pairs.iter().map(pair).collect()
+            pairs.into_iter().map(pair).collect()
         }
-        Value::List(items) => items.iter().map(Element::of).collect(),
+        Value::List(items) => items.into_iter().map(Element::of).collect(),
         Value::Text(_) => vec![Element::of(node)],
         Value::Bool(_) | Value::Number(_) => {
             report.error_with_help(
                 node.at,
-                format!("{} is no list", node.kind()),
+                format!("{kind} is no list"),
                 "write it in brackets: [ … ]",
             );
             Vec::new()
@@ -84,18 +85,19 @@ impl Element {
         }
     }
 
-    fn of(node: &Node) -> Self {
-        let parts = match &node.value {
-            Value::List(items) => Parts::Positional(items.clone()),
+    fn of(node: Node) -> Self {
+        let at = node.at;
+        let parts = match node.value {
+            Value::List(items) => Parts::Positional(items),
             Value::Map(pairs) => Parts::Named(
                 pairs
-                    .iter()
-                    .map(|(key, value)| (key.key_text(), value.clone()))
+                    .into_iter()
+                    .map(|(key, value)| (key.key_text().into_owned(), value))
                     .collect(),
             ),
-            _ => Parts::Positional(vec![node.clone()]),
+            _ => Parts::Positional(vec![node]),
         };
-        Self { at: node.at, parts }
+        Self { at, parts }
     }
 
     /// As a list of positions: a mapping of one pair whose key is none of `names` stands for
@@ -127,9 +129,9 @@ impl Element {
                 value: Value::List(inner),
                 ..
             },
-        ] = parts.as_slice()
+        ] = parts.as_mut_slice()
         {
-            let inner = inner.clone();
+            let inner = std::mem::take(inner);
             if inner.is_empty() {
                 report.error(self.at, "the list is empty, and says nothing");
                 return None;
@@ -153,6 +155,13 @@ impl Fields {
         found
             .map(|(_, value)| value)
             .filter(|value| !value.is_null())
+    }
+
+    /// A field that is not wanted afterwards.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Node> {
+        let at = self.pairs.iter().position(|(field, _)| field == name)?;
+        let (_, value) = self.pairs.swap_remove(at);
+        (!value.is_null()).then_some(value)
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<String> {

@@ -41,7 +41,7 @@ impl VolumeConfig {
             Value::Null => {}
             Value::Map(pairs) => {
                 for (key, value) in pairs {
-                    match key.key_text().as_str() {
+                    match &*key.key_text() {
                         "default_path" => {
                             volume.default_path =
                                 optional_text(value, "a path in the container", report)
@@ -71,7 +71,7 @@ impl NetworkConfig {
             Value::Null => {}
             Value::Map(pairs) => {
                 for (key, value) in pairs {
-                    match key.key_text().as_str() {
+                    match &*key.key_text() {
                         "driver" => network.driver = optional_text(value, "a driver", report),
                         "driver_options" => network.driver_options = mapping(value, report),
                         "internal" => network.internal = value.truth(report),

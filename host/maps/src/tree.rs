@@ -3,6 +3,7 @@
 //! Container maps were always read by the rules of YAML 1.1, in which a plain `yes` is a boolean and
 //! `0750` an octal number, so scalars are told apart here, where it is known which were quoted.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
@@ -72,7 +73,7 @@ impl Node {
 
     /// A scalar as it is written; none for lists, mappings and null.
     pub(crate) fn scalar_text(&self) -> Option<String> {
-        self.written.clone().or_else(|| self.reading())
+        self.scalar().map(Cow::into_owned)
     }
 
     /// A scalar where text is meant: as it is written, with a warning where a YAML 1.1 reader takes it
@@ -105,12 +106,12 @@ impl Node {
 
     /// The same as a text, whatever it reads as.
     pub(crate) fn as_text(&self) -> Self {
-        Self::new(self.at, Value::Text(self.key_text()))
+        Self::new(self.at, Value::Text(self.key_text().into_owned()))
     }
 
     /// The text of a mapping's key.
-    pub(crate) fn key_text(&self) -> String {
-        self.scalar_text().unwrap_or_else(|| "null".to_owned())
+    pub(crate) fn key_text(&self) -> Cow<'_, str> {
+        self.scalar().unwrap_or(Cow::Borrowed("null"))
     }
 
     /// What a scalar is after reading: `488` for a plain `0750`.
@@ -167,9 +168,17 @@ impl Node {
             Value::Map(pairs) => Json::Object(
                 pairs
                     .iter()
-                    .map(|(key, value)| (key.key_text(), value.json()))
+                    .map(|(key, value)| (key.key_text().into_owned(), value.json()))
                     .collect(),
             ),
+        }
+    }
+
+    fn scalar(&self) -> Option<Cow<'_, str>> {
+        match (&self.written, &self.value) {
+            (Some(written), _) => Some(Cow::Borrowed(written)),
+            (None, Value::Text(text)) => Some(Cow::Borrowed(text)),
+            (None, _) => self.reading().map(Cow::Owned),
         }
     }
 
@@ -347,7 +356,7 @@ impl<'a> Reader<'a, '_> {
     fn map(&mut self, depth: usize) -> Option<Vec<(Node, Node)>> {
         let mut pairs: Vec<(Node, Node)> = Vec::new();
         let mut merged = Vec::new();
-        let mut keys = HashSet::new();
+        let mut keys = Keys::default();
         loop {
             let key = match self.next()? {
                 (Event::MappingEnd, _) => break,
@@ -355,26 +364,22 @@ impl<'a> Reader<'a, '_> {
             };
             let (event, span) = self.next()?;
             let value = self.node(event, &span, depth + 1)?;
-            if key.value == Value::Text("<<".to_owned()) {
+            if matches!(&key.value, Value::Text(text) if text == "<<") {
                 self.merge(value, &mut merged);
                 continue;
             }
-            match key
-                .scalar_text()
-                .or_else(|| key.is_null().then(|| "null".to_owned()))
-            {
-                None => self
-                    .report
-                    .error(key.at, format!("{} cannot be a key", key.kind())),
-                Some(text) if !keys.insert(text.clone()) => {
-                    self.report
-                        .error(key.at, format!("the key {text} stands here twice"));
-                }
-                Some(_) => pairs.push((key, value)),
+            if matches!(key.value, Value::List(_) | Value::Map(_)) {
+                let message = format!("{} cannot be a key", key.kind());
+                self.report.error(key.at, message);
+            } else if keys.is_new(&key, &pairs) {
+                pairs.push((key, value));
+            } else {
+                let message = format!("the key {} stands here twice", key.key_text());
+                self.report.error(key.at, message);
             }
         }
         for (key, value) in merged {
-            if key.scalar_text().is_some_and(|text| keys.insert(text)) {
+            if keys.is_new(&key, &pairs) {
                 pairs.push((key, value));
             }
         }
@@ -457,6 +462,27 @@ impl<'a> Reader<'a, '_> {
             }
         };
         Node::new(node.at, value)
+    }
+}
+
+/// The keys of a mapping that is being read. Most have a few, which are told apart by looking at each.
+#[derive(Default)]
+struct Keys(HashSet<String>);
+
+impl Keys {
+    const FEW: usize = 16;
+
+    /// Whether a key is none of those before it.
+    fn is_new(&mut self, key: &Node, before: &[(Node, Node)]) -> bool {
+        let text = key.key_text();
+        let known = before.iter().map(|(key, _)| key.key_text());
+        if before.len() < Self::FEW {
+            return !known.into_iter().any(|known| known == text);
+        }
+        if self.0.is_empty() {
+            self.0.extend(known.map(Cow::into_owned));
+        }
+        self.0.insert(text.into_owned())
     }
 }
 

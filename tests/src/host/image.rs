@@ -39,6 +39,7 @@ const FOLDERS: &[&str] = &[
     "var/lib/apt/lists/partial",
     "var/lib/docker",
     "var/lib/dpkg",
+    "var/lib/man-db",
     "var/log/apt",
     "var/tmp",
 ];

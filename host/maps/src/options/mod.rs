@@ -6,6 +6,8 @@ mod known;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json};
 
 pub(crate) use form::{Form, RESTART_POLICIES};
@@ -31,12 +33,14 @@ impl Section {
     }
 }
 
-/// An option that a container is given.
+/// An option that a container is given. Those that many containers inherit are there once.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ContainerOption {
+pub(crate) struct ContainerOption(Arc<Given>);
+
+#[derive(Debug, PartialEq)]
+struct Given {
     known: &'static Known,
-    /// As written.
-    pub(crate) written: Json,
+    written: Node,
     /// As the engine takes it; null is none.
     value: Json,
 }
@@ -44,16 +48,22 @@ pub(crate) struct ContainerOption {
 impl ContainerOption {
     /// Its name in maps.
     pub(crate) fn name(&self) -> &'static str {
-        self.known.name
+        self.0.known.name
+    }
+
+    /// As written.
+    pub(crate) fn written(&self) -> Json {
+        self.0.written.json()
     }
 
     /// Puts it into a body and its host configuration. Lists are joined to what is there and mappings
     /// filled in; a command is one whole (B-34).
     pub(crate) fn apply(&self, body: &mut Map<String, Json>, host: &mut Map<String, Json>) {
-        let fields = if self.known.is_host { host } else { body };
-        match (fields.get_mut(self.known.field), &self.value) {
+        let Given { known, value, .. } = &*self.0;
+        let fields = if known.is_host { host } else { body };
+        match (fields.get_mut(known.field), value) {
             (_, Json::Null) => {}
-            (Some(Json::Array(there)), Json::Array(more)) if self.known.form != Form::Command => {
+            (Some(Json::Array(there)), Json::Array(more)) if known.form != Form::Command => {
                 for item in more {
                     if !there.contains(item) {
                         there.push(item.clone());
@@ -64,23 +74,24 @@ impl ContainerOption {
                 there.extend(more.iter().map(|(name, item)| (name.clone(), item.clone())));
             }
             (_, value) => {
-                fields.insert(self.known.field.to_owned(), value.clone());
+                fields.insert(known.field.to_owned(), value.clone());
             }
         }
     }
 }
 
 /// Reads the options of a section.
-pub(crate) fn read(section: Section, node: &Node, report: &mut Report) -> Vec<ContainerOption> {
-    match &node.value {
+pub(crate) fn read(section: Section, node: Node, report: &mut Report) -> Vec<ContainerOption> {
+    let (at, kind) = (node.at, node.kind());
+    match node.value {
         Value::Null => Vec::new(),
         Value::Map(pairs) => pairs
-            .iter()
-            .filter_map(|(key, value)| read_one(section, key, value, report))
+            .into_iter()
+            .filter_map(|(key, value)| read_one(section, &key, value, report))
             .collect(),
         _ => {
-            let message = format!("options are a mapping, not {}", node.kind());
-            report.error(node.at, message);
+            let message = format!("options are a mapping, not {kind}");
+            report.error(at, message);
             Vec::new()
         }
     }
@@ -89,7 +100,7 @@ pub(crate) fn read(section: Section, node: &Node, report: &mut Report) -> Vec<Co
 fn read_one(
     section: Section,
     key: &Node,
-    node: &Node,
+    node: Node,
     report: &mut Report,
 ) -> Option<ContainerOption> {
     let name = key.key_text();
@@ -97,10 +108,10 @@ fn read_one(
         unknown(section, key, &name, report);
         return None;
     };
-    warn_of_readings(known.form, node, report);
+    warn_of_readings(known.form, &node, report);
     let value = if node.is_null() {
         Json::Null
-    } else if let Some(value) = known.form.value_of(node) {
+    } else if let Some(value) = known.form.value_of(&node) {
         value
     } else {
         let wanted = known.form.wanted();
@@ -112,11 +123,11 @@ fn read_one(
         report.error(node.at, message);
         return None;
     };
-    Some(ContainerOption {
+    Some(ContainerOption(Arc::new(Given {
         known,
-        written: node.json(),
+        written: node,
         value,
-    })
+    })))
 }
 
 fn unknown(section: Section, key: &Node, name: &str, report: &mut Report) {

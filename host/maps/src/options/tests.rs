@@ -7,7 +7,7 @@ use crate::tree::{self, NoSettings};
 fn applied(section: Section, text: &str) -> Result<Json, String> {
     let mut report = Report::new("m.yaml");
     let node = tree::read(text, &NoSettings, &mut report).unwrap();
-    let options = read(section, &node, &mut report);
+    let options = read(section, node, &mut report);
     let (mut body, mut host) = (Map::new(), Map::new());
     for option in &options {
         option.apply(&mut body, &mut host);
@@ -132,7 +132,7 @@ fn what_the_map_gives_already_is_joined_and_a_command_replaced() {
     let mut report = Report::new("m.yaml");
     let text = "{command: [c], entrypoint: [d, e], volumes: [/y], binds: ['/a:/a:rw', '/b:/b:rw']}";
     let node = tree::read(text, &NoSettings, &mut report).unwrap();
-    for option in read(Section::CreateOptions, &node, &mut report) {
+    for option in read(Section::CreateOptions, node, &mut report) {
         option.apply(body.as_object_mut().unwrap(), host.as_object_mut().unwrap());
     }
     let wanted =

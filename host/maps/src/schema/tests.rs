@@ -124,7 +124,7 @@ fn every_form_of_a_record_keeps_to_the_schema() {
 fn mistakes_of_the_reader(text: &str) -> Vec<String> {
     let mut report = Report::new("m.yaml");
     let root = tree::read(text, &Named, &mut report).unwrap();
-    let Value::Map(pairs) = &root.value else {
+    let Value::Map(pairs) = root.value else {
         panic!("no mapping: {text}");
     };
     for (key, value) in pairs {
