@@ -93,6 +93,15 @@ impl Report {
         }
     }
 
+    /// One of the same file, in which nothing is said yet.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(&self.file)
+    }
+
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.diagnostics.append(&mut other.diagnostics);
+    }
+
     pub(crate) fn error(&mut self, at: Place, message: impl Into<String>) {
         self.add(Severity::Error, at, message.into(), None);
     }

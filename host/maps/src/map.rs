@@ -1,5 +1,8 @@
 //! A container map: the document, resolved and checked.
 
+use std::sync::mpsc;
+use std::thread;
+
 use indexmap::IndexMap;
 
 use crate::config::{ContainerConfig, list, names, optional_text};
@@ -8,7 +11,7 @@ use crate::diagnostic::{Invalid, Loaded, Place, Report, nearest};
 use crate::mount::HostPath;
 use crate::names::{is_preset_network, split_tag};
 use crate::resource::{NetworkConfig, VolumeConfig};
-use crate::tree::{self, Node, Settings, Value};
+use crate::tree::{self, Node, Pairs, Settings, Value};
 
 /// A thing on an engine that a map describes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -80,6 +83,11 @@ pub(crate) const SECTIONS: [&str; 13] = [
     "host",
     "host_root",
 ];
+
+/// Bytes of a text from which on a thread of its own makes containers of what is read.
+const LARGE: usize = 64 << 10;
+/// How many parts it may be behind.
+const PARTS: usize = 8;
 
 /// Reads a map.
 ///
@@ -298,16 +306,28 @@ impl ResolvedMap {
         settings: &dyn Settings,
         report: &mut Report,
     ) -> Option<Self> {
-        let root = tree::read(text, settings, report)?;
-        let (at, kind) = (root.at, root.kind());
-        match root.value {
-            Value::Map(pairs) => self.read(pairs, report),
-            _ => report.error(at, format!("a map is a mapping, not {kind}")),
+        let mut of_pairs = report.another();
+        let mut take = |pairs| self.read(pairs, &mut of_pairs);
+        let root = if text.len() < LARGE {
+            tree::read_in_parts(text, settings, report, &mut take)
+        } else {
+            thread::scope(|scope| {
+                let (sender, parts) = mpsc::sync_channel(PARTS);
+                scope.spawn(move || parts.into_iter().for_each(take));
+                tree::read_in_parts(text, settings, report, &mut |pairs| {
+                    // Nobody takes it only where the other thread has panicked, which the scope tells.
+                    let _ = sender.send(pairs);
+                })
+            })
+        }?;
+        report.append(of_pairs);
+        if !matches!(root.value, Value::Map(_)) {
+            report.error(root.at, format!("a map is a mapping, not {}", root.kind()));
         }
         Some(self)
     }
 
-    pub(crate) fn read(&mut self, pairs: Vec<(Node, Node)>, report: &mut Report) {
+    pub(crate) fn read(&mut self, pairs: Pairs, report: &mut Report) {
         for (key, value) in pairs {
             let name = key.key_text();
             match &*name {
@@ -328,7 +348,8 @@ impl ResolvedMap {
                         let (members, places) = names(&members, report).into_iter().unzip();
                         let name = key.key_text();
                         self.groups.insert(name.clone().into_owned(), members);
-                        self.group_places.insert(name.into_owned(), (key.at, places));
+                        self.group_places
+                            .insert(name.into_owned(), (key.at, places));
                     }
                 }
                 "containers" => {
@@ -421,14 +442,14 @@ impl ResolvedMap {
 }
 
 /// The pairs of a section, which must be a mapping.
-fn section(node: Node, name: &str, report: &mut Report) -> Vec<(Node, Node)> {
+fn section(node: Node, name: &str, report: &mut Report) -> Pairs {
     let (at, kind) = (node.at, node.kind());
     match node.value {
         Value::Map(pairs) => pairs,
-        Value::Null => Vec::new(),
+        Value::Null => Pairs::new(),
         _ => {
             report.error(at, format!("{name} is a mapping, not {kind}"));
-            Vec::new()
+            Pairs::new()
         }
     }
 }
@@ -439,6 +460,7 @@ mod tests {
 
     use super::*;
     use crate::mount::Bind;
+    use crate::tree::NoSettings;
 
     struct Project;
 
@@ -483,6 +505,43 @@ mod tests {
           help: did you mean volumes?
         "
         );
+    }
+
+    /// A large map is read by two threads, in parts.
+    #[test]
+    fn a_large_map_is_read_as_a_small_one() {
+        let more: String = (0..1000)
+            .map(|n| format!("c{n}: {{image: i{n}}}\n"))
+            .collect();
+        let text = format!(
+            "web: {{extends: c3, links: [c999, dab]}}\n{more}c5: {{}}\nvolume: x\n\
+             <<: {{c1: {{image: other}}, db: {{image: db}}}}\n"
+        );
+        let read = |text: &str| load_map(text, "map.yaml", "m", &NoSettings).unwrap_err();
+        let large = format!("{text}# {}\n", "x".repeat(LARGE));
+        assert!(text.len() < LARGE && large.len() > LARGE);
+        assert_eq!(read(&large), read(&text));
+        insta::assert_snapshot!(read(&large), @"
+        map.yaml:1:34: error: there is no container dab, that web refers to
+          help: did you mean db?
+        map.yaml:1002:1: error: the key c5 stands here twice
+        map.yaml:1003:1: error: volume is no key of a map, and as a container it would be a mapping, not a text
+          help: did you mean volumes?
+        ");
+
+        let right = large
+            .replace(", dab", "")
+            .replace("c5: {}\nvolume: x\n", "");
+        let map = load_map(&right, "map.yaml", "m", &NoSettings)
+            .unwrap()
+            .value;
+        assert_eq!(map.containers.len(), 1002);
+        let image = |name: &str| map.container(name).unwrap().image.clone().flatten();
+        assert_eq!(image("web").as_deref(), Some("i3"));
+        assert_eq!(image("c1").as_deref(), Some("i1"));
+        assert_eq!(image("db").as_deref(), Some("db"));
+        let broken = read(&large.replace("c5: {}", "c5: {"));
+        assert_eq!(broken.0.len(), 1, "{broken}");
     }
 
     #[test]

@@ -19,7 +19,10 @@ impl HostPath {
             Value::Map(pairs) => {
                 let mut paths = Vec::with_capacity(pairs.len());
                 for (key, value) in pairs {
-                    paths.push((key.key_text().into_owned(), text(value, "a path on the host", report)?));
+                    paths.push((
+                        key.key_text().into_owned(),
+                        text(value, "a path on the host", report)?,
+                    ));
                 }
                 Some(Self::ByInstance(paths))
             }

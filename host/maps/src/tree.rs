@@ -207,17 +207,48 @@ impl Node {
     }
 }
 
+/// Pairs of a mapping.
+pub(crate) type Pairs = Vec<(Node, Node)>;
+
 /// Reads the one document of a text; none where it is no YAML, which is reported then.
 pub(crate) fn read(text: &str, settings: &dyn Settings, report: &mut Report) -> Option<Node> {
-    let mut reader = Reader {
+    reader(text, settings, report).document()
+}
+
+/// As [`read`], but hands over the pairs of the outermost mapping while it goes on; that mapping is
+/// empty in what is returned.
+pub(crate) fn read_in_parts(
+    text: &str,
+    settings: &dyn Settings,
+    report: &mut Report,
+    take: &mut dyn FnMut(Pairs),
+) -> Option<Node> {
+    let mut reader = reader(text, settings, report);
+    reader.take = Some(take);
+    let mut root = reader.document()?;
+    if let Value::Map(pairs) = &mut root.value {
+        take(std::mem::take(pairs));
+    }
+    Some(root)
+}
+
+fn reader<'a, 'r>(
+    text: &'a str,
+    settings: &'r dyn Settings,
+    report: &'r mut Report,
+) -> Reader<'a, 'r> {
+    Reader {
         events: Parser::new_from_str(text),
         settings,
         report,
         anchors: HashMap::new(),
         size: 0,
-    };
-    reader.document()
+        take: None,
+    }
 }
+
+/// How many pairs are handed over at a time.
+const PART: usize = 128;
 
 struct Reader<'a, 'r> {
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
@@ -225,6 +256,7 @@ struct Reader<'a, 'r> {
     report: &'r mut Report,
     anchors: HashMap<usize, (Node, usize)>,
     size: usize,
+    take: Option<&'r mut dyn FnMut(Pairs)>,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -314,7 +346,9 @@ impl<'a> Reader<'a, '_> {
             }
             Event::MappingStart(anchor, tag) => {
                 let before = self.size;
-                let value = Value::Map(self.map(depth)?);
+                // What has a tag is changed as a whole.
+                let in_parts = depth == 0 && tag.is_none();
+                let value = Value::Map(self.map(depth, in_parts)?);
                 let size = self.size - before;
                 let tag = tag.map(|tag| tag.into_owned());
                 self.finished(Node::new(at, value), anchor, size, tag.as_ref())
@@ -353,8 +387,8 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Option<Vec<(Node, Node)>> {
-        let mut pairs: Vec<(Node, Node)> = Vec::new();
+    fn map(&mut self, depth: usize, in_parts: bool) -> Option<Pairs> {
+        let mut pairs = Pairs::new();
         let mut merged = Vec::new();
         let mut keys = Keys::default();
         loop {
@@ -373,6 +407,14 @@ impl<'a> Reader<'a, '_> {
                 self.report.error(key.at, message);
             } else if keys.is_new(&key, &pairs) {
                 pairs.push((key, value));
+                if let Some(take) = self
+                    .take
+                    .as_mut()
+                    .filter(|_| in_parts && pairs.len() == PART)
+                {
+                    keys.remember(&pairs);
+                    take(std::mem::take(&mut pairs));
+                }
             } else {
                 let message = format!("the key {} stands here twice", key.key_text());
                 self.report.error(key.at, message);
@@ -387,7 +429,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// `<<`: a mapping, or a list of them of which the first goes before.
-    fn merge(&mut self, value: Node, merged: &mut Vec<(Node, Node)>) {
+    fn merge(&mut self, value: Node, merged: &mut Pairs) {
         match value.value {
             Value::Map(pairs) => merged.extend(pairs),
             Value::List(items) => {
@@ -475,14 +517,18 @@ impl Keys {
     /// Whether a key is none of those before it.
     fn is_new(&mut self, key: &Node, before: &[(Node, Node)]) -> bool {
         let text = key.key_text();
-        let known = before.iter().map(|(key, _)| key.key_text());
-        if before.len() < Self::FEW {
-            return !known.into_iter().any(|known| known == text);
+        if self.0.is_empty() && before.len() < Self::FEW {
+            return !before.iter().any(|(known, _)| known.key_text() == text);
         }
-        if self.0.is_empty() {
-            self.0.extend(known.map(Cow::into_owned));
-        }
+        self.remember(before);
         self.0.insert(text.into_owned())
+    }
+
+    fn remember(&mut self, before: &[(Node, Node)]) {
+        if self.0.is_empty() {
+            let known = before.iter().map(|(key, _)| key.key_text().into_owned());
+            self.0.extend(known);
+        }
     }
 }
 

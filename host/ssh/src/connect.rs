@@ -242,9 +242,13 @@ fn log_in(
     let local = |error: ssh2::Error| ConnectError::Local(error.into());
     let mut session = ssh2::Session::new().map_err(local)?;
     // libssh2 passes over what it does not know.
-    session
-        .method_pref(MethodType::HostKey, &known.algorithms())
-        .map_err(local)?;
+    for (method, names) in [
+        (MethodType::HostKey, known.algorithms().as_str()),
+        (MethodType::CryptCs, &target.ciphers),
+        (MethodType::CryptSc, &target.ciphers),
+    ] {
+        session.method_pref(method, names).map_err(local)?;
+    }
     session.set_compress(target.compression);
     let left = clock.left().as_millis().max(1);
     session.set_timeout(u32::try_from(left).unwrap_or(u32::MAX));

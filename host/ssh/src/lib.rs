@@ -7,6 +7,7 @@
 
 mod authentication;
 mod certificate;
+mod cipher;
 mod config;
 mod connect;
 mod connector;

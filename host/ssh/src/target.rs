@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cipher;
 use crate::settings::Settings;
 use crate::tokens::{TokenError, Tokens, home};
 
@@ -113,6 +114,8 @@ pub struct Target {
     pub keep_alive: KeepAlive,
     /// Whether bytes are compressed on the way.
     pub compression: bool,
+    /// Names of ciphers, divided by commas, the ones liked most first.
+    pub ciphers: String,
 }
 
 /// Why settings make no target.
@@ -126,6 +129,9 @@ pub enum TargetError {
         "the SSH configuration asks for {0}, which dfab cannot do; use a ProxyCommand that passes bytes on, or ProxyJump"
     )]
     Proxy(&'static str),
+    /// No cipher is left.
+    #[error("dfab has none of the Ciphers that the SSH configuration allows: {0}")]
+    Ciphers(String),
     /// A value that cannot be used.
     #[error("{keyword} in the SSH configuration is wrong: {value:?}")]
     Value {
@@ -241,6 +247,9 @@ impl Target {
                 },
             },
             compression: settings.flag("compression", false),
+            ciphers: cipher::offered(settings.first("ciphers")).ok_or_else(|| {
+                TargetError::Ciphers(settings.first("ciphers").unwrap_or_default().to_owned())
+            })?,
         })
     }
 

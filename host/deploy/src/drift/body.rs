@@ -324,8 +324,15 @@ impl<'a> Comparison<'a> {
         {
             return;
         }
+        // There are few of them: to compare each is faster than to look it up.
+        let wanted = entries(Some(&self.wanted["HostConfig"])).find(|(field, _)| *field == name);
+        let wanted = wanted.map_or(&Value::Null, |(_, value)| value);
+        let was_given = self.was_host_given(name);
+        // What was never given is the engine's affair; of others' containers nobody knows.
+        if wanted.is_null() && was_given == Some(false) {
+            return;
+        }
         let live = &self.live["HostConfig"][name];
-        let wanted = &self.wanted["HostConfig"][name];
         // Newer engines have no such limit any more, and take no notice of it.
         if name == "KernelMemory" && live.is_null() {
             return;
@@ -333,15 +340,8 @@ impl<'a> Comparison<'a> {
         if name == "LogConfig" && is_log_config(wanted, live) {
             return;
         }
-        let was_given = self.was_host_given(name);
-        if wanted.is_null() {
-            // What was never given is the engine's affair; of others' containers nobody knows.
-            if was_given == Some(false) {
-                return;
-            }
-            if name == "MemorySwap" && self.is_default_swap(live) {
-                return;
-            }
+        if wanted.is_null() && name == "MemorySwap" && self.is_default_swap(live) {
+            return;
         }
         if wanted == live || field.form.of(wanted) == field.form.of(live) {
             return;

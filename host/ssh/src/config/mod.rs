@@ -320,6 +320,7 @@ fn value(
         | "identityagent"
         | "certificatefile"
         | "hostkeyalias"
+        | "ciphers"
         | "preferredauthentications" => vec![one(words()?)?],
         "port" => {
             let port = one(words()?)?;

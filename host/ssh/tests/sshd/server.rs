@@ -102,6 +102,7 @@ impl Server {
                 count: 3,
             },
             compression: false,
+            ciphers: "aes128-gcm@openssh.com".to_owned(),
         }
     }
 

@@ -224,3 +224,27 @@ async fn bytes_are_compressed_only_where_that_is_asked_for() {
         );
     }
 }
+
+#[tokio::test]
+async fn ciphers_are_those_that_were_chosen() {
+    let server = Server::start("Ciphers aes128-gcm@openssh.com,aes256-ctr,aes128-cbc\n");
+    let mut target = server.target("h");
+    for (ciphers, agreed) in [
+        ("chacha20-poly1305@openssh.com,aes256-ctr", "aes256-ctr"),
+        ("aes128-cbc", "aes128-cbc"),
+        (
+            "aes128-gcm@openssh.com,aes256-ctr",
+            "aes128-gcm@openssh.com",
+        ),
+    ] {
+        target.ciphers = ciphers.to_owned();
+        let line = format!("kex: client->server cipher: {agreed}");
+        assert_eq!(server.logged(&line), 0);
+        let session = Session::connect(&target).await.unwrap();
+        assert_eq!(says(&session, "echo there").await, "there\n");
+        assert!(server.logged(&line) > 0, "{agreed}");
+    }
+    target.ciphers = "aes192-ctr".to_owned();
+    let error = chain(&Session::connect(&target).await.err().unwrap());
+    assert!(error.contains("the SSH handshake with"), "{error}");
+}
