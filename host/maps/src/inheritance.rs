@@ -75,6 +75,7 @@ impl ResolvedMap {
         }
         result.merge(own);
         result.is_abstract = own.is_abstract;
+        result.client_names.clone_from(&own.client_names);
         path.pop();
         done.insert(name.to_owned(), result);
     }
