@@ -221,6 +221,35 @@ impl Project {
         Ok(command)
     }
 
+    /// Runs dfab in the folder on a terminal of its own, with these keys typed, and with shell commands
+    /// before and after it on the same terminal. All that is shown is in the standard output.
+    ///
+    /// # Errors
+    /// Where dfab is not built, or runs longer than half a minute.
+    pub fn on_terminal(
+        &self,
+        (before, after): (&str, &str),
+        arguments: &[&str],
+        keys: &str,
+    ) -> Result<Output> {
+        let dfab = self.command(arguments)?;
+        let mut line = dfab.get_program().to_string_lossy().into_owned();
+        for argument in dfab.get_args() {
+            line.push_str(&format!(" '{}'", argument.to_string_lossy()));
+        }
+        let line = format!("{before}{line}; code=$?; {after}exit $code");
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &line, "/dev/null"]);
+        script.current_dir(self.folder()).env_clear();
+        for (name, value) in dfab.get_envs() {
+            if let Some(value) = value {
+                script.env(name, value);
+            }
+        }
+        script.env("TERM", "xterm").env("SHELL", "/bin/sh");
+        process::run(&mut script, keys.as_bytes(), Duration::from_secs(30))
+    }
+
     /// Runs a command line on a host through the OpenSSH client.
     ///
     /// # Errors

@@ -91,9 +91,40 @@ fn a_checkup_tells_what_fails_and_what_to_do() -> Result<()> {
     assert_eq!(status, 4, "{found:?}");
     let engine = found.iter().find(|(name, ..)| name == "engine");
     assert!(
-        engine.is_some_and(|(_, state, advice)| state == "bad" && !advice.is_empty()),
+        engine.is_some_and(|(_, state, advice)| state == "bad"
+            && advice.contains("systemctl")
+            && advice.contains("docker")),
         "{found:?}"
     );
+    // The ways are not to blame.
+    let mut ways = found.iter().filter(|(name, ..)| name != "engine");
+    assert!(ways.all(|(_, _, advice)| advice.is_empty()), "{found:?}");
+    // A socket that nobody listens on any more is none.
+    host.shell(
+        r#"rm -f /run/docker.sock
+        perl -MSocket -e 'socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un("/run/docker.sock")) or die'"#,
+    )?;
+    let (_, found) = check("h1")?;
+    let engine = found.iter().find(|(name, ..)| name == "engine");
+    assert!(
+        engine.is_some_and(|(_, _, advice)| advice.contains("systemctl start docker")),
+        "{found:?}"
+    );
+
+    // One that only others may open is not opened by a setting of sshd either.
+    host.start_engine()?;
+    project.add_host_as("h2", &host, "plain")?;
+    let (status, found) = check("h2")?;
+    assert_eq!(status, 4, "{found:?}");
+    let advised: Vec<&Point> = found
+        .iter()
+        .filter(|(.., advice)| !advice.is_empty())
+        .collect();
+    let [(name, _, advice)] = advised.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!(name, "engine");
+    assert!(advice.contains("usermod -aG docker plain"), "{found:?}");
 
     let (status, found) = check("gone")?;
     assert_eq!(status, 4, "{found:?}");

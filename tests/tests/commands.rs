@@ -98,22 +98,7 @@ fn on_terminal_within(
     arguments: &[&str],
     keys: &str,
 ) -> Result<process::Output> {
-    let dfab = project.command(arguments)?;
-    let mut line = dfab.get_program().to_string_lossy().into_owned();
-    for argument in dfab.get_args() {
-        line.push_str(&format!(" '{}'", argument.to_string_lossy()));
-    }
-    let line = format!("{before}{line}; code=$?; {after}exit $code");
-    let mut script = Command::new("script");
-    script.args(["-q", "-e", "-c", &line, "/dev/null"]);
-    script.current_dir(project.folder()).env_clear();
-    for (name, value) in dfab.get_envs() {
-        if let Some(value) = value {
-            script.env(name, value);
-        }
-    }
-    script.env("TERM", "xterm").env("SHELL", "/bin/sh");
-    process::run(&mut script, keys.as_bytes(), Duration::from_secs(30))
+    project.on_terminal((before, after), arguments, keys)
 }
 
 fn processes(host: &TestHost, pattern: &str) -> Result<usize> {

@@ -216,6 +216,19 @@ END
 fn docker_is_installed_started_and_given_to_the_user() -> Result<()> {
     let (host, project) = machine("root")?;
     offer_docker(&host)?;
+    let output = project.dfab(&[
+        "setup",
+        "docker",
+        "--group-member",
+        "ann",
+        "-H",
+        "h1",
+        "--dry-run",
+    ])?;
+    assert!(
+        output.stderr.contains("note: there is no user ann"),
+        "{output:?}"
+    );
     let output = setup(
         &project,
         "docker --group-member plain --group-member deploy",
@@ -238,6 +251,12 @@ fn docker_is_installed_started_and_given_to_the_user() -> Result<()> {
     let output = setup(&project, "docker --group-member plain")?;
     assert!(
         output.status == 0 && output.stderr.contains("nothing to do"),
+        "{output:?}"
+    );
+    // Nobody is put into a group who is not there.
+    let output = setup(&project, "docker --group-member ann")?;
+    assert!(
+        output.status == 1 && output.stderr.contains("there is no user ann"),
         "{output:?}"
     );
     // One who is no root cannot do what is left to do, and is told before anything is tried.

@@ -89,12 +89,21 @@ pub async fn check(host: &Host) -> Vec<Point> {
             return points;
         }
     };
-    let (ways, engine) = ways(host).await;
-    points.extend(ways);
+    let (tried, engine) = ways(host).await;
     let Some(engine) = engine else {
-        points.push(no_engine(host, session).await);
+        let fault = Fault::find(host, session).await;
+        // What is wrong with a way matters only where the engine itself could be reached.
+        let is_advised = fault == Fault::Unknown;
+        let ways = tried
+            .into_iter()
+            .map(|way| way.point(State::Bad, is_advised));
+        points.extend(ways);
+        points.push(fault.point(host));
         return points;
     };
+    // One way is enough.
+    let ways = tried.into_iter().map(|way| way.point(State::Note, true));
+    points.extend(ways);
     points.push(versions(&engine).await);
     let before = Timestamp::now();
     match engine.info().await {
@@ -111,76 +120,127 @@ pub async fn check(host: &Host) -> Vec<Point> {
     points
 }
 
+/// A way to the engine that was tried.
+struct Way {
+    kind: ChannelKind,
+    /// Why it does not lead there.
+    reason: Option<String>,
+}
+
+impl Way {
+    fn point(self, otherwise: State, is_advised: bool) -> Point {
+        let name = self.kind.name();
+        let Some(reason) = self.reason else {
+            return Point::new(name, State::Good, "leads to the engine");
+        };
+        let point = Point::new(name, otherwise, reason);
+        match self.kind {
+            ChannelKind::Socat if is_advised => point.advised("`dfab setup socat` installs it"),
+            ChannelKind::StreamLocal if is_advised => {
+                point.advised("set `AllowStreamLocalForwarding yes` in sshd_config")
+            }
+            _ => point,
+        }
+    }
+}
+
 /// Every way that may lead to the engine, and the engine over the first that does.
-async fn ways(host: &Host) -> (Vec<Point>, Option<Engine>) {
+async fn ways(host: &Host) -> (Vec<Way>, Option<Engine>) {
     let mut tried = Vec::new();
     let mut engine = None;
     for kind in host.ways() {
-        match host.engine_over(Some(kind)).await {
-            Ok(found) => {
-                tried.push((kind, None));
-                engine.get_or_insert(found);
-            }
-            Err(error) => tried.push((kind, Some(with_causes(&error)))),
+        let found = host.engine_over(Some(kind)).await;
+        let reason = found.as_ref().err().map(|error| with_causes(error));
+        tried.push(Way { kind, reason });
+        if let (Ok(found), None) = (found, &engine) {
+            engine = Some(found);
         }
     }
-    // One way is enough; without any, each of them is a reason.
-    let otherwise = if engine.is_some() {
-        State::Note
-    } else {
-        State::Bad
-    };
-    let points = tried.into_iter().map(|(kind, reason)| match reason {
-        None => Point::new(kind.name(), State::Good, "leads to the engine"),
-        Some(reason) => {
-            let point = Point::new(kind.name(), otherwise, reason);
-            match kind {
-                ChannelKind::Socat => point.advised("`dfab setup socat` installs it"),
-                ChannelKind::StreamLocal => {
-                    point.advised("set `AllowStreamLocalForwarding yes` in sshd_config")
-                }
-                _ => point,
-            }
-        }
-    });
-    (points.collect(), engine)
+    (tried, engine)
 }
 
-/// Why no way leads to the engine, as far as a shell there can tell.
-async fn no_engine(host: &Host, session: Option<&Session>) -> Point {
-    let nothing = Point::new("engine", State::Bad, "cannot be reached");
-    let (Some(session), Address::Ssh { socket, .. }) = (session, host.address()) else {
-        return nothing
-            .advised("look whether the Docker Engine runs, and whether you may use its socket");
-    };
-    let socket = shell_words::quote(socket);
-    let script = format!(
-        "if [ ! -S {socket} ]; then echo none; elif [ -r {socket} ] && [ -w {socket} ]; then echo open; \
-         else echo closed; fi; id -un; command -v docker || true"
-    );
-    let Ok(answer) = look(session, &script).await else {
-        return nothing;
-    };
-    let mut lines = answer.lines();
-    let (state, user) = (
-        lines.next().unwrap_or_default(),
-        lines.next().unwrap_or("you"),
-    );
-    match (state, lines.next()) {
-        ("none", None) => Point::new("engine", State::Bad, "Docker is not installed").advised(
-            format!("install it: `dfab setup docker -H {}`", host.name()),
-        ),
-        ("none", Some(_)) => {
-            Point::new("engine", State::Bad, format!("there is no socket {socket}")).advised(
-                "start it: `systemctl enable --now docker`; or give the client's `base_url`",
-            )
-        }
-        ("closed", _) => Point::new("engine", State::Bad, format!("{user} may not use {socket}"))
-            .advised(format!(
-                "`usermod -aG docker {user}` as root, and connect anew"
-            )),
-        _ => nothing.advised("look at `systemctl status docker` and `journalctl -u docker` there"),
+/// Why no way leads to the engine, as far as can be seen.
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    /// There is neither a socket nor docker.
+    NotInstalled,
+    /// There is no socket.
+    NoSocket(String),
+    /// There is one, and nobody listens on it.
+    Down,
+    /// This user may not open it.
+    Closed { user: String, socket: String },
+    /// None of these.
+    Unknown,
+}
+
+impl Fault {
+    async fn find(host: &Host, session: Option<&Session>) -> Self {
+        let (socket, answer) = match (session, host.address()) {
+            (Some(session), Address::Ssh { socket, .. }) => {
+                (socket.clone(), look(session, &script(socket)).await)
+            }
+            (None, Address::Socket(path)) => {
+                let socket = path.display().to_string();
+                let answer = here("sh", &["-c", &script(&socket)]).await;
+                (socket, answer)
+            }
+            _ => return Self::Unknown,
+        };
+        answer.map_or(Self::Unknown, |answer| Self::read(&answer, &socket))
     }
+
+    fn read(answer: &str, socket: &str) -> Self {
+        let mut lines = answer.lines();
+        let state = lines.next().unwrap_or_default();
+        let user = lines.next().unwrap_or("you").to_owned();
+        let socket = socket.to_owned();
+        match (state, lines.next()) {
+            ("none", None) => Self::NotInstalled,
+            ("none", Some(_)) => Self::NoSocket(socket),
+            ("closed", _) => Self::Closed { user, socket },
+            ("down", _) => Self::Down,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn point(self, host: &Host) -> Point {
+        let point = |found: &str| Point::new("engine", State::Bad, found);
+        match self {
+            Self::NotInstalled => point("Docker is not installed").advised(format!(
+                "install it: `dfab setup docker -H {}`",
+                host.name()
+            )),
+            Self::NoSocket(socket) => point(&format!(
+                "there is no socket {socket}: the engine does not run, or has another one"
+            ))
+            .advised("start it: `systemctl enable --now docker`; or give the client's `base_url`"),
+            Self::Down => point("the Docker Engine does not run").advised(
+                "start it: `systemctl start docker`; `journalctl -u docker` tells why it ended",
+            ),
+            Self::Closed { user, socket } => point(&format!("{user} may not use {socket}"))
+                .advised(format!(
+                    "`usermod -aG docker {user}` as root, and log in anew"
+                )),
+            Self::Unknown => point("cannot be reached").advised(
+                "look whether it runs, `systemctl status docker`, and at `journalctl -u docker`",
+            ),
+        }
+    }
+}
+
+/// Looks at a socket: what it is like, who looks, and where docker is. An engine may be in a network of
+/// its own, where its listening is not seen, but then its process is. /var/run is often a link.
+fn script(socket: &str) -> String {
+    let socket = shell_words::quote(socket);
+    format!(
+        "if [ ! -S {socket} ]; then echo none; \
+         elif ! {{ [ -r {socket} ] && [ -w {socket} ]; }}; then echo closed; \
+         elif cat /proc/[0-9]*/comm 2>/dev/null | grep -qxE 'dockerd|podman'; then echo up; \
+         elif [ ! -r /proc/net/unix ]; then echo up; \
+         elif grep -qF -e {socket} -e \"$(readlink -f {socket})\" /proc/net/unix; then echo up; \
+         else echo down; fi; id -un; command -v docker || true"
+    )
 }
 
 async fn versions(engine: &Engine) -> Point {
@@ -239,7 +299,7 @@ async fn disk(host: &Host, session: Option<&Session>, root: &str) -> Point {
     let script = format!("df -Pk -- {}", shell_words::quote(root));
     let answer = match (session, host.address()) {
         (Some(session), _) => look(session, &script).await,
-        (None, Address::Socket(_)) => here(root).await,
+        (None, Address::Socket(_)) => here("df", &["-Pk", "--", root]).await,
         (None, _) => return Point::new("disk", State::Unknown, "there is no shell to look with"),
     };
     let free = answer.and_then(|answer| free_space(&answer).ok_or("df answers oddly".to_owned()));
@@ -286,17 +346,17 @@ async fn look(session: &Session, script: &str) -> Result<String, String> {
 }
 
 /// The same of this machine.
-async fn here(root: &str) -> Result<String, String> {
-    let mut command = tokio::process::Command::new("df");
-    command.args(["-Pk", "--", root]).kill_on_drop(true);
+async fn here(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).kill_on_drop(true);
     let output = tokio::time::timeout(LOOK, command.output()).await;
     match output {
         Ok(Ok(output)) if output.status.success() => {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         }
         Ok(Ok(output)) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Ok(Err(error)) => Err(format!("cannot run df: {error}")),
-        Err(_) => Err("df does not answer".to_owned()),
+        Ok(Err(error)) => Err(format!("cannot run {program}: {error}")),
+        Err(_) => Err(format!("{program} does not answer")),
     }
 }
 
@@ -311,6 +371,41 @@ mod tests {
         let answer = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda 1000 600 400 60% /\n";
         assert_eq!(free_space(answer), Some((400, 1000)));
         assert_eq!(free_space("df: no such file"), None);
+    }
+
+    #[test]
+    fn what_keeps_from_the_engine_is_told_apart() {
+        let fault = |answer: &str| Fault::read(answer, "/s");
+        let (user, socket) = ("ann".to_owned(), "/s".to_owned());
+        assert_eq!(fault("none\nann\n"), Fault::NotInstalled);
+        assert_eq!(
+            fault("none\nann\n/bin/docker"),
+            Fault::NoSocket(socket.clone())
+        );
+        assert_eq!(
+            fault("closed\nann\n/bin/docker"),
+            Fault::Closed { user, socket }
+        );
+        assert_eq!(fault("down\nann\n"), Fault::Down);
+        assert_eq!(fault("up\nann\n/bin/docker"), Fault::Unknown);
+        assert_eq!(fault(""), Fault::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s").display().to_string();
+        let state = async || {
+            let answer = here("sh", &["-c", &script(&socket)]).await.unwrap();
+            answer.lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(state().await, "none");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(state().await, "up");
+        drop(listener);
+        std::fs::remove_file(&socket).unwrap();
+        std::fs::write(&socket, "").unwrap();
+        assert_eq!(state().await, "none");
     }
 
     #[test]

@@ -82,6 +82,18 @@ pub enum RunError {
     /// The operator asked for a stop.
     #[error("it was given up, since a stop was asked for")]
     Stopped,
+    /// What is to be run is no program, or not one for everybody who may be the user there.
+    #[error(
+        "the engine cannot run {command}: make the file executable (`chmod +x`), with a first line such \
+         as #!/bin/sh; or name what reads it, such as --entrypoint /bin/sh"
+    )]
+    NotExecutable {
+        /// The command line.
+        command: String,
+        /// What the engine said.
+        #[source]
+        source: EngineError,
+    },
     /// A volume that it attaches is not as it should be.
     #[error(transparent)]
     Preparation(#[from] PreparationError),
@@ -151,8 +163,8 @@ impl Run {
         })
     }
 
-    /// What a person reads of it.
-    pub(crate) fn detail(&self) -> String {
+    /// What is run.
+    fn line(&self) -> String {
         let words = |name: &str| -> Vec<String> {
             let items = self.body[name].as_array().into_iter().flatten();
             items
@@ -161,7 +173,12 @@ impl Run {
         };
         let mut line = words("Entrypoint");
         line.extend(words("Cmd"));
-        let mut text = shell_words::join(line);
+        shell_words::join(line)
+    }
+
+    /// What a person reads of it.
+    pub(crate) fn detail(&self) -> String {
+        let mut text = self.line();
         if let Some(upload) = &self.upload {
             text.push_str(&format!(", with {}", upload.display()));
         }
@@ -241,7 +258,14 @@ async fn attempt(
             to.put_archive(name, folder, archive).await?;
         }
     }
-    engine.start_container(name).await?;
+    let started = engine.start_container(name).await;
+    started.map_err(|error| match (is_no_program(&error), &run.upload) {
+        (true, Some(_)) => RunError::NotExecutable {
+            command: run.line(),
+            source: error,
+        },
+        _ => error.into(),
+    })?;
     let timeout = Duration::from_secs(run.timeout_s.into());
     let exit_code = engine.wait_container(name, timeout).await?;
     let options = OutputOptions {
@@ -262,6 +286,18 @@ async fn attempt(
         output,
         left_out,
     })
+}
+
+/// Whether a container did not start for what it was to run: no `x`, or no first line that says what reads
+/// it. Engines have no code for it.
+fn is_no_program(error: &EngineError) -> bool {
+    let EngineError::Refused { message, .. } = error else {
+        return false;
+    };
+    message.contains("exec")
+        && ["permission denied", "exec format error"]
+            .iter()
+            .any(|reason| message.to_lowercase().contains(reason))
 }
 
 /// A tar archive of a local file, or of the contents of a local folder.
@@ -396,6 +432,26 @@ mod tests {
             })
         );
         assert_eq!(run.detail(), "/bin/sh -c 'a b'");
+    }
+
+    #[test]
+    fn what_is_no_program_is_told_apart() {
+        let refused = |message: &str| {
+            is_no_program(&EngineError::Refused {
+                operation: "start".to_owned(),
+                status: 400,
+                message: message.to_owned(),
+            })
+        };
+        assert!(refused(
+            "failed to create shim: OCI runtime create failed: exec: \"/tmp/script_run/job.sh\": permission denied: unknown"
+        ));
+        assert!(refused(
+            "runc create failed: exec /tmp/a: exec format error"
+        ));
+        assert!(!refused(
+            "exec: \"nosuch\": executable file not found in $PATH"
+        ));
     }
 
     #[test]

@@ -16,7 +16,9 @@ use dfab_runtime::recipe::RecipeInfo;
 use dfab_runtime::task::TaskInfo;
 use dfab_runtime::{Parameter, ValueKind};
 
-use crate::pace::Share;
+use crate::failure::Failure;
+use crate::local_paths;
+use crate::pace::{Share, batch};
 use crate::period::Period;
 use crate::project::Timeouts;
 
@@ -24,8 +26,8 @@ use crate::project::Timeouts;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
-    /// The project file, instead of dfab.yaml in this folder or above
-    #[arg(long, value_name = "FILE", env = "DFAB_PROJECT", global = true)]
+    /// The project file, instead of dfab.yaml in this folder or above; else DFAB_PROJECT names it
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) project: Option<PathBuf>,
     /// A container map, instead of the project's; may be repeated
     #[arg(long, value_name = "FILE", global = true)]
@@ -64,7 +66,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "N", default_value = "32", global = true)]
     pub(crate) parallel: NonZeroUsize,
     /// Batches of so many hosts, one after another; the first that fails is the last, unless --max-fail says otherwise
-    #[arg(long, value_name = "N|P%", global = true)]
+    #[arg(long, value_name = "N|P%", value_parser = batch, global = true)]
     pub(crate) serial: Option<Share>,
     /// Begin no further host once more than so many have failed
     #[arg(long, value_name = "N|P%", global = true)]
@@ -72,7 +74,7 @@ pub(crate) struct Common {
     /// The only way to the engine to try: stream-local, socat, dial-stdio, tcp or local
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) channel: Option<ChannelKind>,
-    /// Begin nothing more after that time, such as 90, 5m or 2h
+    /// End after that time, such as 90, 5m or 2h, with what there is by then; steps that run are let end
     #[arg(long, value_name = "TIME", global = true)]
     pub(crate) max_time: Option<Period>,
     /// How long a connection to a host may take
@@ -87,8 +89,8 @@ pub(crate) struct Common {
     /// How results are printed
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Table, global = true)]
     pub(crate) output: Form,
-    /// Go ahead without asking
-    #[arg(short, long, env = "DFAB_YES", value_parser = clap::builder::BoolishValueParser::new(), action = ArgAction::SetTrue, global = true)]
+    /// Go ahead without asking; DFAB_YES=1 does the same
+    #[arg(short, long, global = true)]
     pub(crate) yes: bool,
     /// Show what would be done, and do nothing
     #[arg(long, global = true)]
@@ -96,18 +98,45 @@ pub(crate) struct Common {
     /// Tell more; twice: much more
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
-    /// The OpenSSH client's configuration file, instead of the user's
-    #[arg(long, value_name = "FILE", env = "DFAB_SSH_CONFIG", global = true)]
+    /// The OpenSSH client's configuration file, instead of the user's; else DFAB_SSH_CONFIG names it
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) ssh_config: Option<PathBuf>,
 }
 
 impl Common {
+    /// Takes what variables say where the command line says nothing. They are no options of clap's, which
+    /// would show them in each line of usage as if they had to be given.
+    ///
+    /// # Errors
+    /// Where one says neither yes nor no.
+    pub(crate) fn take_variables(
+        &mut self,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<(), Failure> {
+        let path = |name| {
+            variable(name)
+                .filter(|it| !it.is_empty())
+                .map(PathBuf::from)
+        };
+        self.project = self.project.take().or_else(|| path("DFAB_PROJECT"));
+        self.ssh_config = self.ssh_config.take().or_else(|| path("DFAB_SSH_CONFIG"));
+        let yes = variable("DFAB_YES").unwrap_or_default();
+        match yes.to_string_lossy().to_lowercase().as_str() {
+            "y" | "yes" | "t" | "true" | "on" | "1" => self.yes = true,
+            "" | "n" | "no" | "f" | "false" | "off" | "0" => {}
+            other => {
+                return Err(Failure::usage(format!("DFAB_YES is {other:?}"))
+                    .hint("1 goes ahead without asking, and 0 asks"));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes what the project says where the command line says nothing. How long a call may take is also
-    /// for clients to say, and so is not settled here.
+    /// for clients to say, and how long a command depends on it: these are not settled here.
     pub(crate) fn complete(&mut self, timeouts: &Timeouts) {
         self.connect_timeout = self.connect_timeout.or(timeouts.connect);
         self.idle_timeout = self.idle_timeout.or(timeouts.idle);
-        self.max_time = self.max_time.or(timeouts.run);
     }
 
     /// Whether hosts are named, so that results are told by them.
@@ -348,7 +377,7 @@ pub(crate) fn without_dependencies(matches: &ArgMatches) -> bool {
     matches.get_flag(NO_DEPENDENCIES)
 }
 
-fn with_parameters(command: Command, parameters: &[Parameter]) -> Command {
+pub(crate) fn with_parameters(command: Command, parameters: &[Parameter]) -> Command {
     command.args(
         parameters
             .iter()
@@ -364,9 +393,15 @@ fn argument(parameter: &Parameter) -> Arg {
         ValueKind::Boolean => argument.action(ArgAction::SetTrue).required(false),
         ValueKind::Integer => argument.value_name("NUMBER").value_parser(whole_number()),
         ValueKind::Text => argument.value_name("TEXT"),
-        ValueKind::Path => argument
-            .value_name("PATH")
-            .value_hint(clap::ValueHint::AnyPath),
+        ValueKind::Path => {
+            let argument = argument
+                .value_name("PATH")
+                .value_hint(clap::ValueHint::AnyPath);
+            match local_paths::is_read(parameter) {
+                true => argument.value_parser(local_paths::that_is_there),
+                false => argument,
+            }
+        }
         ValueKind::Choice => argument
             .value_name("CHOICE")
             .value_parser(PossibleValuesParser::new(parameter.choices.clone())),
@@ -410,22 +445,6 @@ pub(crate) fn arguments(matches: &ArgMatches, parameters: &[Parameter]) -> Vec<(
     arguments
 }
 
-/// Those of them that are files and folders of this machine, and that the operator typed: a default is
-/// only the plugin's wish.
-pub(crate) fn paths(matches: &ArgMatches, parameters: &[Parameter]) -> Vec<String> {
-    let is_typed = |parameter: &&Parameter| {
-        matches.value_source(&parameter.name) == Some(clap::parser::ValueSource::CommandLine)
-    };
-    parameters
-        .iter()
-        .filter(|parameter| parameter.kind == ValueKind::Path)
-        .filter(is_typed)
-        .filter_map(|parameter| matches.get_many::<String>(&parameter.name))
-        .flatten()
-        .cloned()
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use clap::FromArgMatches;
@@ -448,6 +467,26 @@ mod tests {
         assert_eq!(common.map, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(common.settings, [("x".to_owned(), "1".to_owned())]);
         assert_eq!(common.verbose, 1);
+    }
+
+    #[test]
+    fn variables_say_what_the_line_does_not() {
+        let read = |line: &[&str], yes: &str| {
+            let matches = Common::augment_args(Command::new("dfab")).get_matches_from(line);
+            let mut common = Common::from_arg_matches(&matches).unwrap();
+            let taken = common.take_variables(|name| match name {
+                "DFAB_PROJECT" => Some("p.yaml".into()),
+                "DFAB_YES" => Some(yes.into()),
+                _ => None,
+            });
+            taken.map(|()| (common.project.unwrap(), common.yes))
+        };
+        let path = PathBuf::from;
+        assert_eq!(read(&["dfab"], "").unwrap(), (path("p.yaml"), false));
+        assert_eq!(read(&["dfab"], "Yes").unwrap(), (path("p.yaml"), true));
+        let line = ["dfab", "--project", "q.yaml", "-y"];
+        assert_eq!(read(&line, "0").unwrap(), (path("q.yaml"), true));
+        assert!(read(&["dfab"], "maybe").is_err());
     }
 
     #[test]
@@ -478,7 +517,7 @@ mod tests {
                 "x", "--filter", "a=1", "--all", "--filter", "b=2", "--to", "out",
             ])
             .unwrap();
-        assert_eq!(paths(&matches, &parameters), ["out"]);
+        assert_eq!(local_paths::typed(&matches, &parameters), ["out"]);
         let pairs = arguments(&matches, &parameters);
         let pairs: Vec<_> = pairs
             .iter()

@@ -1,7 +1,7 @@
 //! Which engines a command is about: from the command line, the maps, the clients and the
 //! environment to addresses.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dfab_deploy::host::{Address, Host, Options};
@@ -80,6 +80,7 @@ impl Directory {
     /// Where the client file or the settings have mistakes.
     pub(crate) fn new(project: &Project, common: &Common) -> Result<Self, Failure> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        check_ssh_config(project.ssh_config.as_deref())?;
         let mut clients = project.load_clients()?;
         for (name, destination) in &project.hosts {
             let client = clients.entry(name.clone()).or_insert_with(|| Client {
@@ -161,6 +162,12 @@ impl Directory {
         }
         let all = self.inventory.hosts.clone();
         self.hosts(&self.inventory.narrowed(all, common)?)
+    }
+
+    /// Whether the project has a host or a group of that name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.inventory.hosts.iter().any(|host| host == name)
+            || self.inventory.groups.contains_key(name)
     }
 
     /// The groups that a host is in.
@@ -346,6 +353,22 @@ impl Directory {
             }
         }
     }
+}
+
+/// A configuration that was asked for and is not there is a mistake of whoever asked, before any host is
+/// tried. `none` is OpenSSH's word for none.
+fn check_ssh_config(file: Option<&Path>) -> Result<(), Failure> {
+    let Some(file) = file.filter(|file| file.as_os_str() != "none") else {
+        return Ok(());
+    };
+    std::fs::File::open(file).map(drop).map_err(|error| {
+        Failure::usage(format!(
+            "cannot read the SSH configuration {}",
+            file.display()
+        ))
+        .because(error)
+        .hint("it is named by --ssh-config, DFAB_SSH_CONFIG, or `ssh_config` in dfab.yaml")
+    })
 }
 
 fn is_tcp(url: &str) -> bool {

@@ -11,26 +11,75 @@ use crate::components::examine;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// Loads all plugins of dfab.lock.
-///
-/// # Errors
-/// Where one of them is not there, is not what it was, or is not trusted any more: then nothing is
-/// loaded.
-pub(crate) fn load(runtime: &Runtime, project: &Project) -> Result<Vec<Plugin>, Failure> {
-    let locked = read(project)?;
-    if locked.plugins.is_empty() {
-        return Ok(Vec::new());
-    }
-    let trust = project.trust.load(project.folder())?;
-    let store = store()?;
-    let mut plugins = Vec::new();
-    for (name, locked) in &locked.plugins {
-        let artifact = open(&store, &trust, name, locked)?;
-        for part in artifact.parts() {
-            plugins.push(load_part(runtime, name, locked, part)?);
+/// A plugin of dfab.lock that is not used.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    /// Its components and their kinds, by the file.
+    components: Vec<(String, String)>,
+    failure: Failure,
+}
+
+impl Unusable {
+    /// One with these components and kinds, for that reason.
+    pub(crate) fn new(components: Vec<(String, String)>, failure: Failure) -> Self {
+        Self {
+            components,
+            failure,
         }
     }
-    Ok(plugins)
+
+    /// Whether it has a task component of that name.
+    pub(crate) fn has_tasks(&self, name: &str) -> bool {
+        let mut components = self.components.iter();
+        components.any(|(known, kind)| known == name && kind == "task")
+    }
+
+    /// Whether it has a component of that kind: what it exports, and so what it goes before, is not known.
+    pub(crate) fn has_kind(&self, wanted: &str) -> bool {
+        self.components.iter().any(|(_, kind)| kind == wanted)
+    }
+
+    /// Why it is not used, and what to do.
+    pub(crate) fn failure(&self) -> Failure {
+        Failure::new(self.failure.code, self.failure.to_string())
+    }
+}
+
+/// Loads the plugins of dfab.lock. One that is not there, is not what it was, or is not trusted any more
+/// is among the others: only what needs it fails.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub(crate) fn load(
+    runtime: &Runtime,
+    project: &Project,
+) -> Result<(Vec<Plugin>, Vec<Unusable>), Failure> {
+    let locked = read(project)?;
+    let (mut plugins, mut unusable) = (Vec::new(), Vec::new());
+    if locked.plugins.is_empty() {
+        return Ok((plugins, unusable));
+    }
+    let store = store()?;
+    for (name, locked) in &locked.plugins {
+        // Without the lists of revocations nobody knows what must not be used.
+        let trust = project.trust.load(project.folder());
+        let loaded = trust.and_then(|trust| {
+            let artifact = open(&store, &trust, name, locked)?;
+            let parts = artifact.parts().iter();
+            let loaded = parts.map(|part| load_part(runtime, name, locked, part));
+            loaded.collect::<Result<Vec<_>, _>>()
+        });
+        match loaded {
+            Ok(loaded) => plugins.extend(loaded),
+            Err(failure) => {
+                let components = locked.components.iter();
+                let components =
+                    components.map(|(name, about)| (name.to_string(), about.kind.clone()));
+                unusable.push(Unusable::new(components.collect(), failure));
+            }
+        }
+    }
+    Ok((plugins, unusable))
 }
 
 /// The lock file of the project.
@@ -80,7 +129,12 @@ fn open(store: &Store, trust: &Trust, name: &Name, locked: &Locked) -> Result<Ar
     }
     trust
         .judge(&artifact, &signatures, Timestamp::now())
-        .map_err(|error| unusable().because(error))?;
+        .map_err(|error| {
+            unusable()
+                .because(error)
+                .hint(format!("dfab plugin remove {name} does without it"))
+                .hint("dfab plugin add SOURCE takes another version, or one that is vouched for")
+        })?;
     Ok(artifact)
 }
 

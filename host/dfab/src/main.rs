@@ -8,13 +8,16 @@ mod commands;
 mod components;
 mod contexts;
 mod credentials;
+mod deadline;
 mod failure;
 mod fetch;
 mod hosts;
 mod instant;
 mod interrupt;
 mod lines;
+mod local_paths;
 mod locked;
+mod log;
 mod pace;
 mod period;
 mod plugins;
@@ -37,6 +40,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Common, Outline};
 use crate::commands::Context;
+use crate::deadline::Deadline;
 use crate::failure::{Code, Failure};
 use crate::plugins::Plugins;
 use crate::project::Project;
@@ -73,7 +77,8 @@ async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
     let Some(mut common) = common(&outline)? else {
         return Ok(Code::Usage);
     };
-    log(common.verbose);
+    common.take_variables(|name| std::env::var_os(name))?;
+    listen(common.verbose);
     let project = Project::open(&common)?;
     common.complete(&project.timeouts);
     let plugins = Plugins::load(&project, &outline).await?;
@@ -90,27 +95,16 @@ async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
         Err(error) => return Ok(print_usage(&error)),
     };
     let context = Context {
+        asked_deadline: Deadline::after(common.max_time),
+        deadline: Deadline::after(common.max_time.or(project.timeouts.run)),
         common,
         project,
         plugins,
     };
-    let is_action = |name: &str| context.plugins.policy(name).is_some();
-    let (command, max_time) = (matches.subcommand_name(), context.common.max_time);
     let work = dispatch(&context, &matches);
-    match max_time {
-        // An action knows how to end, and so does a tunnel.
-        Some(max_time)
-            if !command
-                .is_some_and(|name| matches!(name, "perform" | "tunnel") || is_action(name)) =>
-        {
-            tokio::time::timeout(max_time.duration(), work)
-                .await
-                .unwrap_or_else(|_| {
-                    Err(Failure::failed(
-                        "its time is over (--max-time, or `run` under `timeouts`)",
-                    ))
-                })
-        }
+    // What works on hosts knows how to end, and tells what it has by then.
+    match matches.subcommand_name() {
+        Some("map" | "plugin" | "bundle" | "key" | "plan") => context.deadline.within(work).await,
         _ => work.await,
     }
 }
@@ -167,7 +161,7 @@ fn print_usage(error: &clap::Error) -> Code {
     }
 }
 
-fn log(verbose: u8) {
+fn listen(verbose: u8) {
     let level = match verbose {
         0 => "warn",
         1 => "info,plugin=debug",
@@ -179,8 +173,9 @@ fn log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_target(verbose > 1)
-        .without_time()
+        .with_ansi(false)
+        .event_format(log::Lines {
+            with_target: verbose > 1,
+        })
         .init();
 }

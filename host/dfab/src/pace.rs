@@ -30,6 +30,17 @@ impl FromStr for Share {
     }
 }
 
+/// What a batch may be.
+///
+/// # Errors
+/// As for a share, and where no host would be in it.
+pub(crate) fn batch(text: &str) -> Result<Share, String> {
+    match text.parse()? {
+        Share::Hosts(0) | Share::Percent(0) => Err("a batch has one host at least".to_owned()),
+        share => Ok(share),
+    }
+}
+
 impl Share {
     /// Of so many hosts, rounded down.
     fn of(self, hosts: usize) -> usize {
@@ -100,6 +111,8 @@ mod tests {
         assert_eq!("25%".parse(), Ok(Share::Percent(25)));
         assert!("101%".parse::<Share>().is_err() && "-1".parse::<Share>().is_err());
         assert_eq!(Share::Percent(25).of(7), 1);
+        assert_eq!(batch("2"), Ok(Share::Hosts(2)));
+        assert!(batch("0").is_err() && batch("0%").is_err() && batch("x").is_err());
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::locked;
 use crate::project::{PluginEntry, Project};
 use crate::task_host::Log;
+use crate::terminal;
 
 /// Components of dfab's own: name and bytes.
 const BUILT_IN: [(&str, &[u8]); 5] = [
@@ -53,6 +54,8 @@ pub(crate) struct Plugins {
     pub(crate) tasks: Vec<TaskPlugin>,
     pub(crate) policies: Vec<(PolicyPlugin, Vec<ActionInfo>)>,
     pub(crate) recipes: Vec<(RecipePlugin, Vec<RecipeInfo>)>,
+    /// Those of dfab.lock that are not used.
+    unusable: Vec<locked::Unusable>,
 }
 
 impl Plugins {
@@ -68,9 +71,12 @@ impl Plugins {
             for entry in &project.plugins {
                 plugins.add(load_file(&runtime, project, entry)?).await?;
             }
-            for plugin in locked::load(&runtime, project)? {
+            let (locked, unusable) = locked::load(&runtime, project)?;
+            for plugin in locked {
                 plugins.add(plugin).await?;
             }
+            plugins.unusable = unusable;
+            plugins.check_usable(words)?;
         }
         for (name, bytes) in BUILT_IN {
             if wanted(name, words) {
@@ -83,6 +89,33 @@ impl Plugins {
             }
         }
         Ok(plugins)
+    }
+
+    /// Refuses what a plugin that is not used would do, or might: what it exports it cannot be asked, and
+    /// another one must not do it in its place. Where all is listed, it is told.
+    ///
+    /// # Errors
+    /// Then.
+    fn check_usable(&self, words: &Outline) -> Result<(), Failure> {
+        let (first, second) = (words.word(0), words.word(1));
+        for plugin in &self.unusable {
+            let is_needed = match (first, second) {
+                (Some("run"), Some(name)) => plugin.has_tasks(name),
+                (Some("setup"), Some(_)) => plugin.has_kind("recipe"),
+                (None | Some("run" | "setup" | "help"), _) => {
+                    terminal::tell(&format!(
+                        "warning: {}",
+                        terminal::plain(&plugin.failure().to_string())
+                    ));
+                    false
+                }
+                (Some(_), _) => plugin.has_kind("policy"),
+            };
+            if is_needed {
+                return Err(plugin.failure());
+            }
+        }
+        Ok(())
     }
 
     /// What the plugins add to the command line, and the tasks of the plugin named on it.
@@ -118,7 +151,14 @@ impl Plugins {
             && let Some(name) = words.word(1)
         {
             let plugin = self.task_plugin(name)?;
-            exports.tasks = Some((name.to_owned(), tasks_of(plugin).await?));
+            let tasks = tasks_of(plugin).await?;
+            let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+            if let Some(task) = words.word(2).filter(|task| *task != "help")
+                && !names.contains(&task)
+            {
+                return Err(no_task(name, task, &names));
+            }
+            exports.tasks = Some((name.to_owned(), tasks));
         }
         Ok(exports)
     }
@@ -174,6 +214,18 @@ impl Plugins {
             }
         }
         Ok(())
+    }
+}
+
+/// What is said of a task that a plugin does not have.
+fn no_task(plugin: &str, task: &str, known: &[&str]) -> Failure {
+    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(task, known);
+    let near = known.iter().filter(|known| likeness(known) > 0.5);
+    let near = near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let failure = Failure::usage(format!("the plugin {plugin} has no task {task}"));
+    match near {
+        Some(near) => failure.hint(format!("did you mean {near}?")),
+        None => failure.hint(format!("it has: {}", known.join(", "))),
     }
 }
 
@@ -360,6 +412,51 @@ mod tests {
             systems: Vec::new(),
             looks_for: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_plugin_that_is_not_used_stops_what_it_would_do_and_nothing_else() {
+        let needs = |kind: &str, line: &str| {
+            let components = vec![("acme".to_owned(), kind.to_owned())];
+            let plugins = Plugins {
+                unusable: vec![locked::Unusable::new(components, Failure::usage("revoked"))],
+                ..Plugins::default()
+            };
+            let words = Outline::read(line.split(' ').map(std::ffi::OsString::from));
+            plugins.check_usable(&words).is_err()
+        };
+        for (kind, line) in [
+            ("task", "dfab run acme clean"),
+            ("recipe", "dfab setup docker"),
+            ("policy", "dfab startup web"),
+            ("policy", "dfab plan startup web"),
+        ] {
+            assert!(needs(kind, line), "{line}");
+        }
+        for (kind, line) in [
+            ("task", "dfab run docker version"),
+            ("task", "dfab run"),
+            ("task", "dfab startup web"),
+            ("policy", "dfab run acme clean"),
+            ("policy", "dfab setup docker"),
+            ("recipe", "dfab startup web"),
+        ] {
+            assert!(!needs(kind, line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_task_that_there_is_not_is_told_with_what_there_is() {
+        let told = |task| no_task("docker", task, &["version", "list-images"]).to_string();
+        insta::assert_snapshot!(
+            [told("list-image"), told("nosuch")].join("\n"),
+            @r"
+        the plugin docker has no task list-image
+          hint: did you mean list-images?
+        the plugin docker has no task nosuch
+          hint: it has: version, list-images
+        "
+        );
     }
 
     #[test]

@@ -203,8 +203,9 @@ impl Project {
             let read = sorted_out(read, &mut found.diagnostics);
             clients.extend(read.into_iter().flatten());
         }
+        let hosts: Vec<&str> = self.hosts.keys().map(String::as_str).collect();
         for (file, map) in &maps {
-            let examined = dfab_maps::examine_map(map, file, &clients);
+            let examined = dfab_maps::examine_map(map, file, &clients, &hosts);
             found.diagnostics.extend(examined);
         }
         let maps = maps.into_iter().map(|(_, map)| map).collect();
@@ -331,7 +332,7 @@ impl Project {
                 let what = text
                     .split_once(" at line ")
                     .map_or(text.as_str(), |(what, _)| what);
-                Failure::usage(format!("{place}: {what}"))
+                Failure::usage(format!("{place}: {}", in_words(what)))
             })?
         };
         let folder = file.parent().map(Path::to_owned).unwrap_or_default();
@@ -367,6 +368,21 @@ impl Project {
             ..Self::default()
         })
     }
+}
+
+/// What serde says, without the names of types.
+fn in_words(what: &str) -> String {
+    let mut text = what.replace(
+        "struct ProjectFile",
+        "a mapping with keys such as maps and hosts",
+    );
+    for entry in ["PluginEntry", "TrustEntry", "SignerEntry", "Timeouts"] {
+        text = text.replace(&format!("struct {entry}"), "a mapping");
+    }
+    text.replace(
+        "data did not match any variant of untagged enum OneOrMany",
+        "one text or a list of them is wanted",
+    )
 }
 
 impl Settings for Project {
@@ -500,6 +516,23 @@ mod tests {
         dfab.yaml:1:18: timeouts.call: invalid value: string "soon", expected a number of seconds, or one such as 5m or 2h
         dfab.yaml:1:18: timeouts.call: invalid value: integer `0`, expected a number of seconds, or one such as 5m or 2h
         dfab.yaml:1:12: timeouts: unknown field `cal`, expected one of `connect`, `call`, `idle`, `run`
+        "#);
+    }
+
+    #[test]
+    fn what_is_no_mapping_is_told_in_words() {
+        let texts = [
+            "just a text",
+            "timeouts: soon",
+            "plugins: [a.wasm]",
+            "maps: {a: b}",
+        ];
+        let told = texts.map(|text| open(text).unwrap_err());
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        dfab.yaml:1:1: invalid type: string "just a text", expected a mapping with keys such as maps and hosts
+        dfab.yaml:1:11: timeouts: invalid type: string "soon", expected a mapping
+        dfab.yaml:1:11: plugins[0]: invalid type: string "a.wasm", expected a mapping
+        dfab.yaml:1:1: one text or a list of them is wanted
         "#);
     }
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use dfab_deploy::execute::Pace;
 use dfab_ssh::TerminalSize;
+use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::{NOT_BEGUN, overall};
+use crate::deadline::{Deadline, over};
 use crate::failure::{Code, Failure};
 use crate::interrupt::Interrupt;
 use crate::lines::{Lines, Prefix, visible};
@@ -69,6 +71,40 @@ impl Outcome {
             }
             other => other.code(),
         }
+    }
+}
+
+/// How long commands may run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Each of them.
+    pub(crate) timeout: Option<Duration>,
+    /// All of them.
+    pub(crate) deadline: Deadline,
+}
+
+impl Limits {
+    /// Waits until a command that begins now has run too long; why it is ended.
+    async fn wait(self) -> Failure {
+        let slow = async {
+            match self.timeout {
+                Some(timeout) => tokio::time::sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = slow => {
+                let seconds = self.timeout.unwrap_or_default().as_secs_f64();
+                Failure::failed(format!("it still ran after {seconds} s and was ended"))
+            }
+            () = self.deadline.wait() => over(),
+        }
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
@@ -250,24 +286,43 @@ pub(crate) fn overall_code(outcomes: &[&Outcome]) -> Code {
     passed.copied().unwrap_or_else(|| overall(&codes))
 }
 
-/// Runs commands at a pace. One that was not begun, since too many others had failed, is told by its
-/// name.
+/// Runs commands at a pace, one on each host. One that was not begun, since too many others had failed,
+/// is told by its name.
 pub(crate) async fn relay_all<I: Copy>(
     pace: &Pace,
     items: &[I],
     name: impl Fn(&I) -> String,
     work: impl AsyncFn(I) -> (Sink, Outcome),
 ) -> Vec<(Sink, Outcome)> {
-    let failed = |(_, outcome): &(Sink, Outcome)| outcome.code() != Code::Done;
-    let results = paced(pace, items, |item| work(item), failed).await;
-    let results = results.into_iter().zip(items);
+    let hosts: Vec<&[I]> = items.chunks(1).collect();
+    relay_by_host(pace, &hosts, name, work).await
+}
+
+/// The same for several on each host, all of which are begun with it.
+pub(crate) async fn relay_by_host<I: Copy>(
+    pace: &Pace,
+    hosts: &[&[I]],
+    name: impl Fn(&I) -> String,
+    work: impl AsyncFn(I) -> (Sink, Outcome),
+) -> Vec<(Sink, Outcome)> {
+    let failed = |results: &Vec<(Sink, Outcome)>| {
+        let codes = results.iter().map(|(_, outcome)| outcome.code());
+        codes.into_iter().any(|code| code != Code::Done)
+    };
+    let on_host = |items: &[I]| {
+        let running = stream::iter(items.to_vec()).map(|item| work(item));
+        running.buffered(pace.at_once).collect::<Vec<_>>()
+    };
+    let results = paced(pace, hosts, on_host, failed).await;
+    let not_begun = |item: &I| {
+        let outcome = Outcome::Failed(Failure::failed(NOT_BEGUN));
+        tell(Some(&name(item)), &outcome);
+        (Sink::Raw, outcome)
+    };
+    let results = results.into_iter().zip(hosts);
     results
-        .map(|(result, item)| {
-            result.unwrap_or_else(|| {
-                let outcome = Outcome::Failed(Failure::failed(NOT_BEGUN));
-                tell(Some(&name(item)), &outcome);
-                (Sink::Raw, outcome)
-            })
+        .flat_map(|(of_host, items)| {
+            of_host.unwrap_or_else(|| items.iter().map(not_begun).collect())
         })
         .collect()
 }
@@ -279,7 +334,7 @@ pub(crate) async fn relay<C: Command>(
     input: Option<impl AsyncWrite + Unpin>,
     sink: &mut Sink,
     interrupt: &Interrupt,
-    deadline: Option<Duration>,
+    limits: Limits,
 ) -> Outcome {
     let feed = async {
         match input {
@@ -287,12 +342,7 @@ pub(crate) async fn relay<C: Command>(
             None => std::future::pending().await,
         }
     };
-    let too_late = async {
-        match deadline {
-            Some(deadline) => tokio::time::sleep(deadline).await,
-            None => std::future::pending().await,
-        }
-    };
+    let too_late = limits.wait();
     tokio::pin!(feed, too_late);
     let mut fed = false;
     let early = loop {
@@ -310,7 +360,7 @@ pub(crate) async fn relay<C: Command>(
                     let ended = tokio::select! {
                         code = command.exit_code() => code,
                         code = interrupt.wait() => break Outcome::Interrupted(code),
-                        () = &mut too_late => break too_slow(deadline),
+                        failure = &mut too_late => break Outcome::Failed(failure),
                     };
                     return finished(sink, ended);
                 }
@@ -318,20 +368,13 @@ pub(crate) async fn relay<C: Command>(
             },
             () = &mut feed, if !fed => fed = true,
             code = interrupt.wait() => break Outcome::Interrupted(code),
-            () = &mut too_late => break too_slow(deadline),
+            failure = &mut too_late => break Outcome::Failed(failure),
         }
     };
     command.end().await;
     // What was said until then is still worth seeing.
     let _ = sink.finish();
     early
-}
-
-fn too_slow(deadline: Option<Duration>) -> Outcome {
-    let seconds = deadline.unwrap_or_default().as_secs_f64();
-    Outcome::Failed(Failure::failed(format!(
-        "it still ran after {seconds} s and was ended"
-    )))
 }
 
 fn finished(sink: &mut Sink, ended: Result<i32, Failure>) -> Outcome {

@@ -34,6 +34,8 @@ pub(crate) struct TaskContext {
     pub(crate) settings: Arc<Map<String, Value>>,
     /// The local paths that the operator gave to the task.
     pub(crate) given_paths: Arc<[String]>,
+    /// Those of them that are this host's alone.
+    pub(crate) own_paths: Vec<String>,
     /// The folder of the project.
     pub(crate) folder: Arc<Path>,
     /// Whether the task runs for other hosts too.
@@ -314,8 +316,12 @@ impl TaskContext {
     fn output(&self, path: &LocalPath, form: Form) -> Place {
         let place = self.place(path);
         let host = folder_name(self.host.name());
+        let is_own = match &path.root {
+            LocalRoot::Given(given) => self.own_paths.iter().any(|own| given == Path::new(own)),
+            LocalRoot::Project => false,
+        };
         match form {
-            _ if !self.has_others => place,
+            _ if !self.has_others || is_own => place,
             Form::Folder => place.below(&host),
             Form::Tar | Form::TarGz => place.in_folder(&host),
         }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 
 /// Prints a line of data.
 ///
@@ -76,17 +76,27 @@ impl Output {
     }
 }
 
-/// Asks a person; anything but yes is no.
+/// Whether there is a terminal to ask at, for what has to be found out before the question.
 ///
 /// # Errors
-/// Where there is no terminal to ask at: a change is then refused.
-pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(
-            Failure::usage("this changes something, and there is no terminal to ask at")
-                .hint("give -y (or DFAB_YES=1) to go ahead, or --dry-run to see the plan only"),
-        );
+/// Where there is none: a change is then refused.
+pub(crate) fn can_ask() -> Result<(), Failure> {
+    if std::io::stdin().is_terminal() {
+        return Ok(());
     }
+    Err(
+        Failure::usage("this changes something, and there is no terminal to ask at")
+            .hint("give -y (or DFAB_YES=1) to go ahead, or --dry-run to see the plan only"),
+    )
+}
+
+/// Asks a person; anything but yes is no. Who says no is told that nothing was done, and the command
+/// ends with [`DECLINED`].
+///
+/// # Errors
+/// As [`can_ask`].
+pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
+    can_ask()?;
     let mut stderr = std::io::stderr().lock();
     written(write!(stderr, "{question} [y/N] "))?;
     written(stderr.flush())?;
@@ -97,6 +107,9 @@ pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
         "y" | "yes"
     ))
 }
+
+/// The exit code where a person has said no: what was asked for was not done.
+pub(crate) const DECLINED: Code = Code::Failed;
 
 /// Lays out rows in columns, two blanks apart, under headings in capitals.
 pub(crate) fn columns(headings: &[String], rows: &[Vec<String>]) -> String {

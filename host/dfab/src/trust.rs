@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use dfab_bundles::{
-    PublicKey, Requirement, Revocations, Role, Signature, Signer, Trust, read_file, signature,
+    Fingerprint, KeyError, PublicKey, Requirement, Revocations, Role, Signature, Signer, Trust,
+    read_file, signature,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -37,6 +38,15 @@ struct SignerEntry {
 }
 
 impl TrustEntry {
+    /// What the signers are called whose keys can be read, and these.
+    pub(crate) fn signers(&self, folder: &Path) -> Vec<(String, Fingerprint)> {
+        let named = |entry: &SignerEntry| {
+            let key = entry.public_key(folder).ok()?;
+            Some((entry.name.clone(), key.fingerprint().clone()))
+        };
+        self.signers.iter().filter_map(named).collect()
+    }
+
     /// Reads keys and lists of revocations; their paths are relative to this folder.
     ///
     /// # Errors
@@ -59,12 +69,16 @@ impl TrustEntry {
 }
 
 impl SignerEntry {
-    fn load(&self, folder: &Path) -> Result<Signer, Failure> {
-        let key = if self.key.trim_start().starts_with("-----BEGIN") {
+    fn public_key(&self, folder: &Path) -> Result<PublicKey, KeyError> {
+        if self.key.trim_start().starts_with("-----BEGIN") {
             PublicKey::from_pem(self.key.as_bytes())
         } else {
             PublicKey::read(&folder.join(&self.key))
-        };
+        }
+    }
+
+    fn load(&self, folder: &Path) -> Result<Signer, Failure> {
+        let key = self.public_key(folder);
         let key = key.map_err(|error| {
             Failure::usage(format!(
                 "the key of the signer {} in dfab.yaml cannot be used",

@@ -50,6 +50,8 @@ pub struct ContainerConfig {
     pub(crate) image: Option<Option<String>>,
     pub(crate) instances: Vec<String>,
     pub(crate) clients: Vec<String>,
+    /// Those that this configuration names itself, and where.
+    pub(crate) client_names: Vec<(String, Place)>,
     pub(crate) shares: Vec<String>,
     pub(crate) binds: Vec<Bind>,
     pub(crate) attaches: Vec<Volume>,
@@ -157,8 +159,12 @@ impl ContainerConfig {
             "abstract" => self.is_abstract = value.truth(report),
             "extends" => self.extends = names(&value, report),
             "image" => self.image = Some(optional_text(&value, "an image", report)),
-            "instances" => self.instances = list(&value, report),
-            "clients" => self.clients = list(&value, report),
+            "instances" => self.instances = instances(&value, report),
+            "clients" => {
+                self.client_names = names(&value, report);
+                let names = self.client_names.iter();
+                self.clients = names.map(|(name, _)| name.clone()).collect();
+            }
             "shares" => self.shares = list(&value, report),
             "binds" => self.binds = records(value, report),
             "attaches" => self.attaches = attached(value, report),
@@ -240,6 +246,33 @@ pub(crate) fn names(node: &Node, report: &mut Report) -> Vec<(String, Place)> {
     }
 }
 
+/// Names of containers of one configuration, each of which can be there once.
+fn instances(node: &Node, report: &mut Report) -> Vec<String> {
+    let mut instances: Vec<String> = Vec::new();
+    for (name, at) in names(node, report) {
+        if instances.contains(&name) {
+            report.error_with_help(
+                at,
+                format!("the instance {name} is named twice"),
+                "leave out one of them, or call it otherwise",
+            );
+        } else {
+            instances.push(name);
+        }
+    }
+    instances
+}
+
+/// What begins the names of images: no number is meant by it.
+pub(crate) fn prefix(node: &Node, what: &str, report: &mut Report) -> Option<String> {
+    if matches!(node.value, Value::Number(_) | Value::Bool(_)) {
+        let message = format!("{what} is wanted here, not {}", node.kind());
+        report.error_with_help(node.at, message, "if it is one, write it in quotes");
+        return None;
+    }
+    optional_text(node, what, report)
+}
+
 /// A text, or none where it is null or empty.
 pub(crate) fn optional_text(node: &Node, what: &str, report: &mut Report) -> Option<String> {
     if matches!(node.value, Value::List(_) | Value::Map(_)) {
@@ -264,7 +297,7 @@ pub(crate) fn permissions(node: &Node, report: &mut Report) -> Option<String> {
 /// A user, or a list of user and group (B-07).
 pub(crate) fn user(node: &Node, report: &mut Report) -> Option<String> {
     match &node.value {
-        Value::List(items) if matches!(items.len(), 1 | 2) => Some(texts(node, report).join(":")),
+        Value::List(items) if items.len() == 2 => Some(texts(node, report).join(":")),
         Value::List(_) | Value::Map(_) => {
             report.error(
                 node.at,

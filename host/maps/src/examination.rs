@@ -7,18 +7,20 @@ use indexmap::IndexMap;
 
 use crate::body::{Features, container_body, publications};
 use crate::client::Client;
-use crate::diagnostic::{Diagnostic, Place, Report};
+use crate::diagnostic::{Diagnostic, Place, Report, nearest};
 use crate::graph::circles;
 use crate::map::{Item, ResolvedMap};
 use crate::names::{NAMES, is_engine_name};
 
-/// Examines a map of a file, with the clients of its project.
+/// Examines a map of a file, with the clients of its project, and the names of further hosts.
 pub fn examine_map(
     map: &ResolvedMap,
     file: &str,
     clients: &IndexMap<String, Client>,
+    hosts: &[&str],
 ) -> Vec<Diagnostic> {
     let mut report = Report::new(file);
+    examine_clients(map, clients, hosts, &mut report);
     for (item, circle) in circles(map) {
         report.error(map.place_of(&item), circle.to_string());
     }
@@ -49,6 +51,38 @@ pub fn examine_map(
     let mut found = report.into_diagnostics();
     found.sort_by_key(|one| (one.line, one.column));
     found
+}
+
+/// Tells names of clients that the project does not know. They are no mistakes: what is no client is an
+/// SSH destination, which only the operator's configuration knows.
+fn examine_clients(
+    map: &ResolvedMap,
+    clients: &IndexMap<String, Client>,
+    hosts: &[&str],
+    report: &mut Report,
+) {
+    let default = Client::default_client().name;
+    let files = clients.keys().map(String::as_str);
+    let known: Vec<&str> = files
+        .chain(hosts.iter().copied())
+        .filter(|name| *name != default)
+        .collect();
+    if known.is_empty() {
+        return;
+    }
+    let of_containers = map.containers.values().flat_map(|one| &one.client_names);
+    for (name, at) in map.client_names.iter().chain(of_containers) {
+        let is_destination = name.contains(['@', ':', '.']);
+        if is_destination || *name == default || known.contains(&name.as_str()) {
+            continue;
+        }
+        let help = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("there is: {}", known.join(", ")),
+        };
+        let message = format!("there is no client {name}; it is taken for an SSH destination");
+        report.warning(*at, message, help);
+    }
 }
 
 /// Where the host publishes a port: the client, the address, the port and the protocol.
@@ -123,9 +157,21 @@ mod tests {
 
     fn examined(text: &str) -> String {
         let map = load_map(text, "map.yaml", "m", &NoSettings).unwrap().value;
-        let found = examine_map(&map, "map.yaml", &IndexMap::new());
+        let found = examine_map(&map, "map.yaml", &IndexMap::new(), &["web1", "web2"]);
         let lines: Vec<String> = found.iter().map(Diagnostic::to_string).collect();
         lines.join("\n")
+    }
+
+    #[test]
+    fn clients_that_the_project_does_not_know_are_told_where_they_are_named() {
+        let text =
+            "clients: [wbe1, web2]\na: {clients: other}\nb: {extends: a, clients: [root@h]}\n";
+        insta::assert_snapshot!(examined(text), @r"
+        map.yaml:1:11: warning: there is no client wbe1; it is taken for an SSH destination
+          help: did you mean web1?
+        map.yaml:2:14: warning: there is no client other; it is taken for an SSH destination
+          help: there is: web1, web2
+        ");
     }
 
     #[test]

@@ -86,6 +86,7 @@ impl Inheritance {
         path.pop();
         if extends {
             result.is_abstract = own.is_abstract;
+            result.client_names.clone_from(&own.client_names);
             result.merge(own);
         } else {
             // As it is: what it says twice is joined to nothing.

@@ -5,7 +5,7 @@ use std::thread;
 
 use indexmap::IndexMap;
 
-use crate::config::{ContainerConfig, list, names, optional_text};
+use crate::config::{ContainerConfig, names, optional_text, prefix};
 use crate::defaults::MapDefaults;
 use crate::diagnostic::{Invalid, Loaded, Place, Report, nearest};
 use crate::mount::HostPath;
@@ -55,6 +55,8 @@ pub struct ResolvedMap {
     pub(crate) set_hostname: bool,
     pub(crate) use_attached_parent_name: bool,
     pub(crate) clients: Vec<String>,
+    /// The same, and where each stands.
+    pub(crate) client_names: Vec<(String, Place)>,
     pub(crate) groups: IndexMap<String, Vec<String>>,
     /// Where each group and each of its members stands.
     pub(crate) group_places: IndexMap<String, (Place, Vec<Place>)>,
@@ -119,6 +121,11 @@ impl ResolvedMap {
         settings: &dyn Settings,
     ) -> Result<Loaded<Self>, Invalid> {
         let mut report = Report::new(file);
+        // They are in another file.
+        let base = Self {
+            client_names: Vec::new(),
+            ..base
+        };
         let map = base.document(text, settings, &mut report).map(|mut map| {
             map.extend(&mut report);
             map.attach(&mut report);
@@ -336,13 +343,17 @@ impl ResolvedMap {
                         self.name = name;
                     }
                 }
-                "repository" => self.repository = optional_text(&value, "a repository", report),
+                "repository" => self.repository = prefix(&value, "a repository", report),
                 "default_tag" => self.default_tag = optional_text(&value, "a tag", report),
-                "default_domain" => self.default_domain = optional_text(&value, "a domain", report),
+                "default_domain" => self.default_domain = prefix(&value, "a domain", report),
                 // Null and false are the same, but not given is not.
                 "set_hostname" => self.set_hostname = value.truth(report),
                 "use_attached_parent_name" => self.use_attached_parent_name = value.truth(report),
-                "clients" => self.clients = list(&value, report),
+                "clients" => {
+                    self.client_names = names(&value, report);
+                    let names = self.client_names.iter();
+                    self.clients = names.map(|(name, _)| name.clone()).collect();
+                }
                 "groups" => {
                     for (key, members) in section(value, "groups", report) {
                         let (members, places) = names(&members, report).into_iter().unzip();
@@ -542,6 +553,38 @@ mod tests {
         assert_eq!(image("db").as_deref(), Some("db"));
         let broken = read(&large.replace("c5: {}", "c5: {"));
         assert_eq!(broken.0.len(), 1, "{broken}");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told_where_it_stands() {
+        insta::assert_snapshot!(
+            mistakes(
+                "repository: 3\ndefault_domain: yes\n\
+                 a:\n  binds: {/a: [b, rx]}\n  uses: [{name: c, readonly: raw}, [c, /p, [ro]]]\n  \
+                 instances: [i, j, i]\n  user: [1]\n\
+                 c: {shares: /c}\n\
+                 d: {extends: a, instances: [i]}\n"
+            ),
+            @r"
+        map.yaml:1:13: error: a repository is wanted here, not a number
+          help: if it is one, write it in quotes
+        map.yaml:2:17: error: a domain is wanted here, not a boolean
+          help: if it is one, write it in quotes
+        map.yaml:4:19: error: there is no access mode rx
+          help: there is: ro, rw
+        map.yaml:5:30: error: there is no access mode raw
+          help: did you mean rw?
+        map.yaml:5:44: error: an access mode is wanted here, not a list
+          help: write ro or rw
+        map.yaml:6:21: error: the instance i is named twice
+          help: leave out one of them, or call it otherwise
+        map.yaml:7:9: error: a user is written as USER, USER:GROUP or [USER, GROUP]
+        "
+        );
+        // What was documented stays: any truth.
+        let taken = "a: {binds: [[/a, b, 'true'], [/c, d, 1], [/e, f, '']]}\n";
+        let map = load_map(taken, "map.yaml", "m", &Project).unwrap();
+        assert_eq!(map.warnings.len(), 1);
     }
 
     #[test]

@@ -110,13 +110,14 @@ impl Record for Bind {
                     report.error(fields.at, "the field host_path is missing");
                     return None;
                 };
-                Self::paths(&path, &host.clone(), fields.flag("readonly"), report)
+                let read_only = fields.read_only("readonly", report);
+                Self::paths(&path, &host.clone(), read_only, report)
             }
             Err(fields) => {
                 let alias = fields.required("name", report)?;
                 Some(Self::Alias {
                     alias,
-                    read_only: fields.flag("readonly"),
+                    read_only: fields.read_only("readonly", report),
                     at,
                 })
             }
@@ -134,12 +135,15 @@ impl Record for Bind {
                     let alias = text(alias, "an alias", report)?;
                     Some(Self::Alias {
                         alias,
-                        read_only: is_read_only(flag),
+                        read_only: is_read_only(flag, report),
                         at,
                     })
                 }
                 [path, host] => Self::paths(path, host, false, report),
-                [path, host, flag] => Self::paths(path, host, is_read_only(flag), report),
+                [path, host, flag] => {
+                    let read_only = is_read_only(flag, report);
+                    Self::paths(path, host, read_only, report)
+                }
                 _ => too_many(at, "bind", report),
             },
         }
@@ -184,7 +188,7 @@ impl Record for Volume {
             Err(fields) => Some(Self {
                 name: fields.required("name", report)?,
                 path: fields.text("path"),
-                read_only: fields.flag("readonly"),
+                read_only: fields.read_only("readonly", report),
                 at,
             }),
             Ok(parts) => {
@@ -201,7 +205,7 @@ impl Record for Volume {
                         Some(path) => Some(text(path, "a path", report)?),
                         None => None,
                     },
-                    read_only: flag.is_some_and(is_read_only),
+                    read_only: flag.is_some_and(|flag| is_read_only(flag, report)),
                     at,
                 })
             }

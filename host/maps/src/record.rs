@@ -176,14 +176,35 @@ impl Fields {
         text
     }
 
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        self.node(name).is_some_and(is_read_only)
+    pub(crate) fn read_only(&self, name: &str, report: &mut Report) -> bool {
+        self.node(name)
+            .is_some_and(|node| is_read_only(node, report))
     }
 }
 
-/// Any truth but `rw`.
-pub(crate) fn is_read_only(node: &Node) -> bool {
-    node.is_truthy() && node.value != Value::Text("rw".to_owned())
+/// How volumes may be mounted.
+const MODES: [&str; 2] = ["ro", "rw"];
+
+/// Whether a mark says read-only. Any text but `rw` once did, also `false` and a misspelt `rw`.
+pub(crate) fn is_read_only(node: &Node, report: &mut Report) -> bool {
+    match &node.value {
+        Value::Text(text) => match text.as_str() {
+            "ro" => return true,
+            "rw" | "" => {}
+            // As it was documented.
+            "true" => {
+                report.warning(node.at, "a text counts as read-only here", "write ro");
+                return true;
+            }
+            other => report.unknown(node.at, "access mode", other, &MODES),
+        },
+        Value::List(_) | Value::Map(_) => {
+            let message = format!("an access mode is wanted here, not {}", node.kind());
+            report.error_with_help(node.at, message, "write ro or rw");
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => return node.is_truthy(),
+    }
+    false
 }
 
 /// Whether this says how a volume is mounted, rather than where.

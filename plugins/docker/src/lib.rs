@@ -149,7 +149,7 @@ fn tidying() -> Vec<TaskInfo> {
                 list_only(),
             ],
         )),
-        changing(task(
+        removing(task(
             "reset-socat",
             "End processes of socat that broken connections have left on the host",
             vec![
@@ -158,6 +158,7 @@ fn tidying() -> Vec<TaskInfo> {
                     "Also those that are in use, and any other of the user's",
                 ),
                 flag("sudo", "Of all users, with sudo"),
+                flag("list-only", "Show what would be ended, and end nothing"),
             ],
         )),
     ]
@@ -180,7 +181,7 @@ fn copying() -> Vec<TaskInfo> {
             "PATH=TARGET: what a path is called in the copy; *=FOLDER for all others",
         ))
     };
-    let to = |summary: &str| required(parameter("to", summary, ValueKind::Path));
+    let to = |summary: &str| required(writes("to", summary));
     let to_any = || to("A folder; or a file, if it ends in .tar, .tar.gz or .tgz");
     vec![
         task(
@@ -234,7 +235,7 @@ fn copying() -> Vec<TaskInfo> {
             "copy-into",
             "Copy a file, or what is in a folder, from this machine into a folder of a container",
             vec![
-                required(parameter("from", "The file or folder", ValueKind::Path)),
+                required(reads("from", "The file or folder")),
                 container(),
                 required(text("path", "The folder in the container")),
             ],
@@ -251,21 +252,16 @@ fn images() -> Vec<TaskInfo> {
             "Save an image with its layers to this machine",
             vec![
                 many(image()),
-                required(parameter(
+                required(writes(
                     "to",
                     "A file that ends in .tar, .tar.gz or .tgz; or a folder for image_NAME.tar.gz",
-                    ValueKind::Path,
                 )),
             ],
         ),
         changing(task(
             "load-image",
             "Load what was saved",
-            vec![required(parameter(
-                "file",
-                "The file, compressed or not",
-                ValueKind::Path,
-            ))],
+            vec![required(reads("file", "The file, compressed or not"))],
         )),
         changing(task(
             "flatten-image",
@@ -304,6 +300,22 @@ fn changing(info: TaskInfo) -> TaskInfo {
 
 fn text(name: &str, summary: &str) -> Parameter {
     parameter(name, summary, ValueKind::Text)
+}
+
+/// A path of what has to be there.
+fn reads(name: &str, summary: &str) -> Parameter {
+    Parameter {
+        choices: vec!["read".to_owned()],
+        ..parameter(name, summary, ValueKind::Path)
+    }
+}
+
+/// A path of what is made.
+fn writes(name: &str, summary: &str) -> Parameter {
+    Parameter {
+        choices: vec!["write".to_owned()],
+        ..parameter(name, summary, ValueKind::Path)
+    }
 }
 
 fn change() -> Parameter {

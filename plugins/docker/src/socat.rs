@@ -11,9 +11,10 @@ pub fn reset(arguments: &[Argument]) -> Result<Output, Error> {
     let flag = |name| dfab_sdk::flag(arguments, name);
     let (sudo, all) = (flag("sudo"), flag("all"));
     let script = format!(
-        "any={}\neverybody={}\n{SCRIPT}",
+        "any={}\neverybody={}\nshows={}\n{SCRIPT}",
         if all { "yes" } else { "" },
         if sudo { "yes" } else { "" },
+        if flag("list-only") { "yes" } else { "" },
     );
     let line = if sudo { "sudo -n sh" } else { "sh" };
     let outcome = ssh::current()?.run(&ssh::Command {

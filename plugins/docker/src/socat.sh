@@ -1,6 +1,7 @@
 # Ends processes of socat, and prints what became of each: number, outcome and command line, separated
-# by tabs. $any is not empty where any of the user's is meant, $everybody where those of all users are.
-# Without, it is those that carried a channel for an SSH session that is no more: their parent is init.
+# by tabs. They are those that carried a channel for an SSH session that is no more: their parent is init.
+# $any is not empty where any of the user's is meant, $everybody where those of all users are, and $shows
+# where none is to be ended.
 
 meant() {
     [ -n "$everybody" ] || [ -O "/proc/$1" ] || return 1
@@ -21,6 +22,10 @@ lives() {
 for folder in /proc/[0-9]*; do
     number=${folder#/proc/}
     meant "$number" || continue
+    if [ -n "$shows" ]; then
+        printf '%s\twould be ended\t%s\n' "$number" "$line"
+        continue
+    fi
     if ! error=$(kill "$number" 2>&1) && lives "$number"; then
         printf '%s\tnot ended: %s\t%s\n' "$number" "${error##*: }" "$line"
         continue

@@ -196,12 +196,11 @@ fn script_options() -> Vec<Parameter> {
     let mut options = vec![
         Parameter {
             required: true,
-            ..parameter("script", "The script, on this machine", ValueKind::Path)
+            ..read("script", "The script, on this machine")
         },
-        parameter(
+        read(
             "upload-dir",
             "A folder that has the script, all of which is copied",
-            ValueKind::Path,
         ),
         parameter(
             "command-format",
@@ -211,6 +210,14 @@ fn script_options() -> Vec<Parameter> {
     ];
     options.extend(run_options());
     options
+}
+
+/// A path of what has to be there.
+fn read(name: &str, summary: &str) -> Parameter {
+    Parameter {
+        choices: vec!["read".to_owned()],
+        ..parameter(name, summary, ValueKind::Path)
+    }
 }
 
 fn command_options() -> Vec<Parameter> {

@@ -222,5 +222,5 @@ fn a_tag_that_moved_brings_nothing_by_itself() -> Result<()> {
         "{}",
         changed.stderr
     );
-    assert_told(&scene.dfab(&["run"])?, "is not on this machine")
+    assert_told(&scene.dfab(&["run", "acme-one"])?, "is not on this machine")
 }

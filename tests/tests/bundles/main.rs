@@ -189,6 +189,8 @@ fn what_was_changed_revoked_or_has_expired_after_it_was_added_does_not_run() -> 
         .success()?;
     scene.dfab(&["plugin", "add", &file, "-y"])?.success()?;
     scene.dfab(&["run", "acme-one"])?.success()?;
+    let list = scene.dfab(&["plugin", "list"])?.success()?;
+    ensure!(list.contains("author (SHA256:"), "{list}");
     let lock = scene.lock()?;
     let digest = lock["plugins"]["acme-one"]["digest"]
         .as_str()
@@ -201,9 +203,9 @@ fn what_was_changed_revoked_or_has_expired_after_it_was_added_does_not_run() -> 
     // Other bytes in its place, be they those of a good bundle.
     let other = scene.pack("acme-one", "1.0.1", &[])?;
     fs::copy(scene.path(&other), &stored)?;
-    assert_told(&scene.dfab(&["run"])?, "has other bytes than")?;
+    assert_told(&scene.dfab(&["run", "acme-one"])?, "has other bytes than")?;
     fs::remove_file(&stored)?;
-    assert_told(&scene.dfab(&["run"])?, "is not on this machine")?;
+    assert_told(&scene.dfab(&["run", "acme-one"])?, "is not on this machine")?;
     scene.dfab(&["plugin", "install"])?.success()?;
     scene.dfab(&["run", "acme-one"])?.success()?;
 
@@ -215,7 +217,10 @@ fn what_was_changed_revoked_or_has_expired_after_it_was_added_does_not_run() -> 
     let component = &mut text["plugins"]["acme-one"]["components"]["acme-one"];
     component["digest"] = json!(format!("sha256:{}", "0".repeat(64)));
     scene.project.write("dfab.lock", &text.to_string())?;
-    assert_told(&scene.dfab(&["run"])?, "does not have it with these bytes")?;
+    assert_told(
+        &scene.dfab(&["run", "acme-one"])?,
+        "does not have it with these bytes",
+    )?;
     scene.project.write("dfab.lock", &lock.to_string())?;
 
     // Revoked afterwards, by a list that must be signed itself.
@@ -225,19 +230,35 @@ fn what_was_changed_revoked_or_has_expired_after_it_was_added_does_not_run() -> 
     let revoke = "  - {name: security, key: stranger.pub, may: [revoke]}\n  revoked: revoked.txt\n";
     scene.trust_also("signed", revoke)?;
     assert_told(
-        &scene.dfab(&["run"])?,
+        &scene.dfab(&["run", "acme-one"])?,
         "not signed by anybody who may revoke",
     )?;
     scene
         .dfab(&["bundle", "sign", "revoked.txt", "--key", "stranger"])?
         .success()?;
-    assert_told(&scene.dfab(&["run"])?, "is revoked: sends everything home")?;
+    assert_told(
+        &scene.dfab(&["run", "acme-one"])?,
+        "is revoked: sends everything home",
+    )?;
+    // Only what needs it fails, and it is said what to do.
+    let told = scene.dfab(&["run", "acme-one"])?;
+    assert_told(&told, "dfab plugin remove acme-one")?;
+    scene.dfab(&["run", "docker"])?.success()?;
+    scene.dfab(&["startup", "--help"])?.success()?;
+    let all = scene.dfab(&["run"])?;
+    ensure!(
+        all.status == 0 && all.stderr.contains("warning: the plugin acme-one"),
+        "{all:?}"
+    );
 
     // The signer is trusted no more.
     scene
         .project
         .write("dfab.yaml", "trust: {require: signed}\n")?;
-    assert_told(&scene.dfab(&["run"])?, "is of nobody in `trust`")?;
+    assert_told(
+        &scene.dfab(&["run", "acme-one"])?,
+        "is of nobody in `trust`",
+    )?;
     assert_eq!(fs::read(&stored)?, good);
     Ok(())
 }

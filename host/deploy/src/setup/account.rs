@@ -127,13 +127,21 @@ pub(super) fn add_user(user: &User) -> Result<Script, SetupError> {
 pub(super) fn look_at_member(member: &Member) -> Result<Script, SetupError> {
     let (user, group) = (check(&member.user)?, check(&member.group)?);
     Ok(questions(&[
+        ("user", format!("ask passwd {user}")),
         ("groups", format!("id -G {user} 2> /dev/null || true")),
         ("group", format!("ask group {group}")),
     ]))
 }
 
-pub(super) fn member_standing(printed: &[u8]) -> Standing {
+/// `is_made` says that a step before this one makes the user.
+pub(super) fn member_standing(member: &Member, is_made: bool, printed: &[u8]) -> Standing {
     let answers = Answers::read(printed);
+    if !is_made && answers.entry("user").is_none() {
+        return Standing::Otherwise(format!(
+            "there is no user {} (`dfab setup account {}` makes one)",
+            member.user, member.user
+        ));
+    }
     let group = answers.entry("group").map(|group| group.number.to_string());
     let groups = answers.text("groups");
     Standing::of(group.is_some_and(|group| groups.split_whitespace().any(|one| one == group)))
@@ -305,6 +313,24 @@ mod tests {
             standing(Some(34), "", "log:x:34:"),
             otherwise("the group log has the number 34 already")
         );
+    }
+
+    #[test]
+    fn a_member_is_a_user_who_is_there_or_is_made() {
+        let member = Member {
+            user: "ann".to_owned(),
+            group: "docker".to_owned(),
+        };
+        let standing = |user: &str, groups: &str, is_made| {
+            let printed = format!("\n@@user\n{user}\n@@groups\n{groups}\n@@group\ndocker:x:99:\n");
+            member_standing(&member, is_made, printed.as_bytes())
+        };
+        let ann = "ann:x:1000:1000::/home/ann:/bin/sh";
+        assert_eq!(standing(ann, "1000 99", false), Standing::So);
+        assert_eq!(standing(ann, "1000", false), Standing::Wanting);
+        assert_eq!(standing("", "", true), Standing::Wanting);
+        let nobody = "there is no user ann (`dfab setup account ann` makes one)";
+        assert_eq!(standing("", "", false), otherwise(nobody));
     }
 
     /// Docker-Fabric asked for the first group of a user of that name.

@@ -91,6 +91,8 @@ pub struct Plan {
     pub so: Vec<Step>,
     /// What is to be done.
     pub todo: Vec<Step>,
+    /// What may keep it from being done.
+    pub notes: Vec<String>,
 }
 
 impl Machine {
@@ -131,10 +133,21 @@ impl Machine {
     pub async fn plan(&self, steps: Vec<Step>) -> Result<Plan, SetupError> {
         let mut plan = Plan::default();
         let mut otherwise = Vec::new();
+        let mut users = Vec::new();
         for step in steps {
-            match self.standing(&step).await? {
+            if let Change::User(user) = &step.change {
+                users.push(user.name.clone());
+            }
+            match self.standing(&step, &users).await? {
                 Standing::So => plan.so.push(step),
                 Standing::Wanting => plan.todo.push(step),
+                // What is installed before may make the user.
+                Standing::Otherwise(what)
+                    if matches!(step.change, Change::Member(_)) && makes_more(&plan.todo) =>
+                {
+                    plan.notes.push(what);
+                    plan.todo.push(step);
+                }
                 Standing::Otherwise(what) => otherwise.push(what),
             }
         }
@@ -159,14 +172,14 @@ impl Machine {
         if output.status != 0 {
             return Err(failed(what, &output));
         }
-        match self.standing(step).await? {
+        match self.standing(step, &[]).await? {
             Standing::So => Ok(()),
             _ => Err(SetupError::NoEffect(what.clone())),
         }
     }
 
-    /// How the machine stands to a step.
-    async fn standing(&self, step: &Step) -> Result<Standing, SetupError> {
+    /// How the machine stands to a step, before which these users are made.
+    async fn standing(&self, step: &Step, users: &[String]) -> Result<Standing, SetupError> {
         let look = match &step.change {
             Change::Packages(packages) => package::look(packages),
             Change::File(file) => file::look(file)?,
@@ -191,7 +204,10 @@ impl Machine {
         Ok(match &step.change {
             Change::Group(group) => account::group_standing(group, answered()?),
             Change::User(user) => account::user_standing(user, answered()?),
-            Change::Member(_) => account::member_standing(answered()?),
+            Change::Member(member) => {
+                let is_made = users.contains(&member.user);
+                account::member_standing(member, is_made, answered()?)
+            }
             // Their status is the answer.
             Change::Packages(_) | Change::File(_) | Change::Service(_) | Change::Run(_) => {
                 Standing::of(output.status == 0)
@@ -229,6 +245,13 @@ impl Machine {
             })
         }
     }
+}
+
+/// Whether these steps may make more than they say.
+fn makes_more(steps: &[Step]) -> bool {
+    steps
+        .iter()
+        .any(|step| matches!(step.change, Change::Packages(_) | Change::Run(_)))
 }
 
 async fn run(

@@ -87,6 +87,7 @@ pub async fn save_images(
     let place = to.clone();
     let compressed = place.to_string().ends_with("gz");
     let writing = in_thread(move || {
+        reader.wait()?;
         place.write(|file| {
             if compressed {
                 let mut encoder = GzEncoder::new(file, Compression::default());
@@ -164,7 +165,8 @@ pub async fn copy_from_container(
     let place = to.clone();
     let packed = match form {
         Form::Tar => {
-            pack(engine, files, move |packing, parts| {
+            pack(engine, files, move |packing, mut parts| {
+                wait_for_first(&mut parts)?;
                 place.write(|file| {
                     let (mut out, left_out) = fill(packing, parts, BufWriter::new(file))?;
                     out.flush()?;
@@ -174,7 +176,8 @@ pub async fn copy_from_container(
             .await
         }
         Form::TarGz => {
-            pack(engine, files, move |packing, parts| {
+            pack(engine, files, move |packing, mut parts| {
+                wait_for_first(&mut parts)?;
                 place.write(|file| {
                     let encoder = GzEncoder::new(file, Compression::default());
                     let (encoder, left_out) = fill(packing, parts, encoder)?;
@@ -185,8 +188,9 @@ pub async fn copy_from_container(
             .await
         }
         Form::Folder => {
-            let (writer, reader) = pipe();
+            let (writer, mut reader) = pipe();
             let unpacking = in_thread(move || {
+                reader.wait()?;
                 let folder = place.make_folder()?;
                 let mut reader = BufReader::new(reader);
                 let left_out = unpack(&mut reader, folder, 0)?;
@@ -354,6 +358,13 @@ async fn pack(
     }
 }
 
+/// Waits until there is something to write: what the engine refuses leaves no folder behind.
+fn wait_for_first(parts: &mut [(Reader, PathBuf)]) -> io::Result<()> {
+    parts
+        .first_mut()
+        .map_or(Ok(()), |(reader, _)| reader.wait())
+}
+
 /// What all that is packed gets.
 struct Wanted {
     owner: Option<(u32, u32)>,
@@ -375,9 +386,11 @@ fn fill<W: io::Write>(
 
 fn to_pipe(
     wanted: Wanted,
-    parts: Vec<(Reader, PathBuf)>,
+    mut parts: Vec<(Reader, PathBuf)>,
     writer: Writer,
 ) -> io::Result<Vec<String>> {
+    // An archive that is given up still gets an end.
+    wait_for_first(&mut parts)?;
     let out = BufWriter::with_capacity(64 << 10, writer);
     let (out, left_out) = fill(wanted, parts, out)?;
     let writer = out.into_inner().map_err(io::IntoInnerError::into_error)?;

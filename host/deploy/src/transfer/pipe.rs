@@ -79,6 +79,22 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// Waits for the first bytes, in a thread that may wait: where there are none, nothing has to be made
+    /// for them.
+    ///
+    /// # Errors
+    /// Where it breaks off before.
+    pub(crate) fn wait(&mut self) -> io::Result<()> {
+        while self.rest.is_empty() && !self.has_ended {
+            match self.pieces.blocking_recv() {
+                Some(Piece::Bytes(piece)) => self.rest = piece,
+                Some(Piece::End) => self.has_ended = true,
+                None => return Err(cut_off()),
+            }
+        }
+        Ok(())
+    }
+
     /// The body of a request.
     pub(crate) fn into_upload(self) -> Upload {
         Box::pin(stream::try_unfold(self, |mut reader| async move {
@@ -94,13 +110,7 @@ impl Reader {
 /// In a thread that may wait.
 impl io::Read for Reader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() && !self.has_ended {
-            match self.pieces.blocking_recv() {
-                Some(Piece::Bytes(piece)) => self.rest = piece,
-                Some(Piece::End) => self.has_ended = true,
-                None => return Err(cut_off()),
-            }
-        }
+        self.wait()?;
         let count = self.rest.len().min(into.len());
         self.rest
             .copy_to_slice(into.get_mut(..count).unwrap_or_default());

@@ -13,9 +13,9 @@ use super::prepared::Prepared;
 use super::report::{Notes, Results, ended, show, summary};
 use super::{Context, NOT_BEGUN};
 use crate::arguments::{self, Form, PlanForm};
+use crate::deadline;
 use crate::failure::{Code, Failure};
 use crate::interrupt::Signals;
-use crate::period::Period;
 use crate::terminal;
 
 /// How many steps run at a time on one host.
@@ -56,7 +56,7 @@ pub(crate) async fn run(
     }
     if !context.common.yes && !terminal::confirm("Do this?")? {
         terminal::tell("Nothing was done.");
-        return Ok(Code::Done);
+        return Ok(terminal::DECLINED);
     }
     let results = carry_out(context, &prepared, json).await?;
     if json {
@@ -120,10 +120,7 @@ async fn carry_out(context: &Context, prepared: &Prepared, json: bool) -> Result
     let plan = &prepared.plan;
     let stop = Stop::default();
     let interrupt = tokio::spawn(end_when_asked(stop.clone(), Signals::listen()?));
-    let over = tokio::spawn(end_when_over(
-        stop.clone(),
-        context.common.max_time.map(Period::duration),
-    ));
+    let over = tokio::spawn(end_when_over(stop.clone(), context.deadline));
     let mut started = vec![Instant::now(); plan.steps.len()];
     let notes = Notes::new(plan, json);
     let outcomes = execute(
@@ -166,6 +163,10 @@ async fn carry_out(context: &Context, prepared: &Prepared, json: bool) -> Result
     let not_begun = prepared.not_begun(&outcomes);
     if !not_begun.is_empty() && !stop.is_stopped() {
         terminal::tell(&format!("{}: {NOT_BEGUN}", not_begun.join(", ")));
+    }
+    let unfinished = prepared.unfinished(&outcomes);
+    if !unfinished.is_empty() && context.deadline.is_over() {
+        terminal::tell(&format!("{}: {}", unfinished.join(", "), deadline::over()));
     }
     Ok(Results {
         outcomes,

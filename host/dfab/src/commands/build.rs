@@ -17,7 +17,7 @@ use crate::arguments::Form;
 use crate::failure::{Code, Failure, describe};
 use crate::interrupt::Interrupt;
 use crate::lines::Prefix;
-use crate::relay::{self, Outcome, Shown, Sink, overall_code, relay, relay_all, tell};
+use crate::relay::{self, Limits, Outcome, Shown, Sink, overall_code, relay, relay_all, tell};
 use crate::terminal::{self, Output};
 
 /// Its command line.
@@ -100,8 +100,9 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         .get_one("folder")
         .map_or(Path::new("."), PathBuf::as_path);
     let file = matches.get_one("file").map(PathBuf::as_path);
+    let pack = async { BuildContext::pack(folder, file).await.map_err(unpacked) };
     let packed = tokio::select! {
-        packed = BuildContext::pack(folder, file) => packed.map_err(unpacked)?,
+        packed = context.deadline.within(pack) => packed?,
         code = interrupt.wait() => return Ok(Code::Passed(code)),
     };
     request.dockerfile.clone_from(&packed.dockerfile);
@@ -116,14 +117,19 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let several = hosts.len() > 1;
     let work: Vec<_> = hosts.iter().zip(&prefixes).zip(&images).collect();
     let pace = context.common.pace(hosts.len(), 0);
+    let limits = Limits {
+        timeout: None,
+        deadline: context.deadline,
+    };
     let name_of =
         |((host, _), _): &((&Arc<Host>, &Prefix), &OnceLock<String>)| host.name().to_owned();
     let results = relay_all(&pace, &work, name_of, async |((host, prefix), image)| {
         let mut sink = Sink::new(shown, host.name(), prefix);
-        let outcome = match Building::start(host, &request, &packed, image, &interrupt).await {
+        let start = Building::start(host, &request, &packed, image, &interrupt);
+        let outcome = match limits.deadline.within(start).await {
             Ok(building) => {
                 let input = None::<tokio::io::Sink>;
-                relay(building, input, &mut sink, &interrupt, None).await
+                relay(building, input, &mut sink, &interrupt, limits).await
             }
             Err(outcome) => outcome,
         };

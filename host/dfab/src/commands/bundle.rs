@@ -7,8 +7,8 @@ use bytes::Bytes;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use dfab_bundles::statement::{Claim, Signed, Verdict, Vetted};
 use dfab_bundles::{
-    Artifact, Digest, PublicKey, Requirement, Role, Signature, Signer, Source, Trust, archive,
-    pack, read_file, signature, write_file,
+    Artifact, Digest, Requirement, Role, Signature, Signer, Source, Trust, archive, pack,
+    read_file, signature, write_file,
 };
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -253,9 +253,13 @@ async fn vet(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     } else {
         "Attest that it may be used?"
     };
-    if context.common.dry_run || !(context.common.yes || terminal::confirm(question)?) {
-        terminal::tell("Nothing was attested.");
+    if context.common.dry_run {
+        terminal::tell("This is a dry run: nothing was attested.");
         return Ok(Code::Done);
+    }
+    if !context.common.yes && !terminal::confirm(question)? {
+        terminal::tell("Nothing was attested.");
+        return Ok(terminal::DECLINED);
     }
     let key = key::private(&context.project, named(matches, "key")?)?;
     let asks: BTreeMap<_, _> = artifact
@@ -294,8 +298,7 @@ async fn verify(context: &Context, matches: &ArgMatches) -> Result<Code, Failure
     let project = &context.project;
     let mut trust = project.trust.load(project.folder())?;
     if let Some(file) = matches.get_one::<PathBuf>("key") {
-        let key = PublicKey::read(file)
-            .map_err(|error| Failure::usage("the key cannot be used").because(error))?;
+        let key = key::public(file)?;
         trust = Trust {
             require: Requirement::Signed,
             signers: vec![Signer {

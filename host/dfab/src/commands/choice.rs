@@ -11,6 +11,7 @@ use dfab_maps::{Item, Project, SelectError};
 
 use super::Context;
 use crate::arguments::Common;
+use crate::deadline::Deadline;
 use crate::failure::{Code, Failure, describe};
 use crate::hosts::{Directory, LOCAL};
 
@@ -41,6 +42,7 @@ pub(crate) struct HostChoice {
 #[derive(Debug)]
 pub(crate) struct Choice {
     common: Common,
+    deadline: Deadline,
     pub(crate) hosts: Vec<HostChoice>,
     /// Nothing was named, so that everything is meant.
     pub(crate) everything: bool,
@@ -149,6 +151,7 @@ impl Choice {
         }
         Ok(Self {
             common: context.common.clone(),
+            deadline: context.deadline,
             hosts,
             everything,
             maps: maps
@@ -164,9 +167,9 @@ impl Choice {
     pub(crate) async fn for_each<I: Copy, T>(
         &self,
         items: &[I],
-        work: impl AsyncFn(I) -> T,
-    ) -> Vec<T> {
-        super::for_each(&self.common, items, work).await
+        work: impl AsyncFn(I) -> Result<T, Failure>,
+    ) -> Vec<Result<T, Failure>> {
+        super::for_each(&self.common, self.deadline, items, work).await
     }
 
     /// What is on each host, or why that is not known, in the order of the hosts.
@@ -193,7 +196,12 @@ impl Choice {
                     }
                     None => format!("there is no container {name} on {}", hosts.join(", ")),
                 };
-                Failure::failed(reason)
+                let failure = Failure::failed(reason);
+                let there = seen.iter().flatten().flat_map(|seen| &seen.containers);
+                match nearest(name, there.map(ContainerSummary::name)) {
+                    Some(near) => failure.hint(format!("did you mean {near}?")),
+                    None => failure.hint("dfab ps -a lists what there is"),
+                }
             })
             .collect()
     }
@@ -254,6 +262,14 @@ impl<'a> Seen<'a> {
         }
         (there, missing)
     }
+}
+
+/// The name that is most like one that is not there.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
+    known
+        .filter(|known| likeness(known) > 0.6)
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
 /// A call of an engine that failed, with the exit code for it.

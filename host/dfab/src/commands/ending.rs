@@ -5,6 +5,7 @@ use std::time::Duration;
 use dfab_deploy::execute::Stop;
 use dfab_deploy::temporary::RUN_LABEL;
 
+use crate::deadline::Deadline;
 use crate::interrupt::Signals;
 use crate::terminal;
 
@@ -48,12 +49,10 @@ pub(crate) async fn end_when_asked(stop: Stop, mut signals: Signals) {
 }
 
 /// Ends what is left of an action when its time is over: what runs is let end.
-pub(crate) async fn end_when_over(stop: Stop, after: Option<Duration>) {
-    if let Some(after) = after {
-        tokio::time::sleep(after).await;
-        stop.stop();
-        terminal::tell(
-            "The time is over (--max-time, or `run` under `timeouts`): what runs is let end, and nothing more is begun.",
-        );
-    }
+pub(crate) async fn end_when_over(stop: Stop, deadline: Deadline) {
+    deadline.wait().await;
+    stop.stop();
+    terminal::tell(
+        "The time is over (--max-time, or `run` under `timeouts`): what runs is let end, and nothing more is begun.",
+    );
 }

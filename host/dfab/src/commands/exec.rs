@@ -15,7 +15,7 @@ use crate::failure::{Code, Failure};
 use crate::interrupt::Interrupt;
 use crate::lines::Prefix;
 use crate::relay::{
-    self, Outcome, Shown, Sink, overall_code, relay, relay_all, relay_terminal, tell,
+    self, Limits, Outcome, Shown, Sink, overall_code, relay, relay_by_host, relay_terminal, tell,
 };
 use crate::terminal::{self, Output};
 use crate::tty;
@@ -129,7 +129,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
                 }));
                 failed.extend(missing.into_iter().map(|container| {
                     let failure = Failure::failed(format!("there is no container {container}"))
-                        .hint(format!("dfab startup {container} makes it"));
+                        .hint(format!("dfab startup {container} -H {host} makes it"));
                     (host.to_owned(), container, Outcome::Failed(failure))
                 }));
             }
@@ -162,7 +162,10 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     if let ([target], true, false) = (targets.as_slice(), wanted && !json, several) {
         request.terminal = Some(tty::size());
         request.input |= tty::is_interactive();
-        let outcome = on_terminal(target, &request, &interrupt).await;
+        // A shell ends when its user says so.
+        let session = on_terminal(target, &request, &interrupt);
+        let ended = context.asked_deadline.within(async { Ok(session.await) });
+        let outcome = ended.await.unwrap_or_else(Outcome::Failed);
         tell(None, &outcome);
         return Ok(outcome.only_code());
     }
@@ -179,14 +182,24 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         matches.get_flag("grouped"),
     );
     let work: Vec<_> = targets.iter().zip(&prefixes).collect();
-    let pace = context.common.pace(targets.len(), 0);
+    let limits = Limits {
+        timeout: None,
+        deadline: context.deadline,
+    };
+    // Batches are of hosts, whatever is on them.
+    let by_host: Vec<_> = work
+        .chunk_by(|(one, _), (other, _)| one.host.name() == other.host.name())
+        .collect();
+    let unreached = seen.iter().filter(|seen| seen.is_err()).count();
+    let pace = context.common.pace(by_host.len(), unreached);
     let label_of = |(target, _): &(&Target<'_>, &Prefix)| target.label.clone();
-    let results = relay_all(&pace, &work, label_of, async |(target, prefix)| {
+    let results = relay_by_host(&pace, &by_host, label_of, async |(target, prefix)| {
         let mut sink = Sink::new(shown, &target.label, prefix);
-        let outcome = match Running::start(target, &request, &interrupt).await {
+        let start = Running::start(target, &request, &interrupt);
+        let outcome = match limits.deadline.within(start).await {
             Ok((running, input)) => {
                 let input = request.input.then_some(input);
-                relay(running, input, &mut sink, &interrupt, None).await
+                relay(running, input, &mut sink, &interrupt, limits).await
             }
             Err(outcome) => outcome,
         };

@@ -78,29 +78,37 @@ fn list(context: &Context, directory: &Directory) -> Result<Code, Failure> {
 }
 
 async fn checkup(context: &Context, hosts: &[Arc<Host>]) -> Result<Code, Failure> {
-    let found = for_each_host(
-        &context.common,
-        hosts,
-        |host| async move { check(&host).await },
-    )
-    .await;
+    let found = for_each_host(context, hosts, |host| async move { Ok(check(&host).await) }).await;
     match context.common.output {
         Form::Json => {
             let keyed = hosts.iter().zip(&found);
             let keyed: Map<String, Value> = keyed
-                .map(|(host, points)| (host.name().to_owned(), json!(points)))
+                .map(|(host, points)| {
+                    let value = match points {
+                        Ok(points) => json!(points),
+                        Err(failure) => json!({ "error": failure.to_string() }),
+                    };
+                    (host.name().to_owned(), value)
+                })
                 .collect();
             terminal::json(&Value::Object(keyed))?;
         }
         Form::Table => {
             for (index, (host, points)) in hosts.iter().zip(&found).enumerate() {
                 let gap = if index > 0 { "\n" } else { "" };
-                let text = shown(host, points);
+                let text = match points {
+                    Ok(points) => shown(host, points),
+                    Err(failure) => format!("{} ({})\n  {failure}", host.name(), host.address()),
+                };
                 terminal::data(&format!("{gap}{}", terminal::plain(&text)))?;
             }
         }
     }
-    let codes: Vec<Code> = found.iter().map(|points| code(points)).collect();
+    let code_of = |points: &Result<Vec<Point>, Failure>| match points {
+        Ok(points) => code(points),
+        Err(failure) => failure.code,
+    };
+    let codes: Vec<Code> = found.iter().map(code_of).collect();
     Ok(overall(&codes))
 }
 
@@ -143,10 +151,7 @@ fn code(points: &[Point]) -> Code {
 }
 
 async fn facts(context: &Context, hosts: &[Arc<Host>]) -> Result<Code, Failure> {
-    let found = for_each_host(&context.common, hosts, |host| async move {
-        facts_of(&host).await
-    })
-    .await;
+    let found = for_each_host(context, hosts, |host| async move { facts_of(&host).await }).await;
     for (host, facts) in hosts.iter().zip(&found) {
         if let Err(failure) = facts {
             terminal::tell(&format!(

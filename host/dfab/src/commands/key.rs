@@ -13,6 +13,9 @@ use crate::project::Project;
 use crate::prompt::prompter;
 use crate::terminal;
 
+/// How large a key file may be that is looked into, in bytes.
+const LIMIT: usize = 64 << 10;
+
 /// The command line of `dfab key`.
 pub(crate) fn command() -> Command {
     let file = |help: &'static str| {
@@ -53,11 +56,38 @@ pub(crate) fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failu
         Some(("new", matches)) => new(context, file(matches)?, matches.get_flag("passphrase")),
         Some(("show", matches)) => {
             let file = file(matches)?;
-            let key = PublicKey::read(file).map_err(|error| unusable(file, error))?;
-            print(context, &key, file)
+            print(context, &public(file)?, file)
         }
         _ => Err(Failure::usage("a command is wanted").hint("dfab key --help")),
     }
+}
+
+/// Reads a public key.
+///
+/// # Errors
+/// Where it cannot be used.
+pub(crate) fn public(file: &Path) -> Result<PublicKey, Failure> {
+    if begins_with(file, "PRIVATE KEY") {
+        let mut public = file.as_os_str().to_owned();
+        public.push(".pub");
+        return Err(Failure::usage(format!(
+            "{} is a private key, and the public one is wanted",
+            file.display()
+        ))
+        .hint(format!(
+            "it is {}, where `dfab key new` made it",
+            Path::new(&public).display()
+        )));
+    }
+    PublicKey::read(file).map_err(|error| unusable(file, error))
+}
+
+/// Whether a file is the PEM of such a thing.
+fn begins_with(file: &Path, label: &str) -> bool {
+    let text = dfab_bundles::read_file(file, LIMIT).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let mut lines = text.lines().filter(|line| line.starts_with("-----BEGIN "));
+    lines.any(|line| line.trim_end().trim_end_matches('-').ends_with(label))
 }
 
 /// Reads a private key, and asks for its passphrase where it has one.
@@ -65,6 +95,18 @@ pub(crate) fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failu
 /// # Errors
 /// Where it cannot be used.
 pub(crate) fn private(project: &Project, file: &Path) -> Result<PrivateKey, Failure> {
+    if begins_with(file, "PUBLIC KEY") {
+        let failure = Failure::usage(format!(
+            "{} is a public key, and it is the private one that signs",
+            file.display()
+        ));
+        return Err(match file.extension() {
+            Some(end) if end == "pub" => {
+                failure.hint(format!("--key {}", file.with_extension("").display()))
+            }
+            _ => failure,
+        });
+    }
     let question = Question::Passphrase {
         file: file.to_owned(),
     };

@@ -13,6 +13,7 @@ use super::follow::{Follower, look};
 use super::merge::{Line, Source, Supply, merge};
 use super::{Context, overall};
 use crate::arguments::Form;
+use crate::deadline::over;
 use crate::failure::{Code, Failure, describe};
 use crate::instant;
 use crate::interrupt::Interrupt;
@@ -99,10 +100,17 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let interrupt = Interrupt::listen()?;
     let follow = matches.get_flag("follow");
     let work = show(context, matches, &references, follow);
+    // Who follows ends it when there was enough to see.
+    let enough = async {
+        match follow {
+            true => context.asked_deadline.wait().await,
+            false => std::future::pending().await,
+        }
+    };
     tokio::select! {
         result = work => result,
-        // Who follows has seen enough.
         code = interrupt.wait() => Ok(if follow { Code::Done } else { Code::Passed(code) }),
+        () = enough => Ok(Code::Done),
     }
 }
 
@@ -163,7 +171,19 @@ async fn show(
         });
         future::try_join_all(streams).await.map(drop)
     } else {
-        past(&choice, &targets, &query, &printer, &mut codes).await
+        let showing = past(&choice, &targets, &query, &printer, &mut codes);
+        // What was shown by then stays.
+        let shown = tokio::select! {
+            shown = showing => Some(shown),
+            () = context.deadline.wait() => None,
+        };
+        shown.unwrap_or_else(|| {
+            for target in &targets {
+                tell(target, &over().to_string());
+            }
+            codes.push(Code::Failed);
+            Ok(())
+        })
     };
     match shown {
         Ok(()) => {}

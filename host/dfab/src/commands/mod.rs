@@ -12,6 +12,7 @@ pub(crate) mod key;
 pub(crate) mod logs;
 pub(crate) mod map;
 mod merge;
+mod misplaced;
 pub(crate) mod plugin;
 mod prepared;
 pub(crate) mod ps;
@@ -29,6 +30,7 @@ use dfab_deploy::host::Host;
 use futures_util::stream::{self, StreamExt};
 
 use crate::arguments::Common;
+use crate::deadline::Deadline;
 use crate::failure::{Code, Failure};
 use crate::hosts::Directory;
 use crate::plugins::Plugins;
@@ -37,6 +39,10 @@ use crate::project::Project;
 /// What every command works with.
 #[derive(Debug)]
 pub(crate) struct Context {
+    /// When a command is to end that ends by itself.
+    pub(crate) deadline: Deadline,
+    /// When one that does not is to end, such as a tunnel: only where the command line says so.
+    pub(crate) asked_deadline: Deadline,
     pub(crate) common: Common,
     pub(crate) project: Project,
     pub(crate) plugins: Plugins,
@@ -74,14 +80,20 @@ pub(crate) fn of_plugins() -> [clap::Command; 3] {
     [plugin::command(), bundle::command(), key::command()]
 }
 
-/// Looks at every host, side by side, and returns the results in the order of the hosts.
-pub(crate) async fn for_each_host<T, F, R>(common: &Common, hosts: &[Arc<Host>], work: F) -> Vec<T>
+/// Looks at every host, side by side, and returns the results in the order of the hosts. A host that is
+/// not finished in time has failed.
+pub(crate) async fn for_each_host<T, F, R>(
+    context: &Context,
+    hosts: &[Arc<Host>],
+    work: F,
+) -> Vec<Result<T, Failure>>
 where
     F: Fn(Arc<Host>) -> R,
-    R: Future<Output = T>,
+    R: Future<Output = Result<T, Failure>>,
 {
-    stream::iter(hosts.iter().cloned().map(work))
-        .buffered(common.parallel.get())
+    let looks = hosts.iter().cloned();
+    stream::iter(looks.map(|host| context.deadline.within(work(host))))
+        .buffered(context.common.parallel.get())
         .collect()
         .await
 }
@@ -89,10 +101,11 @@ where
 /// Does something for each, side by side as for hosts, and returns the results in order.
 pub(crate) async fn for_each<I: Copy, T>(
     common: &Common,
+    deadline: Deadline,
     items: &[I],
-    work: impl AsyncFn(I) -> T,
-) -> Vec<T> {
-    stream::iter(items.iter().map(|item| work(*item)))
+    work: impl AsyncFn(I) -> Result<T, Failure>,
+) -> Vec<Result<T, Failure>> {
+    stream::iter(items.iter().map(|item| deadline.within(work(*item))))
         .buffered(common.parallel.get())
         .collect()
         .await

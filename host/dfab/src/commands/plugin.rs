@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use dfab_bundles::{Artifact, Change, Lock, Locked, Name, lock};
+use dfab_bundles::{Artifact, Change, Fingerprint, Lock, Locked, Name, lock};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -161,7 +161,7 @@ async fn add(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     }
     if !context.common.yes && !terminal::confirm("Add it with these grants?")? {
         terminal::tell("Nothing was added.");
-        return Ok(Code::Done);
+        return Ok(terminal::DECLINED);
     }
     keep()?;
     lock.plugins.insert(name.clone(), new);
@@ -185,6 +185,7 @@ fn list(context: &Context) -> Result<Code, Failure> {
         terminal::json(&Value::Object(all))?;
         return Ok(Code::Done);
     }
+    let signers = context.project.trust.signers(context.project.folder());
     let headings = [
         "plugin",
         "version",
@@ -203,13 +204,23 @@ fn list(context: &Context) -> Result<Code, Failure> {
                 locked.version.clone(),
                 format!("{} {component}", about.kind),
                 granted.join(", "),
-                signer.map(ToString::to_string).unwrap_or_default(),
+                signer
+                    .map(|key| signed_by(key, &signers))
+                    .unwrap_or_default(),
                 locked.digest.short(),
             ]);
         }
     }
     terminal::data(&terminal::columns(&headings.map(str::to_owned), &rows))?;
     Ok(Code::Done)
+}
+
+/// What the operator calls a signer, and the key that it was.
+fn signed_by(key: &Fingerprint, signers: &[(String, Fingerprint)]) -> String {
+    match signers.iter().find(|(_, known)| known == key) {
+        Some((name, _)) => format!("{name} ({key})"),
+        None => key.to_string(),
+    }
 }
 
 fn remove(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
@@ -238,6 +249,18 @@ fn remove(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
 async fn install(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     let project = &context.project;
     let lock = locked::read(project)?;
+    if lock.plugins.is_empty() {
+        let file = locked::file(project);
+        let text = match file.exists() {
+            true => format!("There is no plugin in {}.", file.display()),
+            false => format!(
+                "There is no {}, which would have the plugins: dfab plugin add SOURCE makes it.",
+                file.display()
+            ),
+        };
+        terminal::tell(&text);
+        return Ok(Code::Done);
+    }
     let store = locked::store()?;
     for (name, locked) in &lock.plugins {
         if store.get(locked.digest).is_ok() {

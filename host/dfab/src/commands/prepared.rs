@@ -21,6 +21,7 @@ use super::{Context, overall};
 use crate::arguments::{self, Common};
 use crate::failure::{Code, Failure, describe};
 use crate::hosts::{Directory, LOCAL};
+use crate::local_paths;
 use crate::task_host::Log;
 use crate::terminal;
 
@@ -109,7 +110,7 @@ impl Prepared {
             }
         }
         let options = arguments::arguments(matches, &info.options);
-        let paths = arguments::paths(matches, &info.options);
+        let paths = local_paths::typed(matches, &info.options);
         let unusable = |error: PlanError| match &error {
             // These are of what the operator gave, and not of the policy.
             PlanError::Body { .. } => Failure::usage(describe(&error)),
@@ -192,6 +193,21 @@ impl Prepared {
         let hosts = self.hosts.iter().enumerate();
         hosts
             .filter(|(index, _)| has_steps(index) && is_untouched(*index))
+            .map(|(_, host)| host.name())
+            .collect()
+    }
+
+    /// Hosts of which steps were not run.
+    pub(crate) fn unfinished(&self, outcomes: &[Outcome<ApplyError>]) -> Vec<&str> {
+        let is_left = |index: usize| {
+            let mut steps = self.plan.steps.iter().zip(outcomes);
+            steps.any(|(step, outcome)| {
+                step.host_index == index && matches!(outcome, Outcome::NotRun)
+            })
+        };
+        let hosts = self.hosts.iter().enumerate();
+        hosts
+            .filter(|(index, _)| is_left(*index))
             .map(|(_, host)| host.name())
             .collect()
     }

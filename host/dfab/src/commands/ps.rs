@@ -67,9 +67,8 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
             }
         }
     }
-    for failure in nowhere {
+    for failure in &nowhere {
         terminal::tell(&terminal::plain(&failure.to_string()));
-        codes.push(failure.code);
     }
     match context.common.output {
         Form::Json => terminal::json(&Value::Object(object))?,
@@ -79,7 +78,11 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
             terminal::data(&terminal::columns(&headings, &rows))?;
         }
     }
-    Ok(overall(&codes))
+    // No host has failed for a name that none of them has.
+    Ok(match (overall(&codes), nowhere.first()) {
+        (Code::Done, Some(failure)) => failure.code,
+        (code, _) => code,
+    })
 }
 
 /// How a container stands to the maps.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use dfab_deploy::execute::Stop;
+use dfab_deploy::host::Host;
+use dfab_deploy::plan::folder_name;
 use dfab_deploy::temporary::RUN_LABEL;
 use dfab_runtime::task::{Output, TaskInfo, View};
 use dfab_runtime::{CallError, PluginError, TaskPlugin};
@@ -15,6 +17,7 @@ use super::{Context, NOT_BEGUN, overall};
 use crate::arguments::{self, Form};
 use crate::failure::{Code, Failure, describe};
 use crate::interrupt::Interrupt;
+use crate::local_paths;
 use crate::pace::paced;
 use crate::plugins::tasks_of;
 use crate::task_host::TaskContext;
@@ -43,48 +46,158 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let mut arguments = arguments::arguments(matches, &task.parameters);
     let hosts = context.hosts()?;
     let only_shows = shows(task, &mut arguments, context.common.dry_run);
-    if task.changes_things && !only_shows && !allowed(context, plugin, task, &hosts)? {
-        return Ok(Code::Done);
-    }
-    let settings = Arc::new(context.project.settings.clone());
-    let given_paths: Arc<[String]> = arguments::paths(matches, &task.parameters).into();
-    let folder: Arc<Path> = context.project.folder().into();
-    let stop = Stop::default();
-    let pace = context.common.pace(hosts.len(), 0);
-    let work = |host| {
-        let task_host = Arc::new(TaskContext {
-            host,
-            settings: settings.clone(),
-            given_paths: Arc::clone(&given_paths),
-            folder: Arc::clone(&folder),
-            has_others: hosts.len() > 1,
-            stop: stop.clone(),
-        });
-        plugin.run(&task.name, &arguments, task_host)
+    let work = Work {
+        context,
+        plugin,
+        task,
+        given_paths: local_paths::typed(matches, &task.parameters).into(),
+        settings: Arc::new(context.project.settings.clone()),
+        several: hosts.len() > 1,
+        stop: Stop::default(),
     };
+    let mut left_out: Vec<Option<Answer>> = hosts.iter().map(|_| None).collect();
+    if task.changes_things && !only_shows {
+        tell_task(plugin, task, &hosts);
+        if context.common.dry_run {
+            terminal::tell("This is a dry run: nothing was done.");
+            return Ok(Code::Done);
+        }
+        if !context.common.yes {
+            terminal::can_ask()?;
+            left_out = work.show(&hosts, &arguments).await;
+            let is_left = left_out.iter().any(Option::is_none);
+            if is_left && !terminal::confirm("Run it?")? {
+                terminal::tell("Nothing was done.");
+                return Ok(terminal::DECLINED);
+            }
+        }
+    }
+    let left = hosts.iter().zip(&left_out);
+    let left: Vec<_> = left
+        .filter(|(_, left_out)| left_out.is_none())
+        .map(|(host, _)| Arc::clone(host))
+        .collect();
+    // Not before the question, which Ctrl-C answers too.
     let interrupt = Interrupt::listen()?;
-    let results = tokio::select! {
-        results = paced(&pace, &hosts, work, Result::is_err) => results,
+    let done = tokio::select! {
+        done = work.run(&left, hosts.len() - left.len(), &arguments) => done,
         code = interrupt.wait() => {
-            clear_away(&stop).await;
+            clear_away(&work.stop).await;
             return Ok(Code::Passed(code));
         }
     };
-    let results: Vec<_> = results
+    if context.deadline.is_over() {
+        clear_away(&work.stop).await;
+    }
+    let mut done = done.into_iter();
+    let results: Vec<Answer> = left_out
         .into_iter()
-        .map(|result| match result {
-            Some(result) => result.map_err(|error| Failure::new(code(&error), told(&error))),
-            None => Err(Failure::failed(NOT_BEGUN)),
-        })
+        .filter_map(|failed| failed.or_else(|| done.next()))
         .collect();
-    let names: Vec<_> = hosts.iter().map(|host| host.name()).collect();
-    print(context, &names, &results)?;
-    let code = |result: &Result<_, Failure>| match result {
+    print(context, &names(&hosts), &results)?;
+    let code = |result: &Answer| match result {
         Ok(_) => Code::Done,
         Err(failure) => failure.code,
     };
     let codes: Vec<_> = results.iter().map(code).collect();
     Ok(overall(&codes))
+}
+
+/// What came of a task on one host.
+type Answer = Result<Output, Failure>;
+
+/// A task, and what it needs to run on hosts.
+struct Work<'a> {
+    context: &'a Context,
+    plugin: &'a TaskPlugin,
+    task: &'a TaskInfo,
+    given_paths: Arc<[String]>,
+    settings: Arc<Map<String, Value>>,
+    several: bool,
+    stop: Stop,
+}
+
+impl Work<'_> {
+    /// Shows what it is about, where the task can show that, to whoever is asked then. For each host the
+    /// failure where it could not: what cannot be shown is not done.
+    async fn show(
+        &self,
+        hosts: &[Arc<Host>],
+        arguments: &[(String, String)],
+    ) -> Vec<Option<Answer>> {
+        let Some(preview) = &self.task.preview else {
+            return hosts.iter().map(|_| None).collect();
+        };
+        let shown = self.run(hosts, 0, &with(arguments, preview)).await;
+        for text in views(&names(hosts), &shown, self.context.common.names_hosts()) {
+            terminal::tell(text.trim_end());
+        }
+        let shown = hosts.iter().zip(shown).map(|(host, shown)| {
+            let failure = shown.as_ref().err()?;
+            terminal::tell(&format!("{}: left out: {failure}", host.name()));
+            Some(shown)
+        });
+        shown.collect()
+    }
+
+    /// Runs it on these hosts, beside which so many have failed already; what came of it, in their order.
+    /// May be dropped.
+    async fn run(
+        &self,
+        hosts: &[Arc<Host>],
+        failed: usize,
+        arguments: &[(String, String)],
+    ) -> Vec<Answer> {
+        let folder: Arc<Path> = self.context.project.folder().into();
+        let one = |host: Arc<Host>| {
+            let (arguments, own_paths) = match self.several {
+                true => {
+                    let folder = folder_name(host.name());
+                    let parameters = &self.task.parameters;
+                    local_paths::for_host(arguments, parameters, &self.given_paths, &folder)
+                }
+                false => (arguments.to_vec(), Vec::new()),
+            };
+            // The host's own go before what they are in.
+            let given = own_paths.iter().chain(self.given_paths.iter());
+            let task_host = Arc::new(TaskContext {
+                host,
+                settings: Arc::clone(&self.settings),
+                given_paths: given.cloned().collect(),
+                own_paths,
+                folder: Arc::clone(&folder),
+                has_others: self.several,
+                stop: self.stop.clone(),
+            });
+            self.context.deadline.within(async move {
+                let done = self
+                    .plugin
+                    .run(&self.task.name, &arguments, task_host)
+                    .await;
+                done.map_err(|error| Failure::new(code(&error), told(&error)))
+            })
+        };
+        let pace = self.context.common.pace(hosts.len(), failed);
+        let results = paced(&pace, hosts, one, Result::is_err).await.into_iter();
+        results
+            .map(|result| result.unwrap_or_else(|| Err(Failure::failed(NOT_BEGUN))))
+            .collect()
+    }
+}
+
+fn names(hosts: &[Arc<Host>]) -> Vec<&str> {
+    hosts.iter().map(|host| host.name()).collect()
+}
+
+/// The arguments with a flag set.
+fn with(arguments: &[(String, String)], flag: &str) -> Vec<(String, String)> {
+    let mut arguments = arguments.to_vec();
+    for (name, value) in &mut arguments {
+        if name == flag {
+            *value = true.to_string();
+        }
+    }
+    arguments
 }
 
 async fn list(context: &Context, plugins: &[TaskPlugin]) -> Result<Code, Failure> {
@@ -140,13 +253,8 @@ async fn clear_away(stop: &Stop) {
     }
 }
 
-/// Whether a task that changes things may run: it is shown, and asked for.
-fn allowed(
-    context: &Context,
-    plugin: &TaskPlugin,
-    task: &TaskInfo,
-    hosts: &[Arc<dfab_deploy::host::Host>],
-) -> Result<bool, Failure> {
+/// Says which task is about to run, and where.
+fn tell_task(plugin: &TaskPlugin, task: &TaskInfo, hosts: &[Arc<Host>]) {
     let hosts: Vec<_> = hosts
         .iter()
         .map(|host| format!("{} ({})", host.name(), host.address()))
@@ -157,15 +265,6 @@ fn allowed(
         task.name,
         hosts.join(", ")
     ));
-    if context.common.dry_run {
-        terminal::tell("This is a dry run: nothing was done.");
-        return Ok(false);
-    }
-    let agreed = context.common.yes || terminal::confirm("Run it?")?;
-    if !agreed {
-        terminal::tell("Nothing was done.");
-    }
-    Ok(agreed)
 }
 
 fn print(
@@ -212,23 +311,28 @@ fn print_views(
     results: &[Result<Output, Failure>],
     keyed: bool,
 ) -> Result<(), Failure> {
+    for (index, text) in views(names, results, keyed).into_iter().enumerate() {
+        let gap = if keyed && index > 0 { "\n" } else { "" };
+        terminal::data(&format!("{gap}{text}"))?;
+    }
+    Ok(())
+}
+
+/// What results look like to people; under the names of their hosts where they are told by them.
+fn views(names: &[&str], results: &[Answer], keyed: bool) -> Vec<String> {
     let shown = names.iter().zip(results).filter_map(|(name, result)| {
         let text = match &result.as_ref().ok()?.view {
             View::Nothing => return None,
             View::Text(text) => terminal::plain(text),
             View::Table(table) => terminal::columns(&table.columns, &table.rows),
         };
-        Some((name, text))
-    });
-    for (index, (name, text)) in shown.enumerate() {
-        if keyed {
-            let gap = if index > 0 { "\n" } else { "" };
-            terminal::data(&format!("{gap}{name}:\n{text}"))?;
+        Some(if keyed {
+            format!("{name}:\n{text}")
         } else {
-            terminal::data(&text)?;
-        }
-    }
-    Ok(())
+            text
+        })
+    });
+    shown.collect()
 }
 
 /// A plugin's own answer speaks for itself; how it ended badly is said with its name.

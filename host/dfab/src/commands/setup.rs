@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Context, NOT_BEGUN, for_each_host, overall};
 use crate::arguments::{self, Form};
+use crate::deadline::{Deadline, over};
 use crate::failure::{Code, Failure, describe};
 use crate::pace::paced;
 use crate::task_host::Log;
@@ -35,10 +36,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         );
     }
     let hosts = context.hosts()?;
-    let plans = for_each_host(&context.common, &hosts, |host| {
-        prepare(host, &recipes, matches)
-    })
-    .await;
+    let plans = for_each_host(context, &hosts, |host| prepare(host, &recipes, matches)).await;
     let json = context.common.output == Form::Json;
     if !json || !context.common.yes {
         terminal::tell(&show(name, &hosts, &plans));
@@ -54,6 +52,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let go = something
         && !context.common.dry_run
         && (context.common.yes || terminal::confirm("Do this?")?);
+    let declined = something && !context.common.dry_run && !go;
     let results: Vec<Result<usize, Failure>> = if go {
         let paired: Vec<_> = hosts.iter().zip(&plans).collect();
         let several = hosts.len() > 1;
@@ -63,7 +62,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
             &paired,
             |(host, plan)| async move {
                 match plan {
-                    Ok(plan) => plan.carry_out(host.name(), several).await,
+                    Ok(plan) => plan.carry_out(host.name(), several, context.deadline).await,
                     Err(failure) => Err(Failure::new(failure.code, failure.to_string())),
                 }
             },
@@ -91,6 +90,9 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     };
     if json {
         terminal::json(&as_json(&hosts, &plans, &results))?;
+    }
+    if declined {
+        return Ok(terminal::DECLINED);
     }
     let codes: Vec<_> = results
         .iter()
@@ -148,8 +150,14 @@ struct MachinePlan {
 }
 
 impl MachinePlan {
-    /// Makes the changes one after another; the first that fails ends it.
-    async fn carry_out(&self, host: &str, several: bool) -> Result<usize, Failure> {
+    /// Makes the changes one after another; the first that fails ends it. None is begun after the
+    /// deadline, and none is broken off.
+    async fn carry_out(
+        &self,
+        host: &str,
+        several: bool,
+        deadline: Deadline,
+    ) -> Result<usize, Failure> {
         let prefix = if several {
             format!("{host}: ")
         } else {
@@ -157,6 +165,14 @@ impl MachinePlan {
         };
         for (index, step) in self.steps.todo.iter().enumerate() {
             let summary = terminal::plain(&step.summary);
+            if deadline.is_over() {
+                let left = self.steps.todo.len() - index;
+                let failure = over();
+                terminal::tell(&format!(
+                    "{host}: {failure}; changes that were not tried: {left}"
+                ));
+                return Err(failure);
+            }
             if let Err(error) = self.machine.change(step).await {
                 let left = self.steps.todo.len() - index - 1;
                 let text = terminal::plain(&describe(&error));
@@ -262,6 +278,9 @@ fn show(recipe: &str, hosts: &[Arc<Host>], plans: &[Result<MachinePlan, Failure>
                 for step in &plan.steps.so {
                     let summary = terminal::plain(&step.summary);
                     text.push_str(&format!("  {summary}: is so already\n"));
+                }
+                for note in &plan.steps.notes {
+                    text.push_str(&format!("  note: {}\n", terminal::plain(note)));
                 }
                 if plan.steps.todo.is_empty() {
                     text.push_str("  nothing to do\n");

@@ -16,7 +16,7 @@ use crate::failure::{Code, Failure, describe};
 use crate::interrupt::Interrupt;
 use crate::lines::Prefix;
 use crate::relay::{
-    self, Outcome, Shown, Sink, overall_code, relay, relay_all, relay_terminal, tell,
+    self, Limits, Outcome, Shown, Sink, overall_code, relay, relay_all, relay_terminal, tell,
 };
 use crate::terminal::{self, Output};
 use crate::tty;
@@ -86,7 +86,10 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let json = context.common.output == Form::Json;
     let on_terminal = matches.get_flag("terminal") || (line.is_none() && tty::is_interactive());
     if let ([host], true) = (hosts.as_slice(), on_terminal && !json) {
-        let outcome = on_one_terminal(host, line.as_deref(), &interrupt).await;
+        // A shell ends when its user says so.
+        let session = on_one_terminal(host, line.as_deref(), &interrupt);
+        let ended = context.asked_deadline.within(async { Ok(session.await) });
+        let outcome = ended.await.unwrap_or_else(Outcome::Failed);
         tell(None, &outcome);
         return Ok(outcome.only_code());
     }
@@ -107,7 +110,10 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let names: Vec<&str> = hosts.iter().map(|host| host.name()).collect();
     let prefixes = Prefix::for_all(&names);
     let shown = Shown::of(hosts.len(), json, matches.get_flag("grouped"));
-    let deadline = matches.get_one("timeout").copied().map(Duration::from_secs);
+    let limits = Limits {
+        timeout: matches.get_one("timeout").copied().map(Duration::from_secs),
+        deadline: context.deadline,
+    };
     let several = hosts.len() > 1;
     let with_input = !several && !matches.get_flag("no-input");
     let work: Vec<_> = hosts.iter().zip(&prefixes).collect();
@@ -115,10 +121,11 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let name_of = |(host, _): &(&Arc<Host>, &Prefix)| host.name().to_owned();
     let results = relay_all(&pace, &work, name_of, async |(host, prefix)| {
         let mut sink = Sink::new(shown, host.name(), prefix);
-        let outcome = match Remote::start(host, &line, &interrupt).await {
+        let start = Remote::start(host, &line, &interrupt);
+        let outcome = match limits.deadline.within(start).await {
             Ok((remote, input)) => {
                 let input = with_input.then_some(input);
-                relay(remote, input, &mut sink, &interrupt, deadline).await
+                relay(remote, input, &mut sink, &interrupt, limits).await
             }
             Err(outcome) => outcome,
         };

@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt as _;
 use super::choice::{Choice, HostChoice, Seen, argument, references};
 use super::{Context, overall};
 use crate::arguments::Form;
+use crate::deadline::Deadline;
 use crate::failure::{Code, Failure};
 use crate::interrupt::Interrupt;
 use crate::terminal::{self, Output};
@@ -69,7 +70,8 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         };
     }
     let seconds: u64 = matches.get_one("interval").copied().unwrap_or(2);
-    live(&choice, Duration::from_secs(seconds), &interrupt).await
+    let interval = Duration::from_secs(seconds);
+    live(&choice, interval, &interrupt, context.asked_deadline).await
 }
 
 /// A container, and what it uses.
@@ -183,7 +185,12 @@ async fn once(choice: &Choice, json: bool) -> Result<Code, Failure> {
 }
 
 /// Shows it anew until the end is asked for. A host that is slow holds up no other.
-async fn live(choice: &Choice, interval: Duration, interrupt: &Interrupt) -> Result<Code, Failure> {
+async fn live(
+    choice: &Choice,
+    interval: Duration,
+    interrupt: &Interrupt,
+    deadline: Deadline,
+) -> Result<Code, Failure> {
     let states: Vec<Arc<Mutex<Sampled>>> = choice.hosts.iter().map(|_| Arc::default()).collect();
     let sampling = choice
         .hosts
@@ -222,6 +229,7 @@ async fn live(choice: &Choice, interval: Duration, interrupt: &Interrupt) -> Res
         failure = drawing => Err(failure),
         () = quit() => Ok(Code::Done),
         _ = interrupt.wait() => Ok(Code::Done),
+        () = deadline.wait() => Ok(Code::Done),
     }
 }
 

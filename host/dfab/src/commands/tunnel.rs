@@ -16,12 +16,12 @@ use serde_json::{Map, Value, json};
 use tokio::process::{Child, Command as Program};
 use tokio::sync::watch;
 
-use super::{Context, overall};
+use super::{Context, misplaced, overall};
 use crate::arguments::Form;
+use crate::deadline::Deadline;
 use crate::failure::{Code, Failure, describe};
 use crate::hosts::Directory;
 use crate::interrupt::{Asked, Signals};
-use crate::period::Period;
 use crate::terminal;
 
 const HOSTS: &str = "hosts";
@@ -106,7 +106,7 @@ fn port(text: &str) -> Result<u16, String> {
 /// Where nothing could be opened at all.
 pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     // From here on, nothing is left behind by a signal.
-    let mut ending = Ending::new(context.common.max_time.map(Period::duration))?;
+    let mut ending = Ending::new(context.asked_deadline)?;
     let directory = Directory::new(&context.project, &context.common)?;
     let hosts = hosts(context, matches, &directory)?;
     let line: Option<Vec<_>> = matches
@@ -194,8 +194,31 @@ fn hosts(
     directory: &Directory,
 ) -> Result<Vec<Host>, Failure> {
     let mut common = context.common.clone();
-    let positional = matches.get_many::<String>(HOSTS).into_iter().flatten();
-    let words = positional.flat_map(|words| words.split(','));
+    let words = matches.get_many::<String>(HOSTS).into_iter().flatten();
+    let words: Vec<&str> = words.map(String::as_str).collect();
+    let is_host = |word: &str| directory.knows(word);
+    if let Some(at) = misplaced::command(
+        &words,
+        common.names_hosts(),
+        &is_host,
+        &misplaced::is_program,
+    ) {
+        let (hosts, line) = words.split_at(at);
+        let hosts = match hosts {
+            [] => format!("-H {}", common.hosts.join(",")),
+            hosts => hosts.join(" "),
+        };
+        let program = line.first().copied().unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "{program} is a program of this machine, and no host of the project"
+        ))
+        .hint(format!(
+            "a command stands after --: dfab tunnel {hosts} -- {}",
+            line.join(" ")
+        ))
+        .hint(format!("if a host is meant: -H {program}")));
+    }
+    let words = words.iter().flat_map(|words| words.split(','));
     common.hosts.extend(words.map(str::to_owned));
     if !common.names_hosts() {
         return Err(
@@ -439,15 +462,15 @@ fn tell(context: &Context, tunnels: &[Tunnel], has_command: bool) -> Result<(), 
 struct Ending {
     signals: Signals,
     parent: Option<rustix::process::Pid>,
-    deadline: Option<tokio::time::Instant>,
+    deadline: Deadline,
 }
 
 impl Ending {
-    fn new(max_time: Option<Duration>) -> Result<Self, Failure> {
+    fn new(deadline: Deadline) -> Result<Self, Failure> {
         Ok(Self {
             parent: rustix::process::getppid(),
             signals: Signals::listen()?,
-            deadline: max_time.map(|time| tokio::time::Instant::now() + time),
+            deadline,
         })
     }
 
@@ -489,21 +512,15 @@ impl Ending {
 }
 
 /// Waits for the end of the parent, or for that of the time.
-async fn over(parent: Option<rustix::process::Pid>, deadline: Option<tokio::time::Instant>) {
+async fn over(parent: Option<rustix::process::Pid>, deadline: Deadline) {
     let orphaned = async {
         while rustix::process::getppid() == parent {
             tokio::time::sleep(LOOK).await;
         }
     };
-    let late = async {
-        match deadline {
-            Some(deadline) => tokio::time::sleep_until(deadline).await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
         () = orphaned => {}
-        () = late => {}
+        () = deadline.wait() => {}
     }
 }
 

@@ -215,7 +215,7 @@ fn definitions() -> Json {
         "user": {
             "anyOf": [
                 of_type(&["string", "number", "null"]),
-                { "type": "array", "items": { "$ref": "#/$defs/scalar" }, "minItems": 1, "maxItems": 2 },
+                { "type": "array", "items": { "$ref": "#/$defs/scalar" }, "minItems": 2, "maxItems": 2 },
             ],
         },
         "container": {
