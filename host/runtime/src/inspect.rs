@@ -6,7 +6,8 @@ use wasmparser::{Encoding, Parser, Payload};
 /// The largest component that is loaded, in bytes.
 pub(crate) const SIZE_LIMIT: usize = 64 << 20;
 
-const MANIFEST: &str = "dfab:manifest";
+/// The custom section that has the manifest.
+pub(crate) const MANIFEST: &str = "dfab:manifest";
 
 /// What the outside of a component shows.
 #[derive(Debug, Default)]
