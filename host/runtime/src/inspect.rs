@@ -129,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn machine_code_is_refused_be_it_our_own() {
+        let engine = wasmtime::Engine::default();
+        let code = engine
+            .precompile_component(&COMPONENT)
+            .expect("it compiles");
+        assert!(matches!(
+            Inspection::of(&code),
+            Err(InspectError::Precompiled)
+        ));
+    }
+
+    #[test]
     fn refuses_what_is_no_component() {
         assert!(matches!(
             Inspection::of(&MODULE),

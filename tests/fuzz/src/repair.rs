@@ -8,12 +8,16 @@ use dfab_bundles::Digest;
 
 /// Bytes of a block of an archive.
 const BLOCK: usize = 512;
-/// Where a header has its size and its checksum.
+/// Where a header has the name of the format, its size and its checksum.
+const MAGIC: Range<usize> = 257..262;
 const SIZE: Range<usize> = 124..136;
 const CHECKSUM: Range<usize> = 148..156;
 
-/// Mends checksums and digests, as far as there are some.
+/// Mends checksums and digests of an archive.
 pub fn repair(bytes: &mut [u8]) {
+    if bytes.get(MAGIC) != Some(b"ustar".as_slice()) {
+        return;
+    }
     let entries = entries(bytes);
     let digests: Vec<String> = entries
         .iter()
@@ -85,7 +89,7 @@ fn mend_checksum(header: Option<&mut [u8]>) {
     }
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     if let Some(place) = header.get_mut(CHECKSUM) {
-        place.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        place.copy_from_slice(format!("{sum:07o}\0").as_bytes());
     }
 }
 
