@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use wasmtime::Store;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, Permit};
 use crate::bindings::{
     policy_world::PolicyPluginPre, recipe_world::RecipePluginPre, task_world::TaskPluginPre,
     task_world::dfab::types::types::Error as WitError,
 };
 use crate::call_error::CallError;
+use crate::host_call::HostCall;
 use crate::load::{Origin, Runtime};
 use crate::manifest::Manifest;
 use crate::planning::{ActionInfo, Request, Step};
@@ -142,6 +143,14 @@ impl Plugin {
 }
 
 impl TaskPlugin {
+    /// What is decided of a host call of this plugin, before any effect.
+    ///
+    /// # Errors
+    /// `denied` where it did not declare it or was not granted it.
+    pub fn authorize(&self, call: HostCall) -> Result<Permit, CallError> {
+        self.about.authority.authorize(call)
+    }
+
     /// The tasks that it offers. Cancel safe.
     ///
     /// # Errors

@@ -41,6 +41,13 @@ impl Scene {
         process::run(&mut command, b"", Duration::from_secs(60))
     }
 
+    /// Runs openssl in the project's folder.
+    pub(crate) fn openssl(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = std::process::Command::new("openssl");
+        command.args(arguments).current_dir(self.project.folder());
+        process::run(&mut command, b"", Duration::from_secs(10))?.success()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.project.folder().join(name)
     }

@@ -8,7 +8,7 @@ use dfab_bundles::{Artifact, Change, Fingerprint, Lock, Locked, Name, lock};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Context, bundle};
+use super::{Context, bundle, manifest};
 use crate::arguments::Form;
 use crate::failure::{Code, Failure};
 use crate::fetch::{Fetched, fetch};
@@ -26,30 +26,8 @@ pub(crate) fn command() -> Command {
                 .arg(bundle::plain_http()),
         )
         .subcommand(
-            Command::new("add")
-                .about("Add a plugin, or another version of it, and grant it what it asks for")
-                .arg(bundle::source())
-                .arg(bundle::plain_http())
-                .arg(
-                    Arg::new("grant")
-                        .long("grant")
-                        .value_name("CAPABILITY")
-                        .action(ArgAction::Append)
-                        .help("Grant only that of what it asks for; may be repeated"),
-                )
-                .arg(
-                    Arg::new("no-grant")
-                        .long("no-grant")
-                        .action(ArgAction::SetTrue)
-                        .conflicts_with("grant")
-                        .help("Grant nothing"),
-                )
-                .arg(
-                    Arg::new("accept-changes")
-                        .long("accept-changes")
-                        .action(ArgAction::SetTrue)
-                        .help("Accept that it asks for more than before, or comes from others"),
-                ),
+            adding("add")
+                .about("Add a plugin, or another version of it, and grant it what it asks for"),
         )
         .subcommand(Command::new("list").about("List the plugins of dfab.lock"))
         .subcommand(
@@ -62,10 +40,38 @@ pub(crate) fn command() -> Command {
                         .help("Its name"),
                 ),
         )
+        .subcommand(manifest::command())
         .subcommand(
             Command::new("install")
                 .about("Get the plugins of dfab.lock that are not on this machine")
                 .arg(bundle::plain_http()),
+        )
+}
+
+/// The command line of what adds a plugin, under a name.
+pub(crate) fn adding(name: &'static str) -> Command {
+    Command::new(name)
+        .arg(bundle::source())
+        .arg(bundle::plain_http())
+        .arg(
+            Arg::new("grant")
+                .long("grant")
+                .value_name("CAPABILITY")
+                .action(ArgAction::Append)
+                .help("Grant only that of what it asks for; may be repeated"),
+        )
+        .arg(
+            Arg::new("no-grant")
+                .long("no-grant")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("grant")
+                .help("Grant nothing"),
+        )
+        .arg(
+            Arg::new("accept-changes")
+                .long("accept-changes")
+                .action(ArgAction::SetTrue)
+                .help("Accept that it asks for more than before, or comes from others"),
         )
 }
 
@@ -80,6 +86,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         Some(("list", _)) => list(context),
         Some(("remove", matches)) => remove(context, matches),
         Some(("install", matches)) => install(context, matches).await,
+        Some(("manifest", matches)) => manifest::run(context, matches),
         _ => Err(Failure::usage("a command is wanted").hint("dfab plugin --help")),
     }
 }
@@ -95,7 +102,11 @@ async fn info(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> 
     Ok(Code::Done)
 }
 
-async fn add(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
+/// Adds a plugin, or another version of it.
+///
+/// # Errors
+/// Where it is not trusted, is not what it was, or is not wanted.
+pub(crate) async fn add(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     let project = &context.project;
     let trust = project.trust.load(project.folder())?;
     let mut lock = locked::read(project)?;
