@@ -96,6 +96,9 @@ pub(crate) struct Common {
     /// Tell more; twice: much more
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
+    /// Add a line to this file for each call that a plugin makes to dfab
+    #[arg(long, value_name = "FILE", env = "DFAB_AUDIT", global = true)]
+    pub(crate) audit: Option<PathBuf>,
     /// The OpenSSH client's configuration file, instead of the user's
     #[arg(long, value_name = "FILE", env = "DFAB_SSH_CONFIG", global = true)]
     pub(crate) ssh_config: Option<PathBuf>,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::components::examine;
 use crate::failure::Failure;
+use crate::plugins::Conditions;
 use crate::project::Project;
 
 /// Loads all plugins of dfab.lock.
@@ -16,7 +17,8 @@ use crate::project::Project;
 /// # Errors
 /// Where one of them is not there, is not what it was, or is not trusted any more: then nothing is
 /// loaded.
-pub(crate) fn load(runtime: &Runtime, project: &Project) -> Result<Vec<Plugin>, Failure> {
+pub(crate) fn load(runtime: &Runtime, conditions: &Conditions<'_>) -> Result<Vec<Plugin>, Failure> {
+    let project = conditions.project;
     let locked = read(project)?;
     if locked.plugins.is_empty() {
         return Ok(Vec::new());
@@ -27,7 +29,7 @@ pub(crate) fn load(runtime: &Runtime, project: &Project) -> Result<Vec<Plugin>, 
     for (name, locked) in &locked.plugins {
         let artifact = open(&store, &trust, name, locked)?;
         for part in artifact.parts() {
-            plugins.push(load_part(runtime, name, locked, part)?);
+            plugins.push(load_part(runtime, conditions, name, locked, part)?);
         }
     }
     Ok(plugins)
@@ -86,6 +88,7 @@ fn open(store: &Store, trust: &Trust, name: &Name, locked: &Locked) -> Result<Ar
 
 fn load_part(
     runtime: &Runtime,
+    conditions: &Conditions<'_>,
     name: &Name,
     locked: &Locked,
     part: &dfab_bundles::Part,
@@ -112,12 +115,9 @@ fn load_part(
         .map(|grant| grant.parse::<Grant>())
         .collect::<Result<_, _>>()
         .map_err(|error| unusable().because(error))?;
+    let terms = conditions.terms(Grants::Only(grants), locked.hosts.clone())?;
     let plugin = runtime
-        .load(
-            Origin::Bundle(component.to_string()),
-            &part.bytes,
-            Grants::Only(grants),
-        )
+        .load_under(Origin::Bundle(component.to_string()), &part.bytes, terms)
         .map_err(|error| unusable().because(error))?;
     // What was judged and what runs are the same bytes, by the account of who runs them.
     if plugin.digest() != granted.digest.hex() {
