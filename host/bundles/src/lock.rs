@@ -43,6 +43,9 @@ pub struct Locked {
     /// Whose attestation counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vetted_by: Option<Fingerprint>,
+    /// Hosts, groups and patterns that it may work for; any without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<Vec<String>>,
     /// Its components.
     pub components: BTreeMap<Name, LockedComponent>,
 }
@@ -234,6 +237,7 @@ impl Locked {
             digest: artifact.digest(),
             signed_by: approval.signed.as_ref().map(|by| by.key.clone()),
             vetted_by: approval.vetted.as_ref().map(|by| by.key.clone()),
+            hosts: None,
             components: components.collect(),
         }
     }

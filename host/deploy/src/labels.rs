@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::temporary::RUN_LABEL;
 
 /// The map that a container, network or volume was made for.
-pub const MAP: &str = "dfab.map";
+pub const MAP: &str = dfab_runtime::MAP_LABEL;
 /// The configuration, network or volume alias in that map.
 pub const CONFIGURATION: &str = "dfab.configuration";
 /// The container's instance.

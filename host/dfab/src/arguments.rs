@@ -98,6 +98,9 @@ pub(crate) struct Common {
     /// Tell more; twice: much more
     #[arg(short, long, action = ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
+    /// Add a line to this file for each call that a plugin makes to dfab
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) audit: Option<PathBuf>,
     /// The OpenSSH client's configuration file, instead of the user's; else DFAB_SSH_CONFIG names it
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) ssh_config: Option<PathBuf>,

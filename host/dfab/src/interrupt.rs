@@ -3,6 +3,7 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::audit::Audit;
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -95,6 +96,9 @@ async fn pass(mut signals: Signals, sender: watch::Sender<Option<u8>>) {
         let again = sender.send_replace(Some(code)).is_some();
         if again {
             terminal::tell("Ended at once: what runs elsewhere may go on.");
+            if let Err(failure) = Audit::close() {
+                terminal::tell(&format!("error: {failure}"));
+            }
             #[expect(clippy::disallowed_methods, reason = "asked for twice")]
             std::process::exit(code.into());
         }

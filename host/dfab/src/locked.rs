@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::components::examine;
 use crate::failure::Failure;
+use crate::plugins::Conditions;
 use crate::project::Project;
 
 /// A plugin of dfab.lock that is not used.
@@ -52,8 +53,9 @@ impl Unusable {
 /// Where the file cannot be read.
 pub(crate) fn load(
     runtime: &Runtime,
-    project: &Project,
+    conditions: &Conditions<'_>,
 ) -> Result<(Vec<Plugin>, Vec<Unusable>), Failure> {
+    let project = conditions.project;
     let locked = read(project)?;
     let (mut plugins, mut unusable) = (Vec::new(), Vec::new());
     if locked.plugins.is_empty() {
@@ -66,7 +68,7 @@ pub(crate) fn load(
         let loaded = trust.and_then(|trust| {
             let artifact = open(&store, &trust, name, locked)?;
             let parts = artifact.parts().iter();
-            let loaded = parts.map(|part| load_part(runtime, name, locked, part));
+            let loaded = parts.map(|part| load_part(runtime, conditions, name, locked, part));
             loaded.collect::<Result<Vec<_>, _>>()
         });
         match loaded {
@@ -140,6 +142,7 @@ fn open(store: &Store, trust: &Trust, name: &Name, locked: &Locked) -> Result<Ar
 
 fn load_part(
     runtime: &Runtime,
+    conditions: &Conditions<'_>,
     name: &Name,
     locked: &Locked,
     part: &dfab_bundles::Part,
@@ -166,12 +169,9 @@ fn load_part(
         .map(|grant| grant.parse::<Grant>())
         .collect::<Result<_, _>>()
         .map_err(|error| unusable().because(error))?;
+    let terms = conditions.terms(Grants::Only(grants), locked.hosts.clone())?;
     let plugin = runtime
-        .load(
-            Origin::Bundle(component.to_string()),
-            &part.bytes,
-            Grants::Only(grants),
-        )
+        .load_under(Origin::Bundle(component.to_string()), &part.bytes, terms)
         .map_err(|error| unusable().because(error))?;
     // What was judged and what runs are the same bytes, by the account of who runs them.
     if plugin.digest() != granted.digest.hex() {

@@ -4,6 +4,7 @@
 //! is the only one that prints.
 
 mod arguments;
+mod audit;
 mod commands;
 mod components;
 mod contexts;
@@ -14,6 +15,7 @@ mod fetch;
 mod hosts;
 mod instant;
 mod interrupt;
+mod limits;
 mod lines;
 mod local_paths;
 mod locked;
@@ -39,6 +41,7 @@ use clap::{Command, FromArgMatches};
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Common, Outline};
+use crate::audit::Audit;
 use crate::commands::Context;
 use crate::deadline::Deadline;
 use crate::failure::{Code, Failure};
@@ -60,16 +63,21 @@ fn main() -> ExitCode {
             return Code::Failed.into();
         }
     };
-    let code = runtime
-        .block_on(run(std::env::args_os().collect()))
-        .unwrap_or_else(|failure| {
-            terminal::tell(&format!("error: {}", terminal::plain(&failure.to_string())));
-            failure.code
-        });
+    let ended = runtime.block_on(run(std::env::args_os().collect()));
+    let mut code = ended.unwrap_or_else(told);
+    if let Err(failure) = Audit::close() {
+        let incomplete = told(failure);
+        code = if code == Code::Done { incomplete } else { code };
+    }
     // Threads of sessions that wait for a host must not hold up the end.
     runtime.shutdown_background();
     dfab_ssh::end_proxy_commands();
     code.into()
+}
+
+fn told(failure: Failure) -> Code {
+    terminal::tell(&format!("error: {}", terminal::plain(&failure.to_string())));
+    failure.code
 }
 
 async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
@@ -81,7 +89,11 @@ async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
     listen(common.verbose);
     let project = Project::open(&common)?;
     common.complete(&project.timeouts);
-    let plugins = Plugins::load(&project, &outline).await?;
+    let audit = match &project.audit {
+        Some(path) => Some(Audit::open(path, &project.settings)?),
+        None => None,
+    };
+    let plugins = Plugins::load(&project, &outline, audit.as_ref()).await?;
     let exports = plugins.exports(&outline).await?;
     let matches = match arguments::command(&exports)
         .subcommand(commands::host::command())

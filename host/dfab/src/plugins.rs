@@ -1,15 +1,17 @@
 //! The plugins: those built into this binary, and those of the project.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use dfab_runtime::planning::ActionInfo;
 use dfab_runtime::recipe::RecipeInfo;
 use dfab_runtime::{
-    Grant, Grants, Limits, Origin, Parameter, Plugin, PolicyPlugin, RecipePlugin, Runtime,
-    RuntimeOptions, TaskPlugin, ValueKind,
+    Grant, Grants, Hosts, Limits, Origin, Parameter, Plugin, PolicyPlugin, RecipePlugin, Runtime,
+    RuntimeOptions, TaskPlugin, Terms, ValueKind,
 };
 
 use crate::arguments::{self, Exports, Outline};
+use crate::audit::Audit;
 use crate::failure::Failure;
 use crate::locked;
 use crate::project::{PluginEntry, Project};
@@ -63,15 +65,21 @@ impl Plugins {
     ///
     /// # Errors
     /// Where a plugin of the project cannot be loaded, or exports what cannot be a command.
-    pub(crate) async fn load(project: &Project, words: &Outline) -> Result<Self, Failure> {
+    pub(crate) async fn load(
+        project: &Project,
+        words: &Outline,
+        audit: Option<&Arc<Audit>>,
+    ) -> Result<Self, Failure> {
         let runtime = runtime()?;
+        let conditions = Conditions { project, audit };
         let mut plugins = Self::default();
         let has_use = |word| !WITHOUT_PLUGINS.contains(&word);
         if words.word(0).is_none_or(has_use) {
             for entry in &project.plugins {
-                plugins.add(load_file(&runtime, project, entry)?).await?;
+                let plugin = load_file(&runtime, &conditions, entry)?;
+                plugins.add(plugin).await?;
             }
-            let (locked, unusable) = locked::load(&runtime, project)?;
+            let (locked, unusable) = locked::load(&runtime, &conditions)?;
             for plugin in locked {
                 plugins.add(plugin).await?;
             }
@@ -80,8 +88,9 @@ impl Plugins {
         }
         for (name, bytes) in BUILT_IN {
             if wanted(name, words) {
+                let terms = conditions.terms(Grants::All, None)?;
                 let plugin = runtime
-                    .load(Origin::BuiltIn(name), bytes, Grants::All)
+                    .load_under(Origin::BuiltIn(name), bytes, terms)
                     .map_err(|error| {
                         Failure::failed(format!("cannot load {name}")).because(error)
                     })?;
@@ -229,6 +238,40 @@ fn no_task(plugin: &str, task: &str, known: &[&str]) -> Failure {
     }
 }
 
+/// What holds for all plugins of a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Conditions<'a> {
+    pub(crate) project: &'a Project,
+    audit: Option<&'a Arc<Audit>>,
+}
+
+impl Conditions<'_> {
+    /// The terms of a plugin that has these grants, and may work for these hosts or for any.
+    ///
+    /// # Errors
+    /// Where they name no host.
+    pub(crate) fn terms(
+        &self,
+        grants: Grants,
+        hosts: Option<Vec<String>>,
+    ) -> Result<Terms, Failure> {
+        let hosts = match hosts {
+            None => Hosts::All,
+            Some(written) => {
+                let names = self.project.inventory()?.meant_by(&written)?;
+                Hosts::Only { written, names }
+            }
+        };
+        let audit = self.audit.map(|audit| Arc::clone(audit) as _);
+        Ok(Terms {
+            grants,
+            hosts,
+            limits: self.project.limits.rules(),
+            audit,
+        })
+    }
+}
+
 /// Whether a plugin of that name is part of dfab.
 pub(crate) fn is_built_in(name: &str) -> bool {
     BUILT_IN.iter().any(|(known, _)| *known == name)
@@ -301,12 +344,16 @@ fn wanted(name: &str, words: &Outline) -> bool {
     }
 }
 
-fn load_file(runtime: &Runtime, project: &Project, entry: &PluginEntry) -> Result<Plugin, Failure> {
+fn load_file(
+    runtime: &Runtime,
+    conditions: &Conditions<'_>,
+    entry: &PluginEntry,
+) -> Result<Plugin, Failure> {
     let path = &entry.path;
     let bytes = std::fs::read(path).map_err(|error| {
         Failure::usage(format!("cannot read the plugin {}", path.display())).because(error)
     })?;
-    locked::check_path(project, path, entry.digest, &bytes)?;
+    locked::check_path(conditions.project, path, entry.digest, &bytes)?;
     let grants = entry
         .grant
         .iter()
@@ -316,8 +363,10 @@ fn load_file(runtime: &Runtime, project: &Project, entry: &PluginEntry) -> Resul
             Failure::usage(format!("a grant of the plugin {} is wrong", path.display()))
                 .because(error)
         })?;
+    let hosts = entry.hosts.clone().map(Vec::from);
+    let terms = conditions.terms(Grants::Only(grants), hosts)?;
     runtime
-        .load(Origin::File(path.clone()), &bytes, Grants::Only(grants))
+        .load_under(Origin::File(path.clone()), &bytes, terms)
         .map_err(|error| {
             Failure::usage(format!("cannot load the plugin {}", path.display())).because(error)
         })

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use dfab_bundles::Digest;
 use dfab_maps::{Client, Diagnostic, Invalid, Loaded, MapDefaults, Settings};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::arguments::Common;
 use crate::failure::Failure;
+use crate::limits::LimitsEntry;
 use crate::period::Period;
+use crate::selection::Inventory;
 use crate::settings::Presets;
 use crate::terminal;
 use crate::trust::TrustEntry;
@@ -35,6 +37,9 @@ pub(crate) struct Project {
     pub(crate) trust: TrustEntry,
     pub(crate) ssh_config: Option<PathBuf>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) limits: LimitsEntry,
+    /// Where the calls of plugins are written down.
+    pub(crate) audit: Option<PathBuf>,
     /// Prints what SSH servers and keys want to know, in the folder of the file.
     pub(crate) password_command: Option<String>,
     /// Settings of the command line.
@@ -50,6 +55,9 @@ pub(crate) struct PluginEntry {
     pub(crate) path: PathBuf,
     #[serde(default)]
     pub(crate) grant: Vec<String>,
+    /// Hosts, groups and patterns that it may work for; any without.
+    #[serde(default)]
+    pub(crate) hosts: Option<OneOrMany<String>>,
     /// Of its bytes: others are not loaded.
     pub(crate) digest: Option<Digest>,
 }
@@ -68,6 +76,8 @@ struct ProjectFile {
     trust: TrustEntry,
     ssh_config: Option<PathBuf>,
     timeouts: Timeouts,
+    limits: LimitsEntry,
+    audit: Option<PathBuf>,
     password_command: Option<String>,
 }
 
@@ -131,6 +141,9 @@ impl Project {
         }
         if let Some(clients) = &common.clients {
             project.clients = vec![clients.clone()];
+        }
+        if let Some(audit) = &common.audit {
+            project.audit = Some(audit.clone());
         }
         if let Some(ssh_config) = &common.ssh_config {
             project.ssh_config = Some(ssh_config.clone());
@@ -317,6 +330,24 @@ impl Project {
         Ok(clients)
     }
 
+    /// The names of all hosts, of this file and of the client files. Warnings are for who uses the clients.
+    ///
+    /// # Errors
+    /// Where a client file has mistakes.
+    pub(crate) fn inventory(&self) -> Result<Inventory, Failure> {
+        let mut hosts: IndexSet<String> = IndexSet::new();
+        for path in &self.clients {
+            let read = dfab_maps::load_clients(&read(path)?, &path.display().to_string(), self);
+            let clients = read.map_err(|mistakes| mistaken(&mistakes))?.value;
+            hosts.extend(clients.into_keys());
+        }
+        hosts.extend(self.hosts.keys().cloned());
+        Ok(Inventory {
+            hosts: hosts.into_iter().collect(),
+            groups: self.groups.clone(),
+        })
+    }
+
     fn read(file: PathBuf) -> Result<Self, Failure> {
         let text = read(&file)?;
         let read: ProjectFile = if text.trim().is_empty() {
@@ -363,6 +394,8 @@ impl Project {
             trust: read.trust,
             ssh_config: read.ssh_config.map(within),
             timeouts: read.timeouts,
+            limits: read.limits,
+            audit: read.audit.map(within),
             password_command: read.password_command.filter(|line| !line.is_empty()),
             file: Some(file),
             ..Self::default()
@@ -537,10 +570,37 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_read_and_mistakes_in_them_shown() {
+        let text =
+            "limits: {cpu: 30s, wall: 5m, memory: 1GiB, handles: 20, plugins: {one: {cpu: 90}}}";
+        let rules = open(text).unwrap().limits.rules();
+        let shown = |settings: &dfab_runtime::LimitSettings| {
+            let dfab_runtime::LimitSettings {
+                cpu,
+                memory,
+                handles,
+                ..
+            } = settings;
+            format!("{cpu:?} {memory:?} {handles:?}")
+        };
+        insta::assert_snapshot!(shown(&rules.general), @"Some(Span(30s)) Some(Size(1073741824)) Some(Count(20))");
+        insta::assert_snapshot!(shown(&rules.plugins["one"]), @"Some(Span(90s)) None None");
+        let mistakes = [
+            "limits: {cpu: soon}",
+            "limits: {memory: 1GB}",
+            "limits: {handles: 0}",
+            "limits: {disk: 1GiB}",
+            "limits: {plugins: {one: {output: -1}}}",
+        ];
+        let told = mistakes.map(|text| open(text).unwrap_err());
+        insta::assert_snapshot!(told.join("\n"), @"");
+    }
+
+    #[test]
     fn a_mistake_is_shown_with_its_place() {
         insta::assert_snapshot!(
             open("maps: []\nplugin: []").unwrap_err(),
-            @"dfab.yaml:2:1: unknown field `plugin`, expected one of `settings`, `maps`, `map_defaults`, `clients`, `hosts`, `groups`, `plugins`, `trust`, `ssh_config`, `timeouts`, `password_command`"
+            @"dfab.yaml:2:1: unknown field `plugin`, expected one of `settings`, `maps`, `map_defaults`, `clients`, `hosts`, `groups`, `plugins`, `trust`, `ssh_config`, `timeouts`, `limits`, `audit`, `password_command`"
         );
     }
 }

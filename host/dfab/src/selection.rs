@@ -1,5 +1,7 @@
 //! Which hosts a command is about: names, patterns and groups, from the command line to a list.
 
+use std::collections::BTreeSet;
+
 use indexmap::{IndexMap, IndexSet};
 use wildmatch::WildMatch;
 
@@ -47,6 +49,22 @@ impl Inventory {
         };
         let groups = self.groups.keys().map(String::as_str);
         groups.filter(|group| has_it(group)).collect()
+    }
+
+    /// The hosts that words mean of which a plugin is allowed: names, patterns, groups and destinations.
+    ///
+    /// # Errors
+    /// Where a pattern means no host.
+    pub(crate) fn meant_by(&self, words: &[String]) -> Result<BTreeSet<String>, Failure> {
+        let mut meant = BTreeSet::new();
+        for word in words {
+            if self.groups.contains_key(word) || is_pattern(word) {
+                meant.extend(self.meaning(word, &[])?);
+            } else {
+                meant.insert(word.clone());
+            }
+        }
+        Ok(meant)
     }
 
     /// What is left of hosts by `--limit` and `--exclude`.
@@ -212,6 +230,25 @@ mod tests {
         ] {
             assert_eq!(selected(line).as_deref(), Ok(hosts), "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_plugin_is_allowed_hosts_as_they_are_called() {
+        let meant = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            let meant = inventory().meant_by(&words);
+            meant.map(|names| names.into_iter().collect::<Vec<_>>().join(" "))
+        };
+        for (words, names) in [
+            (&[][..], ""),
+            (&["web"], "web1 web2"),
+            (&["db?", "web1"], "db1 db2 web1"),
+            (&["all"], "db1 root@10.0.0.9 web1 web2"),
+            (&["web9", "root@h"], "root@h web9"),
+        ] {
+            assert_eq!(meant(words).unwrap(), names, "{words:?}");
+        }
+        assert!(meant(&["app*"]).is_err() && meant(&["round"]).is_err());
     }
 
     #[test]

@@ -11,19 +11,22 @@ use dfab_deploy::plan::folder_name;
 use dfab_deploy::transfer::{self, Place, Source, TransferError};
 use dfab_engine::{Engine, EngineError};
 use dfab_runtime::task::{
-    Command, ContainerSummary, Form, ImageSummary, NetworkSummary, Outcome, Port, VolumeSummary,
+    Command, ContainerOutcome, ContainerSummary, Form, ImageSummary, NetworkSummary, Outcome, Port,
+    VolumeSummary,
 };
 use dfab_runtime::{
-    CallError, Change, ImageSource, Level, LocalPath, LocalRoot, LogSink, Object, Permit, TaskHost,
-    Transfer, Transferred,
+    CallError, Change, ContainerCommand, ImageSource, Labelled, Level, LocalPath, LocalRoot,
+    LogSink, Looked, Object, Permit, TaskHost, Transfer, Transferred,
 };
-use dfab_ssh::RunError;
+use dfab_ssh::{RunError, Session};
 use serde_json::{Map, Value};
 
 use crate::failure::describe;
 
 /// How long a command runs that a task gives no time.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+/// The permissions of an uploaded file for which a task names none.
+const FILE_MODE: u32 = 0o644;
 /// How much a command may print, in bytes.
 const OUTPUT_LIMIT: usize = 16 << 20;
 
@@ -177,6 +180,33 @@ impl TaskHost for TaskContext {
         Ok(found.to_string())
     }
 
+    async fn look(&self, _: Permit, object: &Labelled) -> Result<Option<Looked>, CallError> {
+        let engine = self.engine().await?;
+        let found = match object {
+            Labelled::Container(name) => engine.inspect_container(name).await,
+            Labelled::Network(name) => engine.inspect_network(name).await,
+            Labelled::Volume(name) => engine.inspect_volume(name).await,
+        };
+        Ok(found.map_err(refused)?.map(|found| looked(object, &found)))
+    }
+
+    async fn run_in_container(
+        &self,
+        _: Permit,
+        command: &ContainerCommand,
+    ) -> Result<ContainerOutcome, CallError> {
+        let engine = self.engine().await?;
+        let timeout = timeout(command.timeout_s);
+        let (container, user) = (&command.container, command.user.as_deref());
+        let outcome = engine.exec(container, &command.words, user, timeout).await;
+        let outcome = outcome.map_err(refused)?;
+        Ok(ContainerOutcome {
+            status: outcome.exit_code,
+            stdout: outcome.stdout,
+            stderr: outcome.stderr,
+        })
+    }
+
     async fn change(&self, _: Permit, change: &Change) -> Result<(), CallError> {
         let engine = self.engine().await?;
         let done = match change {
@@ -211,8 +241,14 @@ impl TaskHost for TaskContext {
     }
 
     async fn transfer(&self, _: Permit, wanted: &Transfer) -> Result<Transferred, CallError> {
-        let engine = &self.engine().await?.for_bulk().await;
+        let engine = match wanted {
+            Transfer::Upload { .. } | Transfer::Download { .. } => {
+                return self.transfer_by_shell(wanted).await;
+            }
+            _ => &self.engine().await?.for_bulk().await,
+        };
         let done = match wanted {
+            Transfer::Upload { .. } | Transfer::Download { .. } => return Err(not_here()),
             Transfer::CopyFromContainer { files, to, form } => {
                 let to = self.output(to, *form);
                 transfer::copy_from_container(engine, files, &to, *form).await
@@ -271,22 +307,12 @@ impl TaskHost for TaskContext {
     }
 
     async fn run(&self, _: Permit, command: Command) -> Result<Outcome, CallError> {
-        let session = self
-            .host
-            .session()
-            .await
-            .map_err(unreachable)?
-            .ok_or_else(|| {
-                CallError::NotFound(format!("{} is reached without SSH", self.host.name()))
-            })?;
-        let timeout = command.timeout_s.map_or(COMMAND_TIMEOUT, |seconds| {
-            Duration::from_secs(u64::from(seconds))
-        });
+        let session = self.session().await?;
         let output = session
             .run(
                 &command.line,
                 command.stdin.as_deref(),
-                timeout,
+                timeout(command.timeout_s),
                 OUTPUT_LIMIT,
             )
             .await
@@ -302,6 +328,32 @@ impl TaskHost for TaskContext {
 impl TaskContext {
     async fn engine(&self) -> Result<&Engine, CallError> {
         self.host.engine().await.map_err(unreachable)
+    }
+
+    async fn session(&self) -> Result<&Session, CallError> {
+        let session = self.host.session().await.map_err(unreachable)?;
+        session.ok_or_else(|| {
+            CallError::NotFound(format!("{} is reached without SSH", self.host.name()))
+        })
+    }
+
+    async fn transfer_by_shell(&self, wanted: &Transfer) -> Result<Transferred, CallError> {
+        let session = &self.session().await?.for_bulk().await;
+        let done = match wanted {
+            Transfer::Upload {
+                local,
+                remote,
+                mode,
+            } => {
+                let mode = mode.unwrap_or(FILE_MODE);
+                transfer::upload(session, &self.place(local), remote, mode).await
+            }
+            Transfer::Download { remote, to } => {
+                transfer::download(session, remote, &self.output(to, Form::Tar)).await
+            }
+            _ => return Err(not_here()),
+        };
+        done.map_err(not_transferred)
     }
 
     fn place(&self, path: &LocalPath) -> Place {
@@ -360,6 +412,34 @@ impl Log<'_> {
     }
 }
 
+fn timeout(seconds: Option<u32>) -> Duration {
+    seconds.map_or(COMMAND_TIMEOUT, |seconds| {
+        Duration::from_secs(u64::from(seconds))
+    })
+}
+
+/// Identity and labels, as the engine tells them.
+fn looked(object: &Labelled, found: &Value) -> Looked {
+    let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str);
+    let (id, labels) = match object {
+        Labelled::Container(_) => (text("/Id"), "/Config/Labels"),
+        Labelled::Network(_) => (text("/Id"), "/Labels"),
+        Labelled::Volume(_) => (text("/Name"), "/Labels"),
+    };
+    let labels = found.pointer(labels).and_then(Value::as_object);
+    let label = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+    Looked {
+        // Nothing is called like this, so that nothing is done where the engine does not say what it is.
+        id: id.unwrap_or_default().to_owned(),
+        labels: labels.into_iter().flatten().filter_map(label).collect(),
+    }
+}
+
+/// Each kind of transfer has one way.
+fn not_here() -> CallError {
+    CallError::Other("another transfer was meant".to_owned())
+}
+
 fn unreachable(error: HostError) -> CallError {
     CallError::Unreachable(describe(&error))
 }
@@ -387,6 +467,8 @@ fn refused(error: EngineError) -> CallError {
 fn not_transferred(error: TransferError) -> CallError {
     match error {
         TransferError::Engine(error) => refused(error),
+        TransferError::Missing(_) => CallError::NotFound(describe(&error)),
+        TransferError::Session(_) => CallError::Unreachable(describe(&error)),
         TransferError::Invalid(_) | TransferError::Permissions(_) => {
             CallError::Invalid(describe(&error))
         }

@@ -8,7 +8,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::call::checked_name;
+use crate::call::{checked_image, checked_name};
 use crate::engine::Engine;
 use crate::error::EngineError;
 
@@ -39,6 +39,22 @@ impl Engine {
     /// [`EngineError`] when the call fails.
     pub async fn inspect_image(&self, name: &str) -> Result<Option<Value>, EngineError> {
         self.inspect_object("images", name, "/json").await
+    }
+
+    /// What `GET /networks/NAME` says; none where there is no such network.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the call fails.
+    pub async fn inspect_network(&self, name: &str) -> Result<Option<Value>, EngineError> {
+        self.inspect_object("networks", name, "").await
+    }
+
+    /// What `GET /volumes/NAME` says; none where there is no such volume.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the call fails.
+    pub async fn inspect_volume(&self, name: &str) -> Result<Option<Value>, EngineError> {
+        self.inspect_object("volumes", name, "").await
     }
 
     /// What `GET /containers/NAME/json` says of each of these, by name. One that has gone meanwhile
@@ -137,7 +153,7 @@ impl Engine {
     ) -> Result<Option<Value>, EngineError> {
         let operation = format!("inspect {} {name}", kind.trim_end_matches('s'));
         let name = if kind == "images" {
-            name
+            checked_image(&operation, name)?
         } else {
             checked_name(&operation, name)?
         };

@@ -3,16 +3,37 @@
 //! A component may do what it declared and the operator granted. Each effect has a [`HostCall`], one
 //! exhaustive match says what grant that needs, and a [`Permit`] exists only where the check passed.
 
-use std::path::PathBuf;
-
+use crate::audit::Decision;
 use crate::call_error::CallError;
+use crate::denial::{Denial, Ledger};
 use crate::grant::{Grant, Grants};
-use crate::host_call::HostCall;
+use crate::host_call::{HostCall, Labelled};
+use crate::label_scope::Labels;
 use crate::need::Need;
+use crate::privilege;
 use crate::request::CanonicalRequest;
+use crate::terms::Hosts;
+
+/// How long a command line and the words of a command may be, in bytes: what a kernel takes.
+const COMMAND_LIMIT: usize = 128 << 10;
+/// How long the name of a setting may be, in bytes.
+const NAME_LIMIT: usize = 256;
 
 /// Proof that a component may have the effect that it names. Only the check of the grants makes one,
-/// and the effect takes it away.
+/// and the effect takes it away: whoever has not asked cannot call.
+///
+/// ```compile_fail
+/// # async fn unchecked(host: &dyn dfab_runtime::TaskHost) {
+/// host.version().await;
+/// # }
+/// ```
+///
+/// ```compile_fail
+/// # async fn forged(host: &dyn dfab_runtime::TaskHost) {
+/// let permit = dfab_runtime::Permit { call: dfab_runtime::HostCall::Version };
+/// host.version(permit).await;
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Permit {
     call: HostCall,
@@ -30,68 +51,122 @@ impl Permit {
 #[derive(Debug)]
 pub(crate) struct Authority {
     pub(crate) plugin: String,
-    /// Of the plugin's file, for the line that grants; none where it is part of dfab or of a bundle.
-    pub(crate) path: Option<PathBuf>,
+    /// Where its grants are written.
+    pub(crate) ledger: Ledger,
     pub(crate) declared: Vec<Grant>,
     pub(crate) granted: Grants,
+    pub(crate) hosts: Hosts,
 }
 
 impl Authority {
+    /// Labels are those of the object that the call is about, where they were looked at.
+    ///
     /// # Errors
-    /// `denied` where the plugin did not declare it or was not granted it.
-    pub(crate) fn authorize(&self, call: HostCall) -> Result<Permit, CallError> {
+    /// Where the plugin did not declare it or was not granted it.
+    pub(crate) fn authorize(
+        &self,
+        call: HostCall,
+        labels: Option<&Labels>,
+    ) -> Result<Permit, Denial> {
         for need in Need::of(&call) {
-            let denial = if !self.declares(&need) {
+            let denial = if !self.declares(&need, labels) {
                 self.not_declared(&need)
-            } else if !self.is_granted(&need) {
-                self.not_granted(&need)
+            } else if !self.is_granted(&need, labels) {
+                self.not_granted(&need, labels)
             } else {
-                tracing::debug!(plugin = self.plugin, call = %need.grant(), "allowed");
+                tracing::debug!(plugin = self.plugin, call = %need.grant(labels), "allowed");
                 continue;
             };
-            tracing::info!(plugin = self.plugin, call = %need.grant(), "denied");
-            return Err(CallError::Denied(denial));
+            tracing::info!(plugin = self.plugin, call = %need.grant(labels), "denied");
+            return Err(denial);
         }
         Ok(Permit { call })
+    }
+
+    /// # Errors
+    /// Where the plugin may not work for a host of that name.
+    pub(crate) fn authorize_host(&self, host: &str) -> Result<(), Denial> {
+        if self.hosts.have(host) {
+            return Ok(());
+        }
+        let Hosts::Only { written, .. } = &self.hosts else {
+            return Ok(());
+        };
+        let host = crate::text::shown(host);
+        let mut more = written.clone();
+        more.push(host.clone());
+        Err(Denial::Host {
+            plugin: self.plugin.clone(),
+            host,
+            hosts: written.join(", "),
+            how: self.ledger.hosts(&more),
+        })
+    }
+
+    /// The object whose labels decide on a call, where no grant covers it whatever they are.
+    pub(crate) fn depends_on(&self, call: &HostCall) -> Option<Labelled> {
+        let object = call.labelled()?;
+        let needs = Need::of(call);
+        let is_settled = |need: &Need| self.declares(need, None) && self.is_granted(need, None);
+        let may_be_met = |need: &Need| {
+            let may_be_granted = match &self.granted {
+                Grants::All => true,
+                Grants::Only(grants) => grants.iter().any(|grant| need.may_be_met_by(grant)),
+            };
+            may_be_granted && self.declared.iter().any(|grant| need.may_be_met_by(grant))
+        };
+        // What is denied anyway is denied without a look.
+        (!needs.iter().all(is_settled) && needs.iter().all(may_be_met)).then_some(object)
+    }
+
+    /// By what a call was allowed.
+    pub(crate) fn decision(&self, call: &HostCall, labels: Option<&Labels>) -> Decision {
+        let needs = Need::of(call);
+        let given = call.given_paths();
+        if needs.is_empty() && given.is_empty() {
+            return Decision::Free;
+        }
+        let by = match &self.granted {
+            Grants::All => &self.declared,
+            Grants::Only(grants) => grants,
+        };
+        let grants = needs.iter().filter_map(|need| {
+            let by = by.iter().find(|grant| need.is_met_by(grant, labels));
+            by.map(Grant::to_string)
+        });
+        Decision::Allowed {
+            grants: grants.collect(),
+            given,
+        }
     }
 
     /// A command line. Where any line may be run, it is run as it is; else its words are what is
     /// permitted, and the line that is run is made of them again.
     ///
     /// # Errors
-    /// `invalid` where it has no words, else as [`Self::authorize`].
-    pub(crate) fn authorize_run(&self, line: &str) -> Result<(Permit, String), CallError> {
-        let any = Need::Just(Grant::SshRun(None));
-        if (self.declares(&any) && self.is_granted(&any)) || !self.knows_commands() {
-            return Ok((
-                self.authorize(HostCall::Run { words: None })?,
-                line.to_owned(),
-            ));
+    /// `invalid` where it has no words.
+    pub(crate) fn command(&self, line: &str) -> Result<HostCall, CallError> {
+        check_length(line.len())?;
+        let may = |grant| {
+            let need = Need::Just(grant);
+            self.declares(&need, None) && self.is_granted(&need, None)
+        };
+        let is_whole = may(Grant::SshRun(None))
+            && (may(Grant::SshSudo(None)) || !privilege::is_in(line))
+            || !self.knows_commands();
+        if is_whole {
+            return Ok(HostCall::Run {
+                line: line.to_owned(),
+                words: None,
+            });
         }
         let words = shell_words::split(line).map_err(|_| {
             CallError::Invalid("a quotation in the command line is not closed".to_owned())
         })?;
-        let line = shell_words::join(&words);
-        let words = Some(words);
-        Ok((self.authorize(HostCall::Run { words })?, line))
-    }
-
-    /// A raw request: it is brought into its canonical form, and that form is what is permitted.
-    ///
-    /// # Errors
-    /// `invalid` where it has no canonical form, else as [`Self::authorize`].
-    pub(crate) fn authorize_request(
-        &self,
-        method: &str,
-        target: &str,
-    ) -> Result<(Permit, CanonicalRequest), CallError> {
-        let request = CanonicalRequest::new(method, target)
-            .map_err(|error| CallError::Invalid(error.to_string()))?;
-        let call = HostCall::Request {
-            method: request.method(),
-            path: request.target(),
-        };
-        Ok((self.authorize(call)?, request))
+        Ok(HostCall::Run {
+            line: shell_words::join(&words),
+            words: Some(words),
+        })
     }
 
     /// Whether single commands were declared or granted, so that the words of a line matter.
@@ -101,152 +176,97 @@ impl Authority {
             Grants::Only(grants) => grants,
         };
         let mut known = self.declared.iter().chain(granted);
-        known.any(|grant| matches!(grant, Grant::SshRun(Some(_))))
+        known.any(|grant| matches!(grant, Grant::SshRun(Some(_)) | Grant::SshSudo(Some(_))))
     }
 
-    fn declares(&self, need: &Need) -> bool {
-        self.declared.iter().any(|grant| need.is_met_by(grant))
+    fn declares(&self, need: &Need, labels: Option<&Labels>) -> bool {
+        let mut declared = self.declared.iter();
+        declared.any(|grant| need.is_met_by(grant, labels))
     }
 
-    fn is_granted(&self, need: &Need) -> bool {
+    fn is_granted(&self, need: &Need, labels: Option<&Labels>) -> bool {
         match &self.granted {
             Grants::All => true,
-            Grants::Only(grants) => grants.iter().any(|grant| need.is_met_by(grant)),
+            Grants::Only(grants) => grants.iter().any(|grant| need.is_met_by(grant, labels)),
         }
     }
 
-    fn not_declared(&self, need: &Need) -> String {
-        format!(
-            "the plugin `{}` may not use `{}`: its manifest does not declare it. Its author must \
-             add {} to the `capabilities` of the manifest",
-            self.plugin,
-            need.grant(),
-            need.declaration(),
-        )
+    fn not_declared(&self, need: &Need) -> Denial {
+        Denial::NotDeclared {
+            plugin: self.plugin.clone(),
+            grant: need.grant(None),
+            declaration: need.declaration(),
+        }
     }
 
-    fn not_granted(&self, need: &Need) -> String {
+    fn not_granted(&self, need: &Need, labels: Option<&Labels>) -> Denial {
         let mut grants: Vec<String> = match &self.granted {
             Grants::All => Vec::new(),
             Grants::Only(grants) => grants.iter().map(Grant::to_string).collect(),
         };
-        let Some(path) = &self.path else {
-            // Grants are given anew each time, so that those that were given are named as well.
-            let declared = self.declared.iter().find(|grant| need.is_met_by(grant));
-            grants.extend(declared.map(Grant::to_string));
-            let grants: Vec<String> = grants.iter().map(|it| format!("--grant '{it}'")).collect();
-            return format!(
-                "the plugin `{}` may not use `{}`: it declares it, but was not granted it. To grant \
-                 it, add it again from the source that dfab.lock names: dfab plugin add SOURCE {}",
-                self.plugin,
-                need.grant(),
-                grants.join(" "),
-            );
+        let mut declared = self.declared.iter();
+        let declared = declared.find(|grant| need.is_met_by(grant, labels));
+        let grant = match (need, declared) {
+            // Anything will do: what it asked for will.
+            (Need::Shell, Some(declared)) => declared.to_string(),
+            _ => need.grant(labels),
         };
-        grants.push(need.grant());
-        let path = crate::text::plain(&path.to_string_lossy());
-        format!(
-            "the plugin `{}` may not use `{}`: it declares it, but was not granted it. To grant \
-             it, write in dfab.yaml, under `plugins:`\n- path: {path}\n  grant: {grants:?}",
-            self.plugin,
-            need.grant(),
-        )
+        // Of a plugin that is added, only what it asks for in so many words can be granted.
+        let declared = declared.filter(|_| !matches!(self.ledger, Ledger::Project(_)));
+        grants.push(declared.map_or_else(|| grant.clone(), Grant::to_string));
+        Denial::NotGranted {
+            plugin: self.plugin.clone(),
+            grant,
+            how: self.ledger.grant(&grants),
+        }
     }
+}
+
+/// A raw request, in its canonical form: that is what is permitted and what is done.
+///
+/// # Errors
+/// `invalid` where it has none.
+pub(crate) fn request(method: &str, target: &str) -> Result<HostCall, CallError> {
+    let request = CanonicalRequest::new(method, target)
+        .map_err(|error| CallError::Invalid(error.to_string()))?;
+    Ok(HostCall::Request {
+        method: request.method(),
+        path: request.target(),
+    })
+}
+
+/// A setting, by a name that no pattern could be mistaken for.
+///
+/// # Errors
+/// `invalid` where it is none.
+pub(crate) fn setting(name: &str) -> Result<HostCall, CallError> {
+    let odd = |c: char| c == '*' || c.is_whitespace() || c.is_control();
+    if name.is_empty() || name.len() > NAME_LIMIT || name.contains(odd) {
+        let shown = crate::text::shown(name);
+        return Err(CallError::Invalid(format!(
+            "`{shown}` is no name of a setting"
+        )));
+    }
+    Ok(HostCall::Setting {
+        name: name.to_owned(),
+    })
+}
+
+/// # Errors
+/// `invalid` where words are too long together.
+pub(crate) fn check_words(words: &[String]) -> Result<(), CallError> {
+    check_length(words.iter().map(|word| word.len() + 1).sum())
+}
+
+fn check_length(bytes: usize) -> Result<(), CallError> {
+    if bytes > COMMAND_LIMIT {
+        return Err(CallError::Invalid(format!(
+            "the command has {bytes} bytes, and no command may have more than {COMMAND_LIMIT}"
+        )));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn authority(declared: &[&str], granted: Option<&[&str]>) -> Authority {
-        let parse = |grants: &[&str]| -> Vec<Grant> {
-            grants
-                .iter()
-                .map(|grant| grant.parse().expect("a grant"))
-                .collect()
-        };
-        Authority {
-            plugin: "backup".to_owned(),
-            path: Some(PathBuf::from("plugins/backup.wasm")),
-            declared: parse(declared),
-            granted: granted.map_or(Grants::All, |granted| Grants::Only(parse(granted))),
-        }
-    }
-
-    #[test]
-    fn every_call_needs_all_its_grants_declared_and_granted() {
-        for (call, needed) in crate::need::tests::calls() {
-            let others: Vec<&str> = crate::need::tests::ALL
-                .into_iter()
-                .filter(|grant| !needed.contains(grant))
-                .collect();
-            let authorize = |declared: &[&str], granted: Option<&[&str]>| {
-                authority(declared, granted).authorize(call.clone())
-            };
-            assert!(authorize(&needed, Some(&needed)).is_ok(), "{call:?}");
-            assert!(authorize(&needed, None).is_ok(), "{call:?}");
-            for missing in &needed {
-                let mut all = crate::need::tests::ALL.to_vec();
-                all.retain(|grant| grant != missing);
-                assert!(authorize(&all, None).is_err(), "{call:?}");
-                let everything = &crate::need::tests::ALL;
-                assert!(authorize(&all, Some(everything)).is_err(), "{call:?}");
-                assert!(authorize(everything, Some(&all)).is_err(), "{call:?}");
-            }
-            let needs_any = authorize(&others, None).is_err();
-            assert_eq!(needs_any, !needed.is_empty(), "{call:?}");
-        }
-    }
-
-    #[test]
-    fn where_only_some_commands_are_granted_the_words_are_what_is_run() {
-        let some = ["ssh.run systemctl restart *"];
-        let run = |declared: &[&str], granted: Option<&[&str]>, line: &str| {
-            let permitted = authority(declared, granted).authorize_run(line);
-            permitted.map(|(_, line)| line)
-        };
-        for (declared, granted) in [
-            (&some, None),
-            (&["ssh.run"], Some(&some[..])),
-            (&some, Some(&["ssh.run"][..])),
-        ] {
-            let line = run(declared, granted, "systemctl  restart \"a;reboot\"").expect("granted");
-            assert_eq!(line, "systemctl restart 'a;reboot'");
-            assert!(run(declared, granted, "systemctl restart a; reboot").is_err());
-            assert!(run(declared, granted, "systemctl restart $(reboot) x").is_err());
-            assert!(run(declared, granted, "reboot").is_err());
-        }
-        let line = "uptime; echo $HOME";
-        assert_eq!(run(&["ssh.run"], None, line), Ok(line.to_owned()));
-        let denied = run(&["ssh.run"], Some(&some), "systemctl stop a").expect_err("not granted");
-        assert!(
-            denied.to_string().ends_with(
-                "grant: [\"ssh.run systemctl restart *\", \"ssh.run systemctl stop a\"]"
-            ),
-            "{denied}"
-        );
-    }
-
-    #[test]
-    fn a_denial_tells_what_to_write() {
-        let error = authority(&["docker.read", "ssh.run"], Some(&["docker.read"]))
-            .authorize_run("uptime")
-            .expect_err("not granted");
-        assert_eq!(
-            error.to_string(),
-            "the plugin `backup` may not use `ssh.run`: it declares it, but was not granted it. To \
-             grant it, write in dfab.yaml, under `plugins:`\n- path: plugins/backup.wasm\n  grant: \
-             [\"docker.read\", \"ssh.run\"]"
-        );
-        let error = authority(&[], None)
-            .authorize_request("post", "/containers/w%65b/pause")
-            .expect_err("not declared");
-        assert_eq!(
-            error.to_string(),
-            "the plugin `backup` may not use `docker.request POST /containers/web/pause`: its \
-             manifest does not declare it. Its author must add {\"capability\": \
-             \"docker.request\", \"allow\": [\"POST /containers/web/pause\"], \"reason\": \"...\"} \
-             to the `capabilities` of the manifest"
-        );
-    }
-}
+#[path = "authority_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! Why a call did not do what it was asked: the `error` of the contract, as a Rust error.
 
 use crate::bindings::task_world::dfab::types::types::Error as WitError;
+use crate::denial::Denial;
 use crate::text::plain;
 
 /// Why a call across the boundary did not do what it was asked. The same for what the host answers
@@ -31,6 +32,12 @@ pub enum CallError {
     /// Anything else.
     #[error("{0}")]
     Other(String),
+}
+
+impl From<Denial> for CallError {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial.to_string())
+    }
 }
 
 impl CallError {

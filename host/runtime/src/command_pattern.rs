@@ -30,7 +30,8 @@ impl CommandPattern {
         for word in &self.0 {
             match (word, rest.next()) {
                 (Word::Rest, _) => return true,
-                (Word::One, Some(_)) => {}
+                // An option would be more than the argument that was granted.
+                (Word::One, Some(given)) if !given.starts_with('-') => {}
                 (Word::Literal(literal), Some(given)) if literal == given => {}
                 _ => return false,
             }
@@ -40,6 +41,25 @@ impl CommandPattern {
 }
 
 impl CommandPattern {
+    /// The narrowest pattern that covers a command, as it is written: a word that is a secret, or that
+    /// would be read as more than itself, is any word.
+    pub(crate) fn covering(words: &[String]) -> String {
+        let secret = crate::mask::are_secret(words);
+        let mut written: Vec<String> = Vec::new();
+        for (word, is_secret) in words.iter().zip(secret) {
+            let is_any = !written.is_empty() && (is_secret || word.contains('*'));
+            match (is_any, word.starts_with('-')) {
+                (true, true) => {
+                    written.push("**".to_owned());
+                    break;
+                }
+                (true, false) => written.push("*".to_owned()),
+                (false, _) => written.push(crate::text::plain(&shell_words::quote(word))),
+            }
+        }
+        written.join(" ")
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Self, CommandPatternError> {
         let words = shell_words::split(text).map_err(|_| CommandPatternError::Quotation)?;
         if words.first().is_none_or(|program| program.contains('*')) {
@@ -86,6 +106,9 @@ mod tests {
             ("systemctl restart *", "systemctl restart", false),
             ("systemctl restart *", "systemctl restart a b", false),
             ("systemctl restart *", "systemctl restart 'a; b'", true),
+            ("systemctl restart *", "systemctl restart --all", false),
+            ("systemctl restart *", "systemctl restart -", false),
+            ("systemctl restart *", "systemctl restart ''", true),
             ("ls **", "ls", true),
             ("ls **", "ls -l /etc", true),
             ("ls -l", "ls /etc", false),
@@ -93,6 +116,23 @@ mod tests {
             let words = shell_words::split(line).expect("a command");
             let pattern = CommandPattern::parse(pattern).expect("a pattern");
             assert_eq!(pattern.covers(&words), covered, "{pattern}: {line}");
+        }
+    }
+
+    #[test]
+    fn what_covers_a_command_is_no_wider_than_it_looks_and_tells_no_secret() {
+        for (line, covering) in [
+            ("systemctl restart nginx", "systemctl restart nginx"),
+            ("ls '*'", "ls *"),
+            ("ls 'a*' '**' b", "ls * * b"),
+            ("tool 'a; b' --password geheim", "tool 'a; b' --password *"),
+            ("tool --token=geheim x", "tool **"),
+        ] {
+            let words = shell_words::split(line).expect("a command");
+            let written = CommandPattern::covering(&words);
+            assert_eq!(written, covering);
+            let pattern = CommandPattern::parse(&written).expect("a pattern");
+            assert!(pattern.covers(&words), "{line}");
         }
     }
 

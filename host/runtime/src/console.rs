@@ -17,8 +17,15 @@ const WRITE_LIMIT: usize = 64 << 10;
 /// Standard output and standard error of one call.
 #[derive(Clone, Debug)]
 pub(crate) struct Console {
-    kept: Arc<Mutex<VecDeque<u8>>>,
+    kept: Arc<Mutex<Kept>>,
     limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: VecDeque<u8>,
+    /// More was printed.
+    is_cut: bool,
 }
 
 impl Console {
@@ -31,18 +38,25 @@ impl Console {
 
     /// What was printed last, without characters that could steer a terminal.
     pub(crate) fn text(&self) -> String {
-        let bytes: Vec<u8> = self.lock().iter().copied().collect();
+        let bytes: Vec<u8> = self.lock().bytes.iter().copied().collect();
         crate::text::plain(&String::from_utf8_lossy(&bytes))
+    }
+
+    /// Whether more was printed than is kept.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.lock().is_cut
     }
 
     fn push(&self, bytes: &[u8]) {
         let mut kept = self.lock();
-        kept.extend(bytes.iter().skip(bytes.len().saturating_sub(self.limit)));
-        let excess = kept.len().saturating_sub(self.limit);
-        kept.drain(..excess);
+        let new = bytes.iter().skip(bytes.len().saturating_sub(self.limit));
+        kept.bytes.extend(new);
+        let excess = kept.bytes.len().saturating_sub(self.limit);
+        kept.bytes.drain(..excess);
+        kept.is_cut |= excess > 0 || bytes.len() > self.limit;
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<u8>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,8 +126,10 @@ mod tests {
     fn keeps_the_last_bytes() {
         let console = Console::new(4);
         console.push(b"abc");
+        assert!(!console.is_cut());
         console.push(b"def");
         assert_eq!(console.text(), "cdef");
+        assert!(console.is_cut());
         console.push(b"0123456789");
         assert_eq!(console.text(), "6789");
     }

@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::command_pattern::CommandPattern;
+use crate::label_scope::LabelScope;
 use crate::local_path::ProjectPath;
+use crate::remote_path::RemotePattern;
 use crate::request::RequestPattern;
 
 /// One thing that a task may do.
@@ -13,14 +15,17 @@ use crate::request::RequestPattern;
 pub enum Grant {
     /// `docker.read`: all that the Docker Engine tells, but for what is in containers and images.
     DockerRead,
-    /// `docker.containers`: stop and remove containers, and copy files out of them and into them.
-    DockerContainers,
+    /// `docker.containers`: stop and remove containers, and copy files out of them and into them; all of
+    /// them, or those of a map or with labels: `docker.containers map=shop`.
+    DockerContainers(LabelScope),
+    /// `docker.exec`: run commands in containers; the same.
+    DockerExec(LabelScope),
     /// `docker.images`: name, remove, save, load and import images.
     DockerImages,
-    /// `docker.networks`: remove networks.
-    DockerNetworks,
-    /// `docker.volumes`: remove volumes.
-    DockerVolumes,
+    /// `docker.networks`: remove networks; as for containers.
+    DockerNetworks(LabelScope),
+    /// `docker.volumes`: remove volumes; as for containers.
+    DockerVolumes(LabelScope),
     /// `docker.registry`: pull and push images, with the logins of the project.
     DockerRegistry,
     /// `docker.request METHOD PATH`: a raw request to the Docker Engine. `*` stands for one segment
@@ -29,6 +34,14 @@ pub enum Grant {
     /// `ssh.run`: any command in the shell of the host, or `ssh.run WORDS`: such commands. `*` stands for
     /// one word, `**` at the end for all that follow.
     SshRun(Option<CommandPattern>),
+    /// `ssh.sudo`: any command as any user, or `ssh.sudo WORDS`: such commands as root, and as another user
+    /// after `-u USER`.
+    SshSudo(Option<CommandPattern>),
+    /// `ssh.upload PATH`: copy files to such paths of the host. `*` stands for one name, `**` at the end for
+    /// all that follow.
+    SshUpload(RemotePattern),
+    /// `ssh.download PATH`: copy such files of the host.
+    SshDownload(RemotePattern),
     /// `files.read FOLDER`: the files in a folder of the project.
     FilesRead(ProjectPath),
     /// `files.write FOLDER`: the same, to write them.
@@ -84,13 +97,17 @@ impl Grant {
     pub fn capability(&self) -> &'static str {
         match self {
             Self::DockerRead => "docker.read",
-            Self::DockerContainers => "docker.containers",
+            Self::DockerContainers(_) => "docker.containers",
+            Self::DockerExec(_) => "docker.exec",
             Self::DockerImages => "docker.images",
-            Self::DockerNetworks => "docker.networks",
-            Self::DockerVolumes => "docker.volumes",
+            Self::DockerNetworks(_) => "docker.networks",
+            Self::DockerVolumes(_) => "docker.volumes",
             Self::DockerRegistry => "docker.registry",
             Self::DockerRequest(_) => "docker.request",
             Self::SshRun(_) => "ssh.run",
+            Self::SshSudo(_) => "ssh.sudo",
+            Self::SshUpload(_) => "ssh.upload",
+            Self::SshDownload(_) => "ssh.download",
             Self::FilesRead(_) => "files.read",
             Self::FilesWrite(_) => "files.write",
             Self::SettingsRead(_) => "settings.read",
@@ -99,15 +116,19 @@ impl Grant {
 }
 
 /// Every capability, with what it covers.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 15] = [
     "docker.read",
     "docker.containers",
+    "docker.exec",
     "docker.images",
     "docker.networks",
     "docker.volumes",
     "docker.registry",
     "docker.request METHOD PATH",
     "ssh.run",
+    "ssh.sudo",
+    "ssh.upload PATH",
+    "ssh.download PATH",
     "files.read FOLDER",
     "files.write FOLDER",
     "settings.read NAME",
@@ -146,23 +167,35 @@ impl FromStr for Grant {
             let folder = covered_by(example)?.parse::<ProjectPath>();
             folder.map_err(|error| wrong(error.to_string()))
         };
+        let labels = || {
+            let labels = covered.unwrap_or_default().parse::<LabelScope>();
+            labels.map_err(|error| wrong(error.to_string()))
+        };
+        let commands = || {
+            let pattern = covered.map(CommandPattern::parse).transpose();
+            pattern.map_err(|error| wrong(error.to_string()))
+        };
+        let remote = |example| {
+            let pattern = covered_by(example)?.parse::<RemotePattern>();
+            pattern.map_err(|error| wrong(error.to_string()))
+        };
         match capability {
             "docker.read" => alone(Self::DockerRead),
-            "docker.containers" => alone(Self::DockerContainers),
+            "docker.containers" => labels().map(Self::DockerContainers),
+            "docker.exec" => labels().map(Self::DockerExec),
             "docker.images" => alone(Self::DockerImages),
-            "docker.networks" => alone(Self::DockerNetworks),
-            "docker.volumes" => alone(Self::DockerVolumes),
+            "docker.networks" => labels().map(Self::DockerNetworks),
+            "docker.volumes" => labels().map(Self::DockerVolumes),
             "docker.registry" => alone(Self::DockerRegistry),
             "docker.request" => {
                 RequestPattern::parse(covered_by("docker.request POST /containers/*/pause")?)
                     .map(Self::DockerRequest)
                     .map_err(|error| wrong(error.to_string()))
             }
-            "ssh.run" => covered
-                .map(CommandPattern::parse)
-                .transpose()
-                .map(Self::SshRun)
-                .map_err(|error| wrong(error.to_string())),
+            "ssh.run" => commands().map(Self::SshRun),
+            "ssh.sudo" => commands().map(Self::SshSudo),
+            "ssh.upload" => remote("ssh.upload /srv/app/*").map(Self::SshUpload),
+            "ssh.download" => remote("ssh.download /var/log/*").map(Self::SshDownload),
             "files.read" => folder("files.read backups").map(Self::FilesRead),
             "files.write" => folder("files.write results").map(Self::FilesWrite),
             "settings.read" => covered_by("settings.read backup_*")?
@@ -178,13 +211,21 @@ impl fmt::Display for Grant {
         f.write_str(self.capability())?;
         match self {
             Self::DockerRead
-            | Self::DockerContainers
             | Self::DockerImages
-            | Self::DockerNetworks
-            | Self::DockerVolumes
             | Self::DockerRegistry
-            | Self::SshRun(None) => Ok(()),
-            Self::SshRun(Some(pattern)) => write!(f, " {pattern}"),
+            | Self::SshRun(None)
+            | Self::SshSudo(None) => Ok(()),
+            Self::DockerContainers(scope)
+            | Self::DockerExec(scope)
+            | Self::DockerNetworks(scope)
+            | Self::DockerVolumes(scope) => {
+                if scope.is_all() {
+                    return Ok(());
+                }
+                write!(f, " {scope}")
+            }
+            Self::SshRun(Some(pattern)) | Self::SshSudo(Some(pattern)) => write!(f, " {pattern}"),
+            Self::SshUpload(pattern) | Self::SshDownload(pattern) => write!(f, " {pattern}"),
             Self::FilesRead(folder) | Self::FilesWrite(folder) => write!(f, " {folder}"),
             Self::DockerRequest(pattern) => write!(f, " {pattern}"),
             Self::SettingsRead(pattern) => write!(f, " {pattern}"),
@@ -226,12 +267,18 @@ mod tests {
         for text in [
             "docker.read",
             "docker.containers",
+            "docker.containers map=shop",
+            "docker.exec label=team=a map=shop",
             "docker.images",
             "docker.networks",
-            "docker.volumes",
+            "docker.volumes label=backup",
             "docker.registry",
             "ssh.run",
             "ssh.run systemctl restart *",
+            "ssh.sudo",
+            "ssh.sudo -u app rake *",
+            "ssh.upload /srv/app/**",
+            "ssh.download /var/log/*",
             "files.read backups",
             "files.write results/daily",
             "files.read .",
@@ -251,6 +298,13 @@ mod tests {
             "docker",
             "docker.*",
             "docker.images web",
+            "docker.containers shop",
+            "docker.containers map=*",
+            "docker.exec label=",
+            "ssh.upload",
+            "ssh.upload srv",
+            "ssh.download /etc/../x",
+            "ssh.sudo *",
             "ssh.run *",
             "ssh.run 'a",
             "files.read",

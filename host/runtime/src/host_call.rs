@@ -1,11 +1,17 @@
 //! The effects that a component may ask for, each with all that it needs.
 
-use crate::local_path::LocalPath;
+use crate::Level;
+use crate::label_scope::Labels;
+use crate::local_path::{LocalPath, LocalRoot};
+use crate::privilege::AsUser;
+use crate::remote_path::RemotePath;
 use crate::task::{Form, Selection};
 
 /// An effect that a component asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostCall {
+    /// What everybody may do: it has no effect on a host.
+    Free(Free),
     /// One setting of the project.
     Setting {
         /// Its name.
@@ -25,6 +31,9 @@ pub enum HostCall {
     Volumes,
     /// All that the engine tells of one object.
     Inspect(Object),
+    /// The labels of an object, where a grant depends on them. Asked by dfab for its own decision; the
+    /// component does not get them.
+    Look(Labelled),
     /// A change of one object.
     Change(Change),
     /// Bytes between the engine and this machine, or within the engine.
@@ -40,9 +49,67 @@ pub enum HostCall {
     Shell,
     /// A command in the shell: these words, or any line.
     Run {
-        /// None where the line is as the component wrote it.
+        /// What is run.
+        line: String,
+        /// Those of the line; none where it is as the component wrote it.
         words: Option<Vec<String>>,
     },
+    /// A command as another user.
+    RunAs(AsUser),
+    /// A command in a container.
+    RunInContainer(ContainerCommand),
+}
+
+/// A call that everybody may make.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Free {
+    /// A log line.
+    Log {
+        /// How much it matters.
+        level: Level,
+        /// How long it is.
+        bytes: usize,
+    },
+    /// A handle of the engine.
+    Engine,
+    /// The name of the engine's host.
+    EngineName,
+    /// The name of the shell's host.
+    ShellName,
+}
+
+/// An object with labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Labelled {
+    /// By name or id.
+    Container(String),
+    /// By name or id.
+    Network(String),
+    /// By name.
+    Volume(String),
+}
+
+/// What was found of an object with labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// By which it is this object and no other, whatever is called so later. Volumes have their name
+    /// only.
+    pub id: String,
+    /// All of them.
+    pub labels: Labels,
+}
+
+/// A command in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerCommand {
+    /// Name or id.
+    pub container: String,
+    /// The program and its arguments.
+    pub words: Vec<String>,
+    /// Instead of the container's own.
+    pub user: Option<String>,
+    /// Seconds.
+    pub timeout_s: Option<u32>,
 }
 
 /// An object that can be looked at.
@@ -52,6 +119,113 @@ pub enum Object {
     Container(String),
     /// By name or id.
     Image(String),
+}
+
+impl HostCall {
+    /// The local paths that it may use since the operator gave them.
+    pub(crate) fn given_paths(&self) -> Vec<String> {
+        let path = match self {
+            Self::Transfer(
+                Transfer::Upload { local: path, .. }
+                | Transfer::Download { to: path, .. }
+                | Transfer::CopyFromContainer { to: path, .. }
+                | Transfer::CopyToContainer { local: path, .. }
+                | Transfer::SaveImages { to: path, .. }
+                | Transfer::LoadImages { file: path }
+                | Transfer::ImportImage {
+                    source: ImageSource::File(path),
+                    ..
+                },
+            ) => path,
+            _ => return Vec::new(),
+        };
+        match &path.root {
+            LocalRoot::Given(given) => vec![given.display().to_string()],
+            LocalRoot::Project => Vec::new(),
+        }
+    }
+
+    /// The object whose labels a grant may be restricted to.
+    pub(crate) fn labelled(&self) -> Option<Labelled> {
+        let container = |name: &String| Some(Labelled::Container(name.clone()));
+        match self {
+            Self::Change(change) => match change {
+                Change::StopContainer {
+                    container: name, ..
+                }
+                | Change::RemoveContainer {
+                    container: name, ..
+                } => container(name),
+                Change::RemoveNetwork { network } => Some(Labelled::Network(network.clone())),
+                Change::RemoveVolume { volume } => Some(Labelled::Volume(volume.clone())),
+                Change::RemoveImage { .. }
+                | Change::TagImage { .. }
+                | Change::PullImage { .. }
+                | Change::PushImage { .. } => None,
+            },
+            Self::Transfer(transfer) => match transfer {
+                Transfer::CopyFromContainer { files, .. }
+                | Transfer::ImportImage {
+                    source: ImageSource::Selection(files),
+                    ..
+                } => container(&files.container),
+                Transfer::CopyToContainer {
+                    container: name, ..
+                } => container(name),
+                Transfer::ImportImage { .. }
+                | Transfer::SaveImages { .. }
+                | Transfer::LoadImages { .. }
+                | Transfer::Upload { .. }
+                | Transfer::Download { .. } => None,
+            },
+            Self::RunInContainer(command) => container(&command.container),
+            Self::Free(_)
+            | Self::Setting { .. }
+            | Self::Version
+            | Self::Info
+            | Self::Containers
+            | Self::Images
+            | Self::Networks
+            | Self::Volumes
+            | Self::Inspect(_)
+            | Self::Look(_)
+            | Self::Request { .. }
+            | Self::Shell
+            | Self::Run { .. }
+            | Self::RunAs(_) => None,
+        }
+    }
+
+    /// The same of exactly that object, whatever has its name by then.
+    pub(crate) fn of_object(mut self, id: &str) -> Self {
+        match &mut self {
+            Self::Change(
+                Change::StopContainer {
+                    container: name, ..
+                }
+                | Change::RemoveContainer {
+                    container: name, ..
+                }
+                | Change::RemoveNetwork { network: name }
+                | Change::RemoveVolume { volume: name },
+            )
+            | Self::Transfer(Transfer::CopyToContainer {
+                container: name, ..
+            }) => {
+                id.clone_into(name);
+            }
+            Self::Transfer(
+                Transfer::CopyFromContainer { files, .. }
+                | Transfer::ImportImage {
+                    source: ImageSource::Selection(files),
+                    ..
+                },
+            ) => id.clone_into(&mut files.container),
+            Self::RunInContainer(command) => id.clone_into(&mut command.container),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// A change that answers with nothing but its success.
@@ -112,6 +286,22 @@ pub enum Change {
 /// Bytes on their way.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transfer {
+    /// A file to the host.
+    Upload {
+        /// The file.
+        local: LocalPath,
+        /// What it becomes.
+        remote: RemotePath,
+        /// Its permissions there.
+        mode: Option<u32>,
+    },
+    /// A file of the host.
+    Download {
+        /// Which.
+        remote: RemotePath,
+        /// The file that is made.
+        to: LocalPath,
+    },
     /// Files of a container to this machine.
     CopyFromContainer {
         /// Which.
@@ -167,7 +357,7 @@ pub enum ImageSource {
 /// What came of a transfer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transferred {
-    /// That came from the engine.
+    /// That came from the engine, or went to the host or came from it.
     pub bytes: u64,
     /// Names or ids of images that were made.
     pub images: Vec<String>,

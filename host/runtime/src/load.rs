@@ -15,6 +15,7 @@ use crate::bindings::{
     recipe_world::{self, RecipePluginPre},
     task_world::{self, TaskPluginPre},
 };
+use crate::denial::Ledger;
 use crate::grant::Grants;
 use crate::inspect::{InspectError, Inspection};
 use crate::kind::{CONTRACT, InterfaceName, Kind, WASI};
@@ -22,6 +23,7 @@ use crate::limits::Limits;
 use crate::manifest::{Manifest, ManifestError};
 use crate::plugin::{About, Plugin, PolicyPlugin, RecipePlugin, TaskPlugin};
 use crate::state::State;
+use crate::terms::{Hosts, Terms};
 use crate::text::plain;
 use crate::ticker::Ticker;
 
@@ -31,7 +33,7 @@ pub struct RuntimeOptions {
     /// The folder that keeps compiled components, made readable and writable for the user alone.
     /// None, or one that cannot be used: every load compiles.
     pub cache_dir: Option<PathBuf>,
-    /// What one call may use.
+    /// What one call may use, where nobody says anything else.
     pub limits: Limits,
 }
 
@@ -231,7 +233,20 @@ impl Runtime {
     /// # Errors
     /// Where the bytes are no component, or one that its kind or its manifest do not allow.
     pub fn load(&self, origin: Origin, bytes: &[u8], grants: Grants) -> Result<Plugin, LoadError> {
-        self.check_and_bind(&origin, bytes, grants)
+        self.load_under(origin, bytes, Terms::new(grants))
+    }
+
+    /// The same, on terms that say more.
+    ///
+    /// # Errors
+    /// As [`Runtime::load`].
+    pub fn load_under(
+        &self,
+        origin: Origin,
+        bytes: &[u8],
+        terms: Terms,
+    ) -> Result<Plugin, LoadError> {
+        self.check_and_bind(&origin, bytes, terms)
             .map_err(|reason| LoadError { origin, reason })
     }
 
@@ -243,15 +258,11 @@ impl Runtime {
         &self.0.ticker
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.0.limits
-    }
-
     fn check_and_bind(
         &self,
         origin: &Origin,
         bytes: &[u8],
-        grants: Grants,
+        terms: Terms,
     ) -> Result<Plugin, LoadReason> {
         let examined = examine(bytes)?;
         let kind = examined.kind;
@@ -259,9 +270,17 @@ impl Runtime {
         let manifest = examined
             .manifest
             .unwrap_or_else(|| Manifest::absent(&origin.stem(), kind));
-        let authority = authority(kind, &manifest, origin, grants)?;
+        let Terms {
+            grants,
+            hosts,
+            limits,
+            audit,
+        } = terms;
+        let authority = authority(kind, &manifest, origin, grants, hosts)?;
         let about = Arc::new(About {
             runtime: self.clone(),
+            limits: limits.of(&manifest.name, &manifest.limits, &self.0.limits),
+            audit,
             digest: hexadecimal(&Sha256::digest(bytes)),
             manifest,
             origin: origin.clone(),
@@ -430,6 +449,7 @@ fn authority(
     manifest: &Manifest,
     origin: &Origin,
     granted: Grants,
+    hosts: Hosts,
 ) -> Result<Authority, LoadReason> {
     let declared = manifest.declared()?;
     if kind != Kind::Task
@@ -439,15 +459,17 @@ fn authority(
         let what = format!("the grant `{first}`");
         return Err(LoadReason::Capability { kind, what });
     }
-    let path = match origin {
-        Origin::BuiltIn(_) | Origin::Bundle(_) => None,
-        Origin::File(path) => Some(path.clone()),
+    let ledger = match origin {
+        Origin::BuiltIn(_) => Ledger::BuiltIn,
+        Origin::Bundle(_) => Ledger::Lock,
+        Origin::File(path) => Ledger::Project(path.clone()),
     };
     Ok(Authority {
         plugin: manifest.name.clone(),
-        path,
+        ledger,
         declared,
         granted,
+        hosts,
     })
 }
 

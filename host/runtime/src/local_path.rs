@@ -5,6 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+/// How long a path may be, in bytes.
+const LIMIT: usize = 4096;
+
 /// A file or folder of the operator's machine that a component names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalPath {
@@ -84,12 +87,15 @@ impl FromStr for ProjectPath {
     fn from_str(text: &str) -> Result<Self, LocalPathError> {
         let refuse = |reason| {
             Err(LocalPathError {
-                path: crate::text::plain(text),
+                path: crate::text::shown(text),
                 reason,
             })
         };
         if text == "." {
             return Ok(Self(Vec::new()));
+        }
+        if text.len() > LIMIT {
+            return refuse("it is too long");
         }
         if text.starts_with('/') {
             return refuse("it is absolute, and the operator did not give it");

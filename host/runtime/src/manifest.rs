@@ -2,6 +2,7 @@
 
 use crate::grant::{Grant, GrantError};
 use crate::kind::Kind;
+use crate::limit_settings::LimitSettings;
 
 /// What a component says about itself. It is a claim: dfab shows it, and holds the component to it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -22,6 +23,9 @@ pub struct Manifest {
     /// What it wants to do on hosts, and why.
     #[serde(default)]
     pub capabilities: Vec<Declared>,
+    /// The limits that it can live with: it gets no more, and less where the operator says so.
+    #[serde(default)]
+    pub limits: LimitSettings,
 }
 
 /// One capability that a component declares.
@@ -30,8 +34,9 @@ pub struct Manifest {
 pub struct Declared {
     /// Its name, such as `docker.read` or `files.write`.
     pub capability: String,
-    /// What it covers: for `docker.request` methods with paths, for `ssh.run` commands, for `files.read` and
-    /// `files.write` folders of the project, for `settings.read` names.
+    /// What it covers: for `docker.request` methods with paths, for `ssh.run` and `ssh.sudo` commands, for
+    /// `ssh.upload` and `ssh.download` paths of hosts, for `files.read` and `files.write` folders of the
+    /// project, for `settings.read` names, for those of objects of an engine their labels.
     #[serde(default)]
     pub allow: Vec<String>,
     /// Why the component needs it, for the operator who grants it.
@@ -97,6 +102,7 @@ impl Manifest {
             summary: String::new(),
             licence: String::new(),
             capabilities: Vec::new(),
+            limits: LimitSettings::default(),
         }
     }
 
@@ -160,6 +166,9 @@ mod tests {
             r#"{"name": "a", "version": "1", "kind": "task"}{"name": "b"}"#,
             r#"{"name": "a", "version": "1", "kind": "task",
                 "capabilities": [{"capability": "ssh.run", "reason": " "}]}"#,
+            r#"{"name": "a", "version": "1", "kind": "task", "limits": {"cpu": "soon"}}"#,
+            r#"{"name": "a", "version": "1", "kind": "task", "limits": {"memory": 0}}"#,
+            r#"{"name": "a", "version": "1", "kind": "task", "limits": {"disk": "1GiB"}}"#,
         ] {
             assert!(Manifest::parse(json.as_bytes()).is_err(), "{json}");
         }

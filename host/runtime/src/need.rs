@@ -1,22 +1,38 @@
 //! What each call needs to be granted: the one place where calls and capabilities meet.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::command_pattern::CommandPattern;
 use crate::grant::Grant;
-use crate::host_call::{Change, HostCall, ImageSource, Transfer};
+use crate::host_call::{Change, HostCall, ImageSource, Labelled, Transfer};
+use crate::label_scope::{LabelScope, Labels};
 use crate::local_path::{LocalPath, LocalRoot};
+use crate::privilege;
+use crate::remote_path::{RemotePath, RemotePattern};
 use crate::request::CanonicalRequest;
+use crate::text::{cut, plain};
+
+/// How much of a grant a message tells, in characters.
+const SHOWN: usize = 2000;
 
 /// One thing that has to be granted for a call.
 #[derive(Debug)]
 pub(crate) enum Need {
     /// A capability that covers nothing in particular.
     Just(Grant),
+    /// An object, which a grant covers by its labels.
+    Object(Class),
+    /// Whatever depends on the labels of such an object.
+    Look(&'static [Class]),
     DockerRequest(CanonicalRequest),
-    /// Any command at all.
+    /// Anything on the host at all.
     Shell,
     /// A command of these words.
     Command(Vec<String>),
+    /// A command as another user, as grants have it.
+    Sudo(Vec<String>),
+    Upload(RemotePath),
+    Download(RemotePath),
     SettingsRead(String),
     /// A path in the project.
     FilesRead(PathBuf),
@@ -26,10 +42,20 @@ pub(crate) enum Need {
     Nothing,
 }
 
+/// Capabilities that may be restricted to labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    Containers,
+    Exec,
+    Networks,
+    Volumes,
+}
+
 impl Need {
     /// All that a call needs. A path that the operator gave needs nothing.
     pub(crate) fn of(call: &HostCall) -> Vec<Self> {
         match call {
+            HostCall::Free(_) => Vec::new(),
             HostCall::Version
             | HostCall::Info
             | HostCall::Containers
@@ -37,32 +63,68 @@ impl Need {
             | HostCall::Networks
             | HostCall::Volumes
             | HostCall::Inspect(_) => vec![Self::Just(Grant::DockerRead)],
-            HostCall::Change(change) => vec![Self::Just(match change {
-                Change::StopContainer { .. } | Change::RemoveContainer { .. } => {
-                    Grant::DockerContainers
-                }
-                Change::RemoveImage { .. } | Change::TagImage { .. } => Grant::DockerImages,
-                Change::PullImage { .. } | Change::PushImage { .. } => Grant::DockerRegistry,
-                Change::RemoveNetwork { .. } => Grant::DockerNetworks,
-                Change::RemoveVolume { .. } => Grant::DockerVolumes,
+            HostCall::Look(object) => vec![Self::Look(match object {
+                Labelled::Container(_) => &[Class::Containers, Class::Exec],
+                Labelled::Network(_) => &[Class::Networks],
+                Labelled::Volume(_) => &[Class::Volumes],
             })],
+            HostCall::Change(change) => vec![match change {
+                Change::StopContainer { .. } | Change::RemoveContainer { .. } => {
+                    Self::Object(Class::Containers)
+                }
+                Change::RemoveImage { .. } | Change::TagImage { .. } => {
+                    Self::Just(Grant::DockerImages)
+                }
+                Change::PullImage { .. } | Change::PushImage { .. } => {
+                    Self::Just(Grant::DockerRegistry)
+                }
+                Change::RemoveNetwork { .. } => Self::Object(Class::Networks),
+                Change::RemoveVolume { .. } => Self::Object(Class::Volumes),
+            }],
             HostCall::Transfer(transfer) => Self::of_transfer(transfer),
             HostCall::Request { method, path } => {
                 vec![CanonicalRequest::new(method, path).map_or(Self::Nothing, Self::DockerRequest)]
             }
             HostCall::Shell => vec![Self::Shell],
-            HostCall::Run { words: None } => vec![Self::Just(Grant::SshRun(None))],
-            HostCall::Run { words: Some(words) } => vec![Self::Command(words.clone())],
+            HostCall::Run { line, words: None } => {
+                let mut needs = vec![Self::Just(Grant::SshRun(None))];
+                if privilege::is_in(line) {
+                    needs.push(Self::Just(Grant::SshSudo(None)));
+                }
+                needs
+            }
+            HostCall::Run {
+                words: Some(words), ..
+            } => Self::of_words(words),
+            HostCall::RunAs(command) => vec![Self::Sudo(command.granted_as())],
+            HostCall::RunInContainer(_) => vec![Self::Object(Class::Exec)],
             HostCall::Setting { name } => vec![Self::SettingsRead(name.clone())],
         }
     }
 
+    /// A command that is run by somebody else than the connection's user needs nothing of `ssh.run`; one
+    /// that may lead to such a command needs both.
+    fn of_words(words: &[String]) -> Vec<Self> {
+        match privilege::AsUser::of_sudo(words) {
+            Some(command) => vec![Self::Sudo(command.granted_as())],
+            None if words.iter().any(|word| privilege::is_in(word)) => vec![
+                Self::Command(words.to_vec()),
+                Self::Just(Grant::SshSudo(None)),
+            ],
+            None => vec![Self::Command(words.to_vec())],
+        }
+    }
+
     fn of_transfer(transfer: &Transfer) -> Vec<Self> {
-        let containers = || Self::Just(Grant::DockerContainers);
+        let containers = || Self::Object(Class::Containers);
         let images = || Self::Just(Grant::DockerImages);
         let read = |path| Self::of_path(path, Self::FilesRead);
         let write = |path| Self::of_path(path, Self::FilesWrite);
-        let (engine, local) = match transfer {
+        let (remote, local) = match transfer {
+            Transfer::Upload { local, remote, .. } => {
+                (vec![Self::Upload(remote.clone())], read(local))
+            }
+            Transfer::Download { remote, to } => (vec![Self::Download(remote.clone())], write(to)),
             Transfer::CopyFromContainer { to, .. } => (vec![containers()], write(to)),
             Transfer::CopyToContainer { local, .. } => (vec![containers()], read(local)),
             Transfer::SaveImages { to, .. } => (vec![images()], write(to)),
@@ -73,7 +135,7 @@ impl Need {
                 ImageSource::Image(_) => (vec![images()], None),
             },
         };
-        engine.into_iter().chain(local).collect()
+        remote.into_iter().chain(local).collect()
     }
 
     fn of_path(path: &LocalPath, need: fn(PathBuf) -> Self) -> Option<Self> {
@@ -83,14 +145,29 @@ impl Need {
         }
     }
 
-    pub(crate) fn is_met_by(&self, grant: &Grant) -> bool {
+    /// Whether a grant covers it; labels are those of the object, where they are known.
+    pub(crate) fn is_met_by(&self, grant: &Grant, labels: Option<&Labels>) -> bool {
         match (self, grant) {
             (Self::Just(needed), grant) => needed == grant,
+            (Self::Object(class), grant) => class.scope(grant).is_some_and(|scope| {
+                scope.is_all() || labels.is_some_and(|labels| scope.covers(labels))
+            }),
+            (Self::Look(classes), grant) => {
+                classes.iter().any(|class| class.scope(grant).is_some())
+            }
             (Self::DockerRequest(request), Grant::DockerRequest(pattern)) => {
                 pattern.covers(request)
             }
-            (Self::Shell, Grant::SshRun(_)) | (Self::Command(_), Grant::SshRun(None)) => true,
-            (Self::Command(words), Grant::SshRun(Some(pattern))) => pattern.covers(words),
+            (
+                Self::Shell,
+                Grant::SshRun(_) | Grant::SshSudo(_) | Grant::SshUpload(_) | Grant::SshDownload(_),
+            )
+            | (Self::Command(_), Grant::SshRun(None))
+            | (Self::Sudo(_), Grant::SshSudo(None)) => true,
+            (Self::Command(words), Grant::SshRun(Some(pattern)))
+            | (Self::Sudo(words), Grant::SshSudo(Some(pattern))) => pattern.covers(words),
+            (Self::Upload(path), Grant::SshUpload(pattern))
+            | (Self::Download(path), Grant::SshDownload(pattern)) => pattern.covers(path),
             (Self::SettingsRead(name), Grant::SettingsRead(pattern)) => pattern.covers(name),
             (Self::FilesRead(path), Grant::FilesRead(folder))
             | (Self::FilesWrite(path), Grant::FilesWrite(folder)) => folder.covers(path),
@@ -98,27 +175,45 @@ impl Need {
         }
     }
 
-    /// The narrowest grant that covers it; for a file, its folder.
-    pub(crate) fn grant(&self) -> String {
+    /// Whether a grant may cover it, which the labels of the object will tell.
+    pub(crate) fn may_be_met_by(&self, grant: &Grant) -> bool {
         match self {
+            Self::Object(class) => class.scope(grant).is_some(),
+            _ => self.is_met_by(grant, None),
+        }
+    }
+
+    /// The narrowest grant that covers it, without secrets; for a file, its folder.
+    pub(crate) fn grant(&self, labels: Option<&Labels>) -> String {
+        let grant = match self {
             Self::Just(grant) => grant.to_string(),
+            Self::Object(class) => match labels.and_then(LabelScope::of_map) {
+                Some(scope) => format!("{} {scope}", class.capability()),
+                None => class.capability().to_owned(),
+            },
+            Self::Look(classes) => classes
+                .first()
+                .map_or("docker.read", |class| class.capability())
+                .to_owned(),
             Self::DockerRequest(request) => {
                 format!("docker.request {} {}", request.method(), request.path())
             }
             Self::Shell => "ssh.run".to_owned(),
-            Self::Command(words) => {
-                format!("ssh.run {}", crate::text::plain(&shell_words::join(words)))
-            }
-            Self::SettingsRead(name) => format!("settings.read {}", crate::text::plain(name)),
+            Self::Command(words) => format!("ssh.run {}", CommandPattern::covering(words)),
+            Self::Sudo(words) => format!("ssh.sudo {}", CommandPattern::covering(words)),
+            Self::Upload(path) => format!("ssh.upload {}", RemotePattern::covering(path)),
+            Self::Download(path) => format!("ssh.download {}", RemotePattern::covering(path)),
+            Self::SettingsRead(name) => format!("settings.read {name}"),
             Self::FilesRead(path) => format!("files.read {}", folder(path)),
             Self::FilesWrite(path) => format!("files.write {}", folder(path)),
             Self::Nothing => "docker.request".to_owned(),
-        }
+        };
+        cut(&plain(&grant), SHOWN)
     }
 
     /// What a manifest says to declare it.
     pub(crate) fn declaration(&self) -> String {
-        let grant = self.grant();
+        let grant = self.grant(None);
         match grant.split_once(' ') {
             None => format!(r#"{{"capability": "{grant}", "reason": "..."}}"#),
             Some((capability, covered)) => format!(
@@ -128,7 +223,29 @@ impl Need {
     }
 }
 
-fn folder(path: &std::path::Path) -> String {
+impl Class {
+    fn capability(self) -> &'static str {
+        match self {
+            Self::Containers => "docker.containers",
+            Self::Exec => "docker.exec",
+            Self::Networks => "docker.networks",
+            Self::Volumes => "docker.volumes",
+        }
+    }
+
+    /// The objects for which a grant of this class holds.
+    fn scope(self, grant: &Grant) -> Option<&LabelScope> {
+        match (self, grant) {
+            (Self::Containers, Grant::DockerContainers(scope))
+            | (Self::Exec, Grant::DockerExec(scope))
+            | (Self::Networks, Grant::DockerNetworks(scope))
+            | (Self::Volumes, Grant::DockerVolumes(scope)) => Some(scope),
+            _ => None,
+        }
+    }
+}
+
+fn folder(path: &Path) -> String {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -136,193 +253,9 @@ fn folder(path: &std::path::Path) -> String {
     if text.is_empty() {
         return ".".to_owned();
     }
-    crate::text::plain(&text)
+    text.into_owned()
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::host_call::Object;
-    use crate::task::{Form, Selection};
-
-    /// A grant of each capability.
-    pub(crate) const ALL: [&str; 11] = [
-        "settings.read backup_*",
-        "docker.read",
-        "docker.containers",
-        "docker.images",
-        "docker.networks",
-        "docker.volumes",
-        "docker.registry",
-        "docker.request POST /containers/*/pause",
-        "ssh.run",
-        "files.read backups",
-        "files.write backups",
-    ];
-
-    fn transfers() -> Vec<(Transfer, Vec<&'static str>)> {
-        let in_project = || LocalPath {
-            root: LocalRoot::Project,
-            below: "backups/a.tar".into(),
-        };
-        let given = || LocalPath {
-            root: LocalRoot::Given("/srv/a.tar".into()),
-            below: PathBuf::new(),
-        };
-        let files = || Selection {
-            container: "web".to_owned(),
-            parts: Vec::new(),
-            owner: None,
-            permissions: None,
-        };
-        let copy_out = |to| Transfer::CopyFromContainer {
-            files: files(),
-            to,
-            form: Form::Tar,
-        };
-        let copy_in = |local| Transfer::CopyToContainer {
-            local,
-            container: "web".to_owned(),
-            folder: "/".to_owned(),
-        };
-        let save = |to| Transfer::SaveImages {
-            images: vec!["app".to_owned()],
-            to,
-        };
-        let load = |file| Transfer::LoadImages { file };
-        let import = |source| Transfer::ImportImage {
-            source,
-            image: "app".to_owned(),
-            changes: Vec::new(),
-        };
-        vec![
-            (
-                copy_out(in_project()),
-                vec!["docker.containers", "files.write backups"],
-            ),
-            (copy_out(given()), vec!["docker.containers"]),
-            (
-                copy_in(in_project()),
-                vec!["docker.containers", "files.read backups"],
-            ),
-            (copy_in(given()), vec!["docker.containers"]),
-            (
-                save(in_project()),
-                vec!["docker.images", "files.write backups"],
-            ),
-            (save(given()), vec!["docker.images"]),
-            (
-                load(in_project()),
-                vec!["docker.images", "files.read backups"],
-            ),
-            (load(given()), vec!["docker.images"]),
-            (
-                import(ImageSource::File(in_project())),
-                vec!["docker.images", "files.read backups"],
-            ),
-            (import(ImageSource::File(given())), vec!["docker.images"]),
-            (
-                import(ImageSource::Selection(files())),
-                vec!["docker.images", "docker.containers"],
-            ),
-            (
-                import(ImageSource::Image("app".to_owned())),
-                vec!["docker.images"],
-            ),
-        ]
-    }
-
-    fn changes() -> Vec<(Change, &'static str)> {
-        let name = || "a".to_owned();
-        vec![
-            (
-                Change::StopContainer {
-                    container: name(),
-                    timeout_s: None,
-                },
-                "docker.containers",
-            ),
-            (
-                Change::RemoveContainer {
-                    container: name(),
-                    force: true,
-                    volumes: true,
-                },
-                "docker.containers",
-            ),
-            (
-                Change::RemoveImage {
-                    image: name(),
-                    force: true,
-                },
-                "docker.images",
-            ),
-            (
-                Change::TagImage {
-                    image: name(),
-                    name: name(),
-                },
-                "docker.images",
-            ),
-            (Change::PullImage { image: name() }, "docker.registry"),
-            (Change::PushImage { image: name() }, "docker.registry"),
-            (Change::RemoveNetwork { network: name() }, "docker.networks"),
-            (Change::RemoveVolume { volume: name() }, "docker.volumes"),
-        ]
-    }
-
-    /// Every call, with the grants that it needs.
-    pub(crate) fn calls() -> Vec<(HostCall, Vec<&'static str>)> {
-        let object = || "web".to_owned();
-        let mut calls = vec![
-            (
-                HostCall::Setting {
-                    name: "backup_to".to_owned(),
-                },
-                vec!["settings.read backup_*"],
-            ),
-            (HostCall::Version, vec!["docker.read"]),
-            (HostCall::Info, vec!["docker.read"]),
-            (HostCall::Containers, vec!["docker.read"]),
-            (HostCall::Images, vec!["docker.read"]),
-            (HostCall::Networks, vec!["docker.read"]),
-            (HostCall::Volumes, vec!["docker.read"]),
-            (
-                HostCall::Inspect(Object::Container(object())),
-                vec!["docker.read"],
-            ),
-            (
-                HostCall::Inspect(Object::Image(object())),
-                vec!["docker.read"],
-            ),
-            (
-                HostCall::Request {
-                    method: "POST",
-                    path: "/containers/web/pause?t=1".to_owned(),
-                },
-                vec!["docker.request POST /containers/*/pause"],
-            ),
-            (HostCall::Shell, vec!["ssh.run"]),
-            (HostCall::Run { words: None }, vec!["ssh.run"]),
-            (
-                HostCall::Run {
-                    words: Some(vec!["uptime".to_owned()]),
-                },
-                vec!["ssh.run"],
-            ),
-        ];
-        let changed = changes().into_iter();
-        calls.extend(changed.map(|(change, grant)| (HostCall::Change(change), vec![grant])));
-        let moved = transfers().into_iter();
-        calls.extend(moved.map(|(transfer, grants)| (HostCall::Transfer(transfer), grants)));
-        calls
-    }
-
-    #[test]
-    fn a_file_needs_its_folder() {
-        let needs = |path: &str| Need::FilesWrite(path.into()).grant();
-        assert_eq!(needs("backups/daily/a.tar"), "files.write backups/daily");
-        assert_eq!(needs("backups"), "files.write backups");
-        assert_eq!(needs(""), "files.write .");
-    }
-}
+#[path = "need_tests.rs"]
+pub(crate) mod tests;

@@ -6,19 +6,23 @@ use std::time::Duration;
 
 use wasmtime::Store;
 
+use crate::audit::{Audit, Witness};
 use crate::authority::{Authority, Permit};
 use crate::bindings::{
     policy_world::PolicyPluginPre, recipe_world::RecipePluginPre, task_world::TaskPluginPre,
     task_world::dfab::types::types::Error as WitError,
 };
 use crate::call_error::CallError;
+use crate::denial::Denial;
 use crate::host_call::HostCall;
+use crate::kind::Kind;
+use crate::limits::{Limit, Limits, Overrun};
 use crate::load::{Origin, Runtime};
 use crate::manifest::Manifest;
 use crate::planning::{ActionInfo, Request, Step};
 use crate::plugin_error::{Place, PluginError};
 use crate::recipe::{Facts, RecipeInfo, Step as RecipeStep};
-use crate::state::{Caller, State};
+use crate::state::{Caller, Circumstances, State};
 use crate::task::{Output, TaskInfo, View};
 use crate::task_host::{LogSink, TaskHost};
 use crate::text::clean;
@@ -63,6 +67,8 @@ pub(crate) struct About {
     pub(crate) digest: String,
     pub(crate) origin: Origin,
     pub(crate) authority: Arc<Authority>,
+    pub(crate) limits: Limits,
+    pub(crate) audit: Option<Arc<dyn Audit>>,
 }
 
 macro_rules! about {
@@ -148,7 +154,16 @@ impl TaskPlugin {
     /// # Errors
     /// `denied` where it did not declare it or was not granted it.
     pub fn authorize(&self, call: HostCall) -> Result<Permit, CallError> {
-        self.about.authority.authorize(call)
+        Ok(self.about.authority.authorize(call, None)?)
+    }
+
+    /// Whether it may work for a host of that name: to be asked before anything is opened for it.
+    /// [`TaskPlugin::run`] asks again.
+    ///
+    /// # Errors
+    /// Where the operator lets it work for others only.
+    pub fn may_run_on(&self, host: &str) -> Result<(), Denial> {
+        self.about.authority.authorize_host(host)
     }
 
     /// The tasks that it offers. Cancel safe.
@@ -189,6 +204,11 @@ impl TaskPlugin {
         arguments: &[(String, String)],
         host: Arc<dyn TaskHost>,
     ) -> Result<Output, PluginError> {
+        self.may_run_on(&host.name())
+            .map_err(|denial| PluginError::Call {
+                place: self.about.place(&format!("run {task}")),
+                source: denial.into(),
+            })?;
         let mut call = self.about.call(&format!("run {task}"), Caller::Host(host));
         let wall = call.limits.task_wall;
         let work = async {
@@ -321,22 +341,41 @@ fn clean_parameters(parameters: &mut [Parameter]) {
 struct Call<'a> {
     place: Place,
     store: Store<State>,
-    limits: &'a crate::Limits,
+    limits: &'a Limits,
     wall: Duration,
     _running: crate::ticker::Running,
 }
 
 impl About {
-    fn call(&self, function: &str, caller: Caller) -> Call<'_> {
-        let place = Place {
+    fn place(&self, function: &str) -> Place {
+        Place {
             plugin: self.manifest.name.clone(),
-            function: crate::text::plain(function),
-        };
-        let limits = self.runtime.limits();
+            function: crate::text::shown(function),
+        }
+    }
+
+    fn call(&self, function: &str, caller: Caller) -> Call<'_> {
+        let place = self.place(function);
+        let limits = &self.limits;
+        let witness = self.audit.as_ref().map(|audit| Witness {
+            audit: Arc::clone(audit),
+            plugin: place.plugin.clone(),
+            digest: self.digest.clone(),
+            function: place.function.clone(),
+            host: caller.host_name(),
+        });
         // The ticker first: time counts from the making of the store.
         let running = self.runtime.ticker().run();
-        let authority = Arc::clone(&self.authority);
-        let store = State::store(self.runtime.engine(), limits, authority, caller);
+        let store = State::store(
+            self.runtime.engine(),
+            limits,
+            Circumstances {
+                authority: Arc::clone(&self.authority),
+                caller,
+                witness,
+                is_pure: self.manifest.kind != Kind::Task,
+            },
+        );
         Call {
             place,
             store,
@@ -370,7 +409,7 @@ impl Call<'_> {
             Ok(Ok(Ok(value))) => {
                 let printed = state.console.text();
                 if !printed.trim().is_empty() {
-                    state.log(Level::Debug, &format!("printed: {printed}"));
+                    state.tell(Level::Debug, &format!("printed: {printed}"));
                 }
                 Ok(value)
             }
@@ -380,14 +419,15 @@ impl Call<'_> {
             }),
             Ok(Err(trap)) => {
                 tracing::debug!(plugin = place.plugin, function = place.function, "{trap:?}");
-                let (budget, limit) = (limits.cpu, limits.memory_bytes);
-                Err(PluginError::from_trap(place, &trap, state, budget, limit))
+                Err(PluginError::from_trap(place, &trap, state, limits))
             }
-            Err(_) => Err(PluginError::TimedOut {
-                place,
-                limit: wall,
-                waiting_for: state.waiting_for,
-            }),
+            Err(_) => {
+                let overrun = Box::new(Overrun {
+                    waiting_for: state.waiting_for,
+                    ..limits.overrun(Limit::Wall, &place.plugin, wall)
+                });
+                Err(PluginError::Limit { place, overrun })
+            }
         }
     }
 }

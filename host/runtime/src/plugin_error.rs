@@ -4,9 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use wasmtime::Trap;
+use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::I32Exit;
 
 use crate::call_error::CallError;
+use crate::limits::{Limit, Limits, Overrun};
 use crate::state::State;
 use crate::text::{last_lines, plain};
 
@@ -52,31 +54,13 @@ pub enum PluginError {
         /// The last lines that it printed; a Python traceback, for example.
         printed: String,
     },
-    /// It computed for longer than it may.
-    #[error("{place} was stopped: it used up its computing time of {budget:?}")]
-    OutOfCpu {
+    /// It went beyond one of its limits.
+    #[error("{place} was stopped: {overrun}")]
+    Limit {
         /// Where.
         place: Place,
-        /// What it had.
-        budget: Duration,
-    },
-    /// It wanted more memory than it may have.
-    #[error("{place} was stopped: it wanted more memory than {} MiB", .limit >> 20)]
-    OutOfMemory {
-        /// Where.
-        place: Place,
-        /// Bytes.
-        limit: usize,
-    },
-    /// The call took longer than it may, computing and waiting together.
-    #[error("{place} was stopped after {limit:?}{}", WaitingFor(.waiting_for))]
-    TimedOut {
-        /// Where.
-        place: Place,
-        /// What it had.
-        limit: Duration,
-        /// The host call that ran at that time.
-        waiting_for: Option<&'static str>,
+        /// Which limit, and how to allow more.
+        overrun: Box<Overrun>,
     },
 }
 
@@ -90,17 +74,19 @@ impl PluginError {
         place: Place,
         error: &wasmtime::Error,
         state: &State,
-        budget: Duration,
-        limit: usize,
+        limits: &Limits,
     ) -> Self {
-        if state.ceiling.exceeded {
-            return Self::OutOfMemory { place, limit };
-        }
-        if state.out_of_cpu {
-            return Self::OutOfCpu { place, budget };
+        if let Some(limit) = exceeded(error, state) {
+            let overrun = limits.overrun(limit, &place.plugin, Duration::ZERO);
+            let overrun = Box::new(overrun);
+            return Self::Limit { place, overrun };
         }
         let text = state.console.text();
-        let printed = last_lines(&text, PRINTED_LINES, PRINTED_WIDTH);
+        let mut printed = last_lines(&text, PRINTED_LINES, PRINTED_WIDTH);
+        if state.console.is_cut() {
+            let overrun = limits.overrun(Limit::Output, &place.plugin, Duration::ZERO);
+            printed = format!("{printed}\n(only the last of it was kept: {overrun})");
+        }
         if let Some(message) = panic_message(&text) {
             return Self::Panicked {
                 place,
@@ -130,9 +116,7 @@ impl PluginError {
             Self::Call { place, .. }
             | Self::Panicked { place, .. }
             | Self::Trapped { place, .. }
-            | Self::OutOfCpu { place, .. }
-            | Self::OutOfMemory { place, .. }
-            | Self::TimedOut { place, .. } => place,
+            | Self::Limit { place, .. } => place,
         }
     }
 }
@@ -155,15 +139,24 @@ impl fmt::Display for Printed<'_> {
     }
 }
 
-struct WaitingFor<'a>(&'a Option<&'static str>);
-
-impl fmt::Display for WaitingFor<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(call) => write!(f, ", while it waited for {call}"),
-            None => Ok(()),
-        }
+/// The limit that a trap tells of.
+fn exceeded(error: &wasmtime::Error, state: &State) -> Option<Limit> {
+    if state.ceiling.exceeded {
+        return Some(Limit::Memory);
     }
+    if state.out_of_cpu {
+        return Some(Limit::Cpu);
+    }
+    error.chain().find_map(|cause| {
+        if let Some(ResourceTableError::Full) = cause.downcast_ref() {
+            return Some(Limit::Handles);
+        }
+        // The type of this error is wasmtime's own.
+        cause
+            .to_string()
+            .contains("fuel allocated for hostcalls has been exhausted")
+            .then_some(Limit::Copied)
+    })
 }
 
 /// What the standard library of Rust prints on a panic: `thread '..' panicked at FILE:LINE:COLUMN:`,

@@ -3,6 +3,10 @@
 
 use std::fmt;
 
+use crate::text::shown;
+
+/// How long path and query may be, in bytes.
+const LIMIT: usize = 64 << 10;
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 
 /// A method and a path of the Engine API in canonical form: no version, no `.` or `..`, no empty
@@ -37,11 +41,16 @@ pub(crate) enum RequestError {
     Shape(String),
     #[error("a grant has no query: `{0}`")]
     QueryInPattern(String),
+    #[error("path and query are longer than {LIMIT} bytes: `{0}`")]
+    TooLong(String),
 }
 
 impl CanonicalRequest {
     pub(crate) fn new(method: &str, target: &str) -> Result<Self, RequestError> {
         let method = canonical_method(method)?;
+        if target.len() > LIMIT {
+            return Err(RequestError::TooLong(shown(target)));
+        }
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
@@ -245,11 +254,6 @@ fn is_query(query: &str) -> bool {
         }
     }
     true
-}
-
-/// For a message: without control characters, and not endless.
-fn shown(text: &str) -> String {
-    crate::text::plain(text).chars().take(200).collect()
 }
 
 #[cfg(test)]

@@ -8,16 +8,23 @@ use std::time::{Duration, Instant};
 
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{Engine, Store, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::random::Deterministic;
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use crate::Level;
-use crate::authority::{Authority, Permit};
+use crate::audit::{Decision, Noted, Witness};
+use crate::authority::{self, Authority, Permit};
 use crate::bindings::task_world::dfab::{log::log, settings::settings, ssh::ssh, types::types};
 use crate::call_error::CallError;
 use crate::console::Console;
-use crate::host_call::HostCall;
-use crate::limits::{Ceiling, Limits};
+use crate::host_call::{Free, HostCall, Transfer, Transferred};
+use crate::label_scope::Labels;
+use crate::limits::{Ceiling, Limit, Limits, Overrun};
+use crate::local_path::LocalPath;
+use crate::privilege::{self, AsUser};
+use crate::remote_path::RemotePath;
 use crate::task_host::{LogSink, TaskHost};
+use crate::texts;
 use crate::ticker::TICK;
 
 /// The engine that a task runs for, as a handle of the component.
@@ -40,10 +47,11 @@ pub enum Failure {
     Trap(wasmtime::Error),
 }
 
-/// Handles that a component may hold at once, those of WASI included.
-const HANDLE_LIMIT: usize = 10_000;
 /// Characters of one log line.
 const LOG_LINE_LIMIT: usize = 8192;
+
+/// Bytes that a component without randomness gets in their place.
+const NOT_RANDOM: [u8; 16] = *b"dfab: not random";
 
 /// Whom a call runs for.
 #[derive(Clone)]
@@ -52,6 +60,16 @@ pub(crate) enum Caller {
     Nobody(LogSink),
     /// One host.
     Host(Arc<dyn TaskHost>),
+}
+
+/// What is particular about a call.
+pub(crate) struct Circumstances {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) caller: Caller,
+    /// Who is told of its host calls.
+    pub(crate) witness: Option<Witness>,
+    /// Whether it has neither clock nor randomness.
+    pub(crate) is_pure: bool,
 }
 
 /// What the store of one call holds.
@@ -63,39 +81,59 @@ pub(crate) struct State {
     pub(crate) out_of_cpu: bool,
     authority: Arc<Authority>,
     caller: Caller,
+    witness: Option<Witness>,
     cpu_left: Duration,
     /// When the component's own time was last counted, and how long it waited since.
     counted: Instant,
     waited: Duration,
+    log: LogAllowance,
     table: ResourceTable,
     wasi: WasiCtx,
 }
+
+/// How much of its log a component may still write.
+struct LogAllowance {
+    left: usize,
+    /// What is told once it is used up.
+    overrun: Option<Overrun>,
+}
+
+/// A clock that stands still.
+struct Stopped;
 
 impl State {
     /// A store for one call, with all its limits.
     pub(crate) fn store(
         engine: &Engine,
         limits: &Limits,
-        authority: Arc<Authority>,
-        caller: Caller,
+        circumstances: Circumstances,
     ) -> Store<Self> {
+        let Circumstances {
+            authority,
+            caller,
+            witness,
+            is_pure,
+        } = circumstances;
         let console = Console::new(limits.output_bytes);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLE_LIMIT);
+        table.set_max_capacity(limits.handles);
+        let overrun = limits.overrun(Limit::Output, &authority.plugin, Duration::ZERO);
         let state = Self {
             ceiling: Ceiling::new(limits.memory_bytes),
             waiting_for: None,
             out_of_cpu: false,
             authority,
             caller,
+            witness,
             cpu_left: limits.cpu,
             counted: Instant::now(),
             waited: Duration::ZERO,
+            log: LogAllowance {
+                left: limits.output_bytes,
+                overrun: Some(overrun),
+            },
             table,
-            wasi: WasiCtx::builder()
-                .stdout(console.clone())
-                .stderr(console.clone())
-                .build(),
+            wasi: wasi(&console, is_pure),
             console,
         };
         let mut store = Store::new(engine, state);
@@ -106,14 +144,32 @@ impl State {
         store
     }
 
-    pub(crate) fn log(&self, level: Level, message: &str) {
+    /// A log line of dfab's own about this call.
+    pub(crate) fn tell(&self, level: Level, message: &str) {
+        match &self.caller {
+            Caller::Nobody(sink) => sink(level, message),
+            Caller::Host(host) => host.log(level, message),
+        }
+    }
+
+    /// A log line of the component.
+    fn log(&mut self, level: Level, message: &str) {
         let message: String = crate::text::plain(message)
             .chars()
             .take(LOG_LINE_LIMIT)
             .collect();
-        match &self.caller {
-            Caller::Nobody(sink) => sink(level, &message),
-            Caller::Host(host) => host.log(level, &message),
+        match self.log.left.checked_sub(message.len()) {
+            Some(left) => {
+                self.log.left = left;
+                self.tell(level, &message);
+            }
+            None => {
+                self.log.left = 0;
+                if let Some(overrun) = self.log.overrun.take() {
+                    let text = format!("the rest of the log is left out: {overrun}");
+                    self.tell(Level::Warn, &text);
+                }
+            }
         }
     }
 
@@ -139,21 +195,21 @@ impl State {
         &mut self,
         name: &'static str,
         effect: impl Future<Output = Result<T, CallError>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallError> {
         let started = Instant::now();
         self.waiting_for = Some(name);
         let answer = effect.await;
         self.waiting_for = None;
         self.waited += started.elapsed();
-        Ok(answer?)
+        answer
     }
 
-    fn host(&self) -> Result<Arc<dyn TaskHost>, Failure> {
+    fn host(&self) -> Result<Arc<dyn TaskHost>, CallError> {
         match &self.caller {
             Caller::Host(host) => Ok(Arc::clone(host)),
-            Caller::Nobody(_) => Err(Failure::Call(CallError::Denied(
+            Caller::Nobody(_) => Err(CallError::Denied(
                 "there is no host here: a component that describes itself can only log".to_owned(),
-            ))),
+            )),
         }
     }
 
@@ -164,8 +220,163 @@ impl State {
         }
     }
 
-    fn authorize(&self, call: HostCall) -> Result<(Permit, Arc<dyn TaskHost>), Failure> {
-        Ok((self.authority.authorize(call)?, self.host()?))
+    /// Does what a component asks for, if it may: the one way to an effect. The effect gets a permit,
+    /// and does what stands in it.
+    async fn perform<T, F>(
+        &mut self,
+        call: HostCall,
+        effect: impl FnOnce(Arc<dyn TaskHost>, Permit) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        let operation = call.operation();
+        self.meant(operation, "", texts::check(call.texts()))?;
+        let Some((call, labels)) = self.settled(call).await? else {
+            let error = "it was gone when its labels were looked at";
+            return Err(CallError::NotFound(error.to_owned()).into());
+        };
+        let (permit, host, noted) = self.begin(call, labels.as_ref())?;
+        let answer = self.wait(operation, effect(host, permit)).await;
+        if let Some(noted) = noted {
+            noted.end(answer.as_ref());
+        }
+        Ok(answer?)
+    }
+
+    /// The call with what its grants depend on: the labels of the object that it is about, and that
+    /// object rather than whatever has its name a moment later. None where there is no such object.
+    async fn settled(
+        &mut self,
+        call: HostCall,
+    ) -> Result<Option<(HostCall, Option<Labels>)>, Failure> {
+        let Some(object) = self.authority.depends_on(&call) else {
+            return Ok(Some((call, None)));
+        };
+        let look = HostCall::Look(object.clone());
+        let operation = look.operation();
+        let (permit, host, noted) = self.begin(look, None)?;
+        let looking = async move { host.look(permit, &object).await };
+        let found = self.wait(operation, looking).await;
+        if let Some(noted) = noted {
+            noted.end(found.as_ref());
+        }
+        Ok(found?.map(|found| (call.of_object(&found.id), Some(found.labels))))
+    }
+
+    /// Decides on a call, and tells the audit.
+    fn begin(
+        &self,
+        call: HostCall,
+        labels: Option<&Labels>,
+    ) -> Result<(Permit, Arc<dyn TaskHost>, Option<Noted>), Failure> {
+        // What the audit is told is found out only where there is one.
+        let told = self.witness.as_ref().map(|witness| {
+            let decision = self.authority.decision(&call, labels);
+            (witness, call.operation(), call.target(), decision)
+        });
+        let decided = self.host().and_then(|host| {
+            let permit = self.authority.authorize(call, labels);
+            Ok((permit.map_err(CallError::from)?, host))
+        });
+        let noted = match told {
+            Some((witness, operation, target, allowed)) => {
+                let decision = if decided.is_ok() {
+                    allowed
+                } else {
+                    Decision::Denied
+                };
+                Some(witness.note(operation, target, decision)?)
+            }
+            None => None,
+        };
+        match decided {
+            Ok((permit, host)) => Ok((permit, host, noted)),
+            Err(error) => {
+                if let Some(noted) = noted {
+                    noted.end(Err::<&(), _>(&error));
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Tells the audit of a call that needs nothing and has an answer at once.
+    fn note_free(&self, call: Free) -> Result<(), CallError> {
+        if let Some(witness) = &self.witness {
+            let call = HostCall::Free(call);
+            let noted = witness.note(call.operation(), call.target(), Decision::Free)?;
+            noted.end(Ok(&()));
+        }
+        Ok(())
+    }
+
+    /// What a call means, or why it means nothing that could be granted; the audit is told of that.
+    fn meant<T>(
+        &self,
+        operation: &'static str,
+        written: &str,
+        meaning: Result<T, CallError>,
+    ) -> Result<T, Failure> {
+        if let (Err(error), Some(witness)) = (&meaning, &self.witness) {
+            let target = crate::text::shown(&crate::mask::line(written));
+            let noted = witness.note(operation, target, Decision::Invalid)?;
+            noted.end(Err::<&(), _>(error));
+        }
+        Ok(meaning?)
+    }
+
+    fn local_path(&self, operation: &'static str, text: &str) -> Result<LocalPath, Failure> {
+        let path = match self.host() {
+            Ok(host) => LocalPath::new(text, host.given_paths())
+                .map_err(|error| CallError::Invalid(error.to_string())),
+            Err(error) => Err(error),
+        };
+        self.meant(operation, text, path)
+    }
+}
+
+/// What of WASI there is: nothing but output and, where it is not pure, clocks and randomness.
+fn wasi(console: &Console, is_pure: bool) -> WasiCtx {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(console.clone()).stderr(console.clone());
+    if is_pure {
+        wasi.wall_clock(Stopped)
+            .monotonic_clock(Stopped)
+            .secure_random(Deterministic::new(NOT_RANDOM.to_vec()))
+            .insecure_random(Deterministic::new(NOT_RANDOM.to_vec()))
+            .insecure_random_seed(0);
+    }
+    wasi.build()
+}
+
+impl Caller {
+    /// The host that it runs for.
+    pub(crate) fn host_name(&self) -> Option<String> {
+        match self {
+            Self::Host(host) => Some(host.name()),
+            Self::Nobody(_) => None,
+        }
+    }
+}
+
+impl HostWallClock for Stopped {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl HostMonotonicClock for Stopped {
+    fn resolution(&self) -> u64 {
+        1_000_000_000
+    }
+
+    fn now(&self) -> u64 {
+        0
     }
 }
 
@@ -201,6 +412,9 @@ impl types::Host for State {
 
 impl log::Host for State {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let bytes = message.len();
+        // A line has no answer that could tell that the audit cannot be written; the next effect has.
+        let _ = self.note_free(Free::Log { level, bytes });
         self.log(level, &message);
         Ok(())
     }
@@ -208,18 +422,24 @@ impl log::Host for State {
 
 impl settings::Host for State {
     async fn get(&mut self, name: String) -> Result<Option<String>, Failure> {
-        let (permit, host) = self.authorize(HostCall::Setting { name: name.clone() })?;
-        self.wait("settings.get", host.setting(permit, &name)).await
+        let call = self.meant("settings.get", &name, authority::setting(&name))?;
+        self.perform(call, |host, permit| async move {
+            host.setting(permit, &name).await
+        })
+        .await
     }
 }
 
 impl ssh::Host for State {
     async fn current(&mut self) -> Result<Resource<CurrentShell>, Failure> {
-        let (permit, host) = self.authorize(HostCall::Shell)?;
-        if !host.has_shell(permit) {
+        self.perform(HostCall::Shell, |host, permit| async move {
+            if host.has_shell(permit) {
+                return Ok(());
+            }
             let text = format!("{} is reached without SSH, so it has no shell", host.name());
-            return Err(CallError::NotFound(text).into());
-        }
+            Err(CallError::NotFound(text))
+        })
+        .await?;
         Ok(self.table.push(CurrentShell)?)
     }
 }
@@ -227,6 +447,8 @@ impl ssh::Host for State {
 impl ssh::HostShell for State {
     async fn name(&mut self, shell: Resource<CurrentShell>) -> wasmtime::Result<String> {
         self.table.get(&shell)?;
+        // A name has no answer that could tell that the audit cannot be written; the next effect has.
+        let _ = self.note_free(Free::ShellName);
         self.host_name()
     }
 
@@ -236,16 +458,115 @@ impl ssh::HostShell for State {
         command: ssh::Command,
     ) -> Result<ssh::Outcome, Failure> {
         self.table.get(&shell)?;
-        let (permit, line) = self.authority.authorize_run(&command.line)?;
-        let host = self.host()?;
-        let command = ssh::Command { line, ..command };
-        self.wait("ssh.run", host.run(permit, command)).await
+        let call = self.authority.command(&command.line);
+        let call = self.meant("ssh.run", &command.line, call)?;
+        self.perform(call, |host, permit| async move {
+            let HostCall::Run { line, .. } = permit.call() else {
+                return Err(other_call());
+            };
+            let line = line.clone();
+            host.run(permit, ssh::Command { line, ..command }).await
+        })
+        .await
+    }
+
+    async fn run_as(
+        &mut self,
+        shell: Resource<CurrentShell>,
+        command: ssh::UserCommand,
+    ) -> Result<ssh::Outcome, Failure> {
+        self.table.get(&shell)?;
+        let ssh::UserCommand {
+            user,
+            words,
+            stdin,
+            timeout_s,
+        } = command;
+        let call = authority::check_words(&words).and_then(|()| {
+            AsUser::new(user.as_deref(), words.clone())
+                .map_err(|error| CallError::Invalid(error.to_string()))
+        });
+        let mut written = vec!["-u", user.as_deref().unwrap_or(privilege::ROOT)];
+        written.extend(words.iter().map(String::as_str));
+        let call = self.meant("ssh.run-as", &shell_words::join(written), call)?;
+        self.perform(HostCall::RunAs(call), |host, permit| async move {
+            let HostCall::RunAs(wanted) = permit.call() else {
+                return Err(other_call());
+            };
+            let line = wanted.line();
+            let command = ssh::Command {
+                line,
+                stdin,
+                timeout_s,
+            };
+            host.run(permit, command).await
+        })
+        .await
+    }
+
+    async fn upload(
+        &mut self,
+        shell: Resource<CurrentShell>,
+        local: String,
+        path: String,
+        mode: Option<u32>,
+    ) -> Result<u64, Failure> {
+        self.table.get(&shell)?;
+        let mode = match mode {
+            Some(mode) if mode > 0o777 => Err(CallError::Invalid(format!(
+                "{mode:o} are no permissions of a file; they go up to 777"
+            ))),
+            mode => Ok(mode),
+        };
+        let transfer = Transfer::Upload {
+            local: self.local_path("ssh.upload", &local)?,
+            remote: self.remote_path("ssh.upload", &path)?,
+            mode: self.meant("ssh.upload", &path, mode)?,
+        };
+        Ok(self.transfer(transfer).await?.bytes)
+    }
+
+    async fn download(
+        &mut self,
+        shell: Resource<CurrentShell>,
+        path: String,
+        to: String,
+    ) -> Result<u64, Failure> {
+        self.table.get(&shell)?;
+        let transfer = Transfer::Download {
+            remote: self.remote_path("ssh.download", &path)?,
+            to: self.local_path("ssh.download", &to)?,
+        };
+        Ok(self.transfer(transfer).await?.bytes)
     }
 
     async fn drop(&mut self, shell: Resource<CurrentShell>) -> wasmtime::Result<()> {
         self.table.delete(shell)?;
         Ok(())
     }
+}
+
+impl State {
+    fn remote_path(&self, operation: &'static str, text: &str) -> Result<RemotePath, Failure> {
+        let path = text.parse::<RemotePath>();
+        let path = path.map_err(|error| CallError::Invalid(error.to_string()));
+        self.meant(operation, text, path)
+    }
+
+    async fn transfer(&mut self, transfer: Transfer) -> Result<Transferred, Failure> {
+        self.perform(HostCall::Transfer(transfer), |host, permit| async move {
+            match permit.call().clone() {
+                HostCall::Transfer(transfer) => host.transfer(permit, &transfer).await,
+                _ => Err(other_call()),
+            }
+        })
+        .await
+    }
+}
+
+/// What an effect says that was permitted something else. There is no way to it.
+fn other_call() -> CallError {
+    CallError::Other("another call was permitted".to_owned())
 }
 
 /// An interface of types only.

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use crate::Level;
 use crate::authority::Permit;
 use crate::call_error::CallError;
-use crate::host_call::{Change, Object, Transfer, Transferred};
+use crate::host_call::{Change, ContainerCommand, Labelled, Looked, Object, Transfer, Transferred};
 use crate::task::{
-    Command, ContainerSummary, ImageSummary, NetworkSummary, Outcome, VolumeSummary,
+    Command, ContainerOutcome, ContainerSummary, ImageSummary, NetworkSummary, Outcome,
+    VolumeSummary,
 };
 
 /// Where the log lines of a component go that runs for no host. The text has no control characters
@@ -74,12 +75,23 @@ pub trait TaskHost: Send + Sync {
     /// All that the engine tells of an object, as JSON.
     async fn inspect(&self, permit: Permit, object: &Object) -> Result<String, CallError>;
 
+    /// The labels of an object that a grant depends on; none where there is no such object.
+    async fn look(&self, permit: Permit, object: &Labelled) -> Result<Option<Looked>, CallError>;
+
     /// Changes an object.
     async fn change(&self, permit: Permit, change: &Change) -> Result<(), CallError>;
 
-    /// Moves bytes between the engine and this machine, or within the engine.
+    /// Moves bytes between the engine or the host and this machine, or within the engine. Nothing on
+    /// the way of a path of the host is followed that is a symbolic link.
     async fn transfer(&self, permit: Permit, transfer: &Transfer)
     -> Result<Transferred, CallError>;
+
+    /// Runs a command in a container.
+    async fn run_in_container(
+        &self,
+        permit: Permit,
+        command: &ContainerCommand,
+    ) -> Result<ContainerOutcome, CallError>;
 
     /// Any other request. Method and path are in the form that was checked: the path has no version,
     /// and its query, where there is one, follows after `?`.

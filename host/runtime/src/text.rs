@@ -1,6 +1,9 @@
 //! Text that came from a component, made safe for a terminal: no control characters but line feed
 //! and tab, no escape sequences, no characters that turn the direction of writing.
 
+/// How many characters of a text from outside a message repeats.
+const SHOWN: usize = 200;
+
 /// The text without what could steer a terminal.
 pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -35,6 +38,19 @@ pub(crate) fn plain(text: &str) -> String {
 pub(crate) fn clean(text: &mut String) {
     if text.chars().any(steers) {
         *text = plain(text);
+    }
+}
+
+/// For a message: plain, and not endless.
+pub(crate) fn shown(text: &str) -> String {
+    cut(&plain(text), SHOWN)
+}
+
+/// The first characters of a text.
+pub(crate) fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

@@ -38,6 +38,7 @@ const LIMITS: Limits = Limits {
     memory_bytes: 16 << 20,
     output_bytes: 4 << 10,
     copied_bytes: 1 << 20,
+    handles: 100,
 };
 
 impl Target {

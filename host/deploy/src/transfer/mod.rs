@@ -4,6 +4,7 @@
 mod packing;
 mod pipe;
 mod place;
+mod remote;
 mod source;
 
 use std::io::{self, BufReader, BufWriter, Write as _};
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 use dfab_engine::{Download, Engine, EngineError};
 use dfab_maps::{Permissions, PermissionsError};
-use dfab_runtime::Transferred;
 use dfab_runtime::task::{Form, Selection};
+use dfab_runtime::{RemotePath, Transferred};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt as _;
@@ -22,6 +23,7 @@ use futures_util::StreamExt as _;
 use self::packing::Packing;
 use self::pipe::{Reader, Writer, pipe};
 pub use self::place::Place;
+pub use self::remote::{download, upload};
 use crate::execute::Stop;
 use crate::temporary::Temporary;
 use crate::unpack::unpack;
@@ -68,6 +70,20 @@ pub enum TransferError {
     /// The engine did not do it.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The host did not do it.
+    #[error("cannot copy {path} of the host: {reason}")]
+    Remote {
+        /// The file.
+        path: RemotePath,
+        /// In the words of the host.
+        reason: String,
+    },
+    /// The host has no such file.
+    #[error("there is no file {0} on the host")]
+    Missing(RemotePath),
+    /// The host runs no command.
+    #[error(transparent)]
+    Session(#[from] dfab_ssh::OpenError),
 }
 
 /// Writes images to a file, compressed where its name ends in `gz`.

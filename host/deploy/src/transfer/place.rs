@@ -214,6 +214,67 @@ mod tests {
         assert!(place("made/x").make_folder().is_ok());
     }
 
+    /// Somebody puts a link in the place of a folder, and the folder back, as fast as possible.
+    #[test]
+    fn a_folder_that_becomes_a_link_leads_nowhere() {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let base = tempfile::tempdir().unwrap();
+        let (root, outside) = (base.path().join("project"), base.path().join("outside"));
+        std::fs::create_dir_all(root.join("real")).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("file"), "secret").unwrap();
+        std::fs::write(root.join("real/file"), "plain").unwrap();
+        symlink(&outside, root.join("link")).unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let swapping = {
+            let (root, is_over) = (root.clone(), Arc::clone(&is_over));
+            std::thread::spawn(move || {
+                let (shown, real, link) =
+                    (root.join("shown"), root.join("real"), root.join("link"));
+                while !is_over.load(Ordering::Relaxed) {
+                    for there in [&real, &link] {
+                        std::fs::rename(there, &shown).unwrap();
+                        std::thread::yield_now();
+                        std::fs::rename(&shown, there).unwrap();
+                    }
+                }
+            })
+        };
+        let (mut read_plain, mut refused) = (0, 0);
+        for turn in 0..20_000 {
+            match read(&Place::new(root.clone(), "shown/file".into())) {
+                Ok(text) => {
+                    assert_eq!(text, "plain");
+                    read_plain += 1;
+                }
+                Err(_) => refused += 1,
+            }
+            let written = Place::new(root.clone(), "shown/new".into());
+            // Where it is not there, it would be made, and then be in the way.
+            if root.join("shown").symlink_metadata().is_ok() {
+                let _ = walk(
+                    Dir::open_ambient_dir(&root, ambient_authority()).unwrap(),
+                    parent(&written.below),
+                    false,
+                )
+                .and_then(|folder| TempFile::new(&folder)?.replace("new"));
+            }
+            if turn > 2000 && read_plain > 0 && refused > 0 {
+                break;
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        swapping.join().unwrap();
+        assert_eq!(
+            std::fs::read_dir(&outside).unwrap().count(),
+            1,
+            "it was left"
+        );
+        assert_eq!(std::fs::read(outside.join("file")).unwrap(), b"secret");
+        assert!(refused > 0, "nobody was in the way");
+    }
+
     #[test]
     fn what_the_operator_names_may_be_a_link() {
         let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dfab_deploy::execute::Stop;
 use dfab_deploy::temporary::RUN_LABEL;
 
+use crate::audit::Audit;
 use crate::deadline::Deadline;
 use crate::interrupt::Signals;
 use crate::terminal;
@@ -40,6 +41,9 @@ pub(crate) async fn end_when_asked(stop: Stop, mut signals: Signals) {
                  their hosts shows them."
             ));
         }
+    }
+    if let Err(failure) = Audit::close() {
+        terminal::tell(&format!("error: {failure}"));
     }
     #[expect(
         clippy::disallowed_methods,

@@ -14,6 +14,9 @@ use crate::failure::{Code, Failure};
 use crate::fetch::{Fetched, fetch};
 use crate::{components, locked, plugins, terminal};
 
+/// What is said to lift a restriction to hosts.
+const EVERY_HOST: &str = "all";
+
 /// The command line of `dfab plugin`.
 pub(crate) fn command() -> Command {
     Command::new("plugin")
@@ -66,6 +69,14 @@ pub(crate) fn adding(name: &'static str) -> Command {
                 .action(ArgAction::SetTrue)
                 .conflicts_with("grant")
                 .help("Grant nothing"),
+        )
+        .arg(
+            Arg::new("only-on")
+                .long("only-on")
+                .value_name("HOSTS")
+                .value_delimiter(',')
+                .action(ArgAction::Append)
+                .help("Let it work for these hosts, groups and patterns only; all: for any"),
         )
         .arg(
             Arg::new("accept-changes")
@@ -139,7 +150,8 @@ pub(crate) async fn add(context: &Context, matches: &ArgMatches) -> Result<Code,
         (None, None) => true,
     };
     let source = relative(context, &fetched);
-    let new = Locked::new(&artifact, source, &approval, grants);
+    let mut new = Locked::new(&artifact, source, &approval, grants);
+    new.hosts = allowed_hosts(context, matches, old)?;
     terminal::tell(&bundle::describe(&artifact));
     tell_approval(&approval);
     tell_grants(&new);
@@ -343,6 +355,23 @@ fn chosen(matches: &ArgMatches, artifact: &Artifact) -> Result<Option<BTreeSet<S
     Ok(Some(given))
 }
 
+/// The hosts that it may work for: those that were said, else those of before.
+fn allowed_hosts(
+    context: &Context,
+    matches: &ArgMatches,
+    old: Option<&Locked>,
+) -> Result<Option<Vec<String>>, Failure> {
+    let Some(given) = matches.get_many::<String>("only-on") else {
+        return Ok(old.and_then(|old| old.hosts.clone()));
+    };
+    let given: Vec<String> = given.cloned().collect();
+    if given == [EVERY_HOST] && !context.project.groups.contains_key(EVERY_HOST) {
+        return Ok(None);
+    }
+    context.project.inventory()?.meant_by(&given)?;
+    Ok(Some(given))
+}
+
 /// A file is found from the project's folder, by whoever has the project.
 fn relative(context: &Context, fetched: &Fetched) -> dfab_bundles::Source {
     use dfab_bundles::Source;
@@ -378,6 +407,10 @@ fn tell_approval(approval: &dfab_bundles::Approval) {
 }
 
 fn tell_grants(new: &Locked) {
+    if let Some(hosts) = &new.hosts {
+        let text = format!("  may work for {} only", hosts.join(", "));
+        terminal::tell(&terminal::plain(&text));
+    }
     for (name, component) in &new.components {
         let withheld: Vec<_> = component
             .asks

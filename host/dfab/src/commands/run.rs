@@ -45,6 +45,11 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         .ok_or_else(|| Failure::usage(format!("{} has no task {task}", plugin.name())))?;
     let mut arguments = arguments::arguments(matches, &task.parameters);
     let hosts = context.hosts()?;
+    for host in &hosts {
+        plugin
+            .may_run_on(host.name())
+            .map_err(|denial| Failure::usage(denial.to_string()))?;
+    }
     let only_shows = shows(task, &mut arguments, context.common.dry_run);
     let work = Work {
         context,

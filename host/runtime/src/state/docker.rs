@@ -2,15 +2,19 @@
 
 use wasmtime::component::Resource;
 
-use super::{CurrentEngine, Failure, State};
+use super::{CurrentEngine, Failure, State, other_call};
+use crate::authority;
 use crate::bindings::task_world::dfab::docker::docker;
 use crate::call_error::CallError;
-use crate::host_call::{Change, HostCall, ImageSource, Object, Transfer, Transferred};
-use crate::local_path::LocalPath;
+use crate::host_call::{
+    Change, ContainerCommand, Free, HostCall, ImageSource, Object, Transfer, Transferred,
+};
+use crate::texts;
 
 impl docker::Host for State {
     async fn current(&mut self) -> Result<Resource<CurrentEngine>, Failure> {
         self.host()?;
+        self.note_free(Free::Engine)?;
         Ok(self.table.push(CurrentEngine)?)
     }
 }
@@ -18,19 +22,25 @@ impl docker::Host for State {
 impl docker::HostEngine for State {
     async fn name(&mut self, engine: Resource<CurrentEngine>) -> wasmtime::Result<String> {
         self.table.get(&engine)?;
+        // A name has no answer that could tell that the audit cannot be written; the next effect has.
+        let _ = self.note_free(Free::EngineName);
         self.host_name()
     }
 
     async fn version(&mut self, engine: Resource<CurrentEngine>) -> Result<String, Failure> {
         self.table.get(&engine)?;
-        let (permit, host) = self.authorize(HostCall::Version)?;
-        self.wait("docker.version", host.version(permit)).await
+        self.perform(HostCall::Version, |host, permit| async move {
+            host.version(permit).await
+        })
+        .await
     }
 
     async fn info(&mut self, engine: Resource<CurrentEngine>) -> Result<String, Failure> {
         self.table.get(&engine)?;
-        let (permit, host) = self.authorize(HostCall::Info)?;
-        self.wait("docker.info", host.info(permit)).await
+        self.perform(HostCall::Info, |host, permit| async move {
+            host.info(permit).await
+        })
+        .await
     }
 
     async fn containers(
@@ -40,9 +50,11 @@ impl docker::HostEngine for State {
         filters: Vec<(String, String)>,
     ) -> Result<Vec<docker::ContainerSummary>, Failure> {
         self.table.get(&engine)?;
-        let (permit, host) = self.authorize(HostCall::Containers)?;
-        self.wait("docker.containers", host.containers(permit, all, &filters))
-            .await
+        self.meant("docker.containers", "", check_filters(&filters))?;
+        self.perform(HostCall::Containers, |host, permit| async move {
+            host.containers(permit, all, &filters).await
+        })
+        .await
     }
 
     async fn images(
@@ -52,9 +64,11 @@ impl docker::HostEngine for State {
         filters: Vec<(String, String)>,
     ) -> Result<Vec<docker::ImageSummary>, Failure> {
         self.table.get(&engine)?;
-        let (permit, host) = self.authorize(HostCall::Images)?;
-        self.wait("docker.images", host.images(permit, all, &filters))
-            .await
+        self.meant("docker.images", "", check_filters(&filters))?;
+        self.perform(HostCall::Images, |host, permit| async move {
+            host.images(permit, all, &filters).await
+        })
+        .await
     }
 
     async fn networks(
@@ -63,9 +77,11 @@ impl docker::HostEngine for State {
         filters: Vec<(String, String)>,
     ) -> Result<Vec<docker::NetworkSummary>, Failure> {
         self.table.get(&engine)?;
-        let (permit, host) = self.authorize(HostCall::Networks)?;
-        self.wait("docker.networks", host.networks(permit, &filters))
-            .await
+        self.meant("docker.networks", "", check_filters(&filters))?;
+        self.perform(HostCall::Networks, |host, permit| async move {
+            host.networks(permit, &filters).await
+        })
+        .await
     }
 
     async fn volumes(
@@ -74,9 +90,11 @@ impl docker::HostEngine for State {
         filters: Vec<(String, String)>,
     ) -> Result<Vec<docker::VolumeSummary>, Failure> {
         self.table.get(&engine)?;
-        let (permit, host) = self.authorize(HostCall::Volumes)?;
-        self.wait("docker.volumes", host.volumes(permit, &filters))
-            .await
+        self.meant("docker.volumes", "", check_filters(&filters))?;
+        self.perform(HostCall::Volumes, |host, permit| async move {
+            host.volumes(permit, &filters).await
+        })
+        .await
     }
 
     async fn inspect_container(
@@ -84,9 +102,7 @@ impl docker::HostEngine for State {
         engine: Resource<CurrentEngine>,
         container: String,
     ) -> Result<String, Failure> {
-        let object = Object::Container(container);
-        self.inspect(&engine, "docker.inspect-container", object)
-            .await
+        self.inspect(&engine, Object::Container(container)).await
     }
 
     async fn inspect_image(
@@ -94,8 +110,7 @@ impl docker::HostEngine for State {
         engine: Resource<CurrentEngine>,
         image: String,
     ) -> Result<String, Failure> {
-        self.inspect(&engine, "docker.inspect-image", Object::Image(image))
-            .await
+        self.inspect(&engine, Object::Image(image)).await
     }
 
     async fn stop_container(
@@ -108,7 +123,7 @@ impl docker::HostEngine for State {
             container,
             timeout_s,
         };
-        self.change(&engine, "docker.stop-container", change).await
+        self.change(&engine, change).await
     }
 
     async fn remove_container(
@@ -123,8 +138,7 @@ impl docker::HostEngine for State {
             force,
             volumes,
         };
-        self.change(&engine, "docker.remove-container", change)
-            .await
+        self.change(&engine, change).await
     }
 
     async fn copy_from_container(
@@ -134,11 +148,9 @@ impl docker::HostEngine for State {
         to: String,
         form: docker::Form,
     ) -> Result<docker::Copied, Failure> {
-        let to = self.local_path(&to)?;
+        let to = self.local_path("docker.copy-from-container", &to)?;
         let transfer = Transfer::CopyFromContainer { files, to, form };
-        let done = self
-            .transfer(&engine, "docker.copy-from-container", transfer)
-            .await?;
+        let done = self.engine_transfer(&engine, transfer).await?;
         Ok(docker::Copied {
             bytes: done.bytes,
             left_out: done.left_out,
@@ -153,13 +165,40 @@ impl docker::HostEngine for State {
         folder: String,
     ) -> Result<(), Failure> {
         let transfer = Transfer::CopyToContainer {
-            local: self.local_path(&local)?,
+            local: self.local_path("docker.copy-to-container", &local)?,
             container,
             folder,
         };
-        self.transfer(&engine, "docker.copy-to-container", transfer)
-            .await
-            .map(drop)
+        self.engine_transfer(&engine, transfer).await.map(drop)
+    }
+
+    async fn run_in_container(
+        &mut self,
+        engine: Resource<CurrentEngine>,
+        container: String,
+        command: docker::ContainerCommand,
+    ) -> Result<docker::ContainerOutcome, Failure> {
+        self.table.get(&engine)?;
+        let docker::ContainerCommand {
+            words,
+            user,
+            timeout_s,
+        } = command;
+        let checked = authority::check_words(&words);
+        self.meant("docker.run-in-container", &container, checked)?;
+        let call = HostCall::RunInContainer(ContainerCommand {
+            container,
+            words,
+            user,
+            timeout_s,
+        });
+        self.perform(call, |host, permit| async move {
+            match permit.call().clone() {
+                HostCall::RunInContainer(command) => host.run_in_container(permit, &command).await,
+                _ => Err(other_call()),
+            }
+        })
+        .await
     }
 
     async fn remove_image(
@@ -169,7 +208,7 @@ impl docker::HostEngine for State {
         force: bool,
     ) -> Result<(), Failure> {
         let change = Change::RemoveImage { image, force };
-        self.change(&engine, "docker.remove-image", change).await
+        self.change(&engine, change).await
     }
 
     async fn tag_image(
@@ -179,7 +218,7 @@ impl docker::HostEngine for State {
         name: String,
     ) -> Result<(), Failure> {
         let change = Change::TagImage { image, name };
-        self.change(&engine, "docker.tag-image", change).await
+        self.change(&engine, change).await
     }
 
     async fn save_images(
@@ -188,11 +227,9 @@ impl docker::HostEngine for State {
         images: Vec<String>,
         to: String,
     ) -> Result<u64, Failure> {
-        let to = self.local_path(&to)?;
+        let to = self.local_path("docker.save-images", &to)?;
         let transfer = Transfer::SaveImages { images, to };
-        let done = self
-            .transfer(&engine, "docker.save-images", transfer)
-            .await?;
+        let done = self.engine_transfer(&engine, transfer).await?;
         Ok(done.bytes)
     }
 
@@ -201,11 +238,9 @@ impl docker::HostEngine for State {
         engine: Resource<CurrentEngine>,
         file: String,
     ) -> Result<Vec<String>, Failure> {
-        let file = self.local_path(&file)?;
+        let file = self.local_path("docker.load-images", &file)?;
         let transfer = Transfer::LoadImages { file };
-        let done = self
-            .transfer(&engine, "docker.load-images", transfer)
-            .await?;
+        let done = self.engine_transfer(&engine, transfer).await?;
         Ok(done.images)
     }
 
@@ -217,7 +252,9 @@ impl docker::HostEngine for State {
         changes: Vec<String>,
     ) -> Result<String, Failure> {
         let source = match source {
-            docker::ImageSource::File(file) => ImageSource::File(self.local_path(&file)?),
+            docker::ImageSource::File(file) => {
+                ImageSource::File(self.local_path("docker.import-image", &file)?)
+            }
             docker::ImageSource::Selection(files) => ImageSource::Selection(files),
             docker::ImageSource::Image(image) => ImageSource::Image(image),
         };
@@ -226,9 +263,7 @@ impl docker::HostEngine for State {
             image,
             changes,
         };
-        let done = self
-            .transfer(&engine, "docker.import-image", transfer)
-            .await?;
+        let done = self.engine_transfer(&engine, transfer).await?;
         Ok(done.images.into_iter().next().unwrap_or_default())
     }
 
@@ -238,7 +273,7 @@ impl docker::HostEngine for State {
         image: String,
     ) -> Result<(), Failure> {
         let change = Change::PullImage { image };
-        self.change(&engine, "docker.pull-image", change).await
+        self.change(&engine, change).await
     }
 
     async fn push_image(
@@ -247,7 +282,7 @@ impl docker::HostEngine for State {
         image: String,
     ) -> Result<(), Failure> {
         let change = Change::PushImage { image };
-        self.change(&engine, "docker.push-image", change).await
+        self.change(&engine, change).await
     }
 
     async fn remove_network(
@@ -256,7 +291,7 @@ impl docker::HostEngine for State {
         network: String,
     ) -> Result<(), Failure> {
         let change = Change::RemoveNetwork { network };
-        self.change(&engine, "docker.remove-network", change).await
+        self.change(&engine, change).await
     }
 
     async fn remove_volume(
@@ -265,7 +300,7 @@ impl docker::HostEngine for State {
         volume: String,
     ) -> Result<(), Failure> {
         let change = Change::RemoveVolume { volume };
-        self.change(&engine, "docker.remove-volume", change).await
+        self.change(&engine, change).await
     }
 
     async fn request(
@@ -276,10 +311,20 @@ impl docker::HostEngine for State {
         body: Option<String>,
     ) -> Result<String, Failure> {
         self.table.get(&engine)?;
-        let (permit, request) = self.authority.authorize_request(&method, &path)?;
-        let (host, target) = (self.host()?, request.target());
-        let effect = host.request(permit, request.method(), &target, body.as_deref());
-        self.wait("docker.request", effect).await
+        let written = format!("{method} {path}");
+        let call = self.meant(
+            "docker.request",
+            &written,
+            authority::request(&method, &path),
+        )?;
+        self.perform(call, |host, permit| async move {
+            let HostCall::Request { method, path } = permit.call() else {
+                return Err(other_call());
+            };
+            let (method, path) = (*method, path.clone());
+            host.request(permit, method, &path, body.as_deref()).await
+        })
+        .await
     }
 
     async fn drop(&mut self, engine: Resource<CurrentEngine>) -> wasmtime::Result<()> {
@@ -288,42 +333,46 @@ impl docker::HostEngine for State {
     }
 }
 
-impl State {
-    fn local_path(&self, text: &str) -> Result<LocalPath, Failure> {
-        let path = LocalPath::new(text, self.host()?.given_paths());
-        Ok(path.map_err(|error| CallError::Invalid(error.to_string()))?)
-    }
+fn check_filters(filters: &[(String, String)]) -> Result<(), CallError> {
+    let texts = filters.iter();
+    texts::check(texts.flat_map(|(name, value)| [name.as_str(), value.as_str()]))
+}
 
+impl State {
     async fn inspect(
         &mut self,
         engine: &Resource<CurrentEngine>,
-        name: &'static str,
         object: Object,
     ) -> Result<String, Failure> {
         self.table.get(engine)?;
-        let (permit, host) = self.authorize(HostCall::Inspect(object.clone()))?;
-        self.wait(name, host.inspect(permit, &object)).await
+        self.perform(
+            HostCall::Inspect(object.clone()),
+            |host, permit| async move { host.inspect(permit, &object).await },
+        )
+        .await
     }
 
     async fn change(
         &mut self,
         engine: &Resource<CurrentEngine>,
-        name: &'static str,
         change: Change,
     ) -> Result<(), Failure> {
         self.table.get(engine)?;
-        let (permit, host) = self.authorize(HostCall::Change(change.clone()))?;
-        self.wait(name, host.change(permit, &change)).await
+        self.perform(HostCall::Change(change), |host, permit| async move {
+            match permit.call().clone() {
+                HostCall::Change(change) => host.change(permit, &change).await,
+                _ => Err(other_call()),
+            }
+        })
+        .await
     }
 
-    async fn transfer(
+    async fn engine_transfer(
         &mut self,
         engine: &Resource<CurrentEngine>,
-        name: &'static str,
         transfer: Transfer,
     ) -> Result<Transferred, Failure> {
         self.table.get(engine)?;
-        let (permit, host) = self.authorize(HostCall::Transfer(transfer.clone()))?;
-        self.wait(name, host.transfer(permit, &transfer)).await
+        self.transfer(transfer).await
     }
 }

@@ -1,8 +1,10 @@
 //! What a component may do: only what it declared and was granted, and what is checked is what is
 //! done.
 
-use crate::support::{limits, misbehaving, only, run, run_with, text};
-use dfab_runtime::{CallError, Grants, PluginError};
+use crate::support::{
+    limits, misbehaving, misbehaving_under, only, run, run_on_map, run_with, text,
+};
+use dfab_runtime::{CallError, Grants, Hosts, PluginError, Terms};
 
 fn denial(answer: Result<dfab_runtime::task::Output, PluginError>) -> String {
     match answer {
@@ -129,7 +131,7 @@ async fn what_is_shown_cannot_steer_a_terminal() {
 }
 
 /// Each call of an engine, with a path for those that want one, what it needs, and what the host is told.
-const CALLS: [(&str, &str, &[&str], &str); 19] = [
+const CALLS: [(&str, &str, &[&str], &str); 23] = [
     ("networks", "", &["docker.read"], "networks"),
     ("volumes", "", &["docker.read"], "volumes"),
     (
@@ -162,6 +164,30 @@ const CALLS: [(&str, &str, &[&str], &str); 19] = [
         "in/a",
         &["docker.containers", "files.read in"],
         "CopyToContainer",
+    ),
+    (
+        "run-in-container",
+        "",
+        &["docker.exec"],
+        "ContainerCommand { container: \"web\"",
+    ),
+    (
+        "run-as-app",
+        "",
+        &["ssh.sudo"],
+        "run if test \"$(id -un)\" = app; then exec id; fi; ",
+    ),
+    (
+        "upload",
+        "in/a",
+        &["ssh.upload /srv/*", "files.read in"],
+        "Upload",
+    ),
+    (
+        "download",
+        "out/a",
+        &["ssh.download /var/log/*", "files.write out"],
+        "Download",
     ),
     ("remove-image", "", &["docker.images"], "RemoveImage"),
     ("tag-image", "", &["docker.images"], "TagImage"),
@@ -217,8 +243,12 @@ async fn each_call_of_the_engine_is_done_with_its_grants_and_denied_without_any_
             let plugin = misbehaving(limits(), only(&others));
             let (answer, asked) = run(&plugin, "call", &arguments).await;
             let text = denial(answer);
-            assert!(text.contains(&format!("may not use `{missing}`")), "{text}");
-            assert!(text.ends_with(&format!("{missing:?}]")), "{text}");
+            let capability = missing.split(' ').next().unwrap_or_default();
+            assert!(
+                text.contains(&format!("may not use `{capability}"))
+                    || capability.starts_with("ssh.") && text.contains("may not use `ssh.run`"),
+                "{text}"
+            );
             assert_eq!(asked, Vec::<String>::new(), "{name}");
         }
     }
@@ -270,6 +300,145 @@ async fn of_a_granted_command_the_words_are_run() {
     ] {
         let (answer, asked) = command(line).await;
         assert!(denial(answer).contains("may not use `ssh.run "), "{line}");
+        assert_eq!(asked, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_command_of_another_user_is_words() {
+    let plugin = misbehaving(limits(), only(&["ssh.sudo systemctl restart *"]));
+    let call = async |name: &str| run(&plugin, "call", &[("name", name)]).await;
+    let (answer, asked) = call("run-as").await;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!(
+        asked,
+        [
+            "run if test \"$(id -un)\" = root; then exec systemctl restart 'a; reboot'; fi; exec sudo -n \
+             -- systemctl restart 'a; reboot'"
+        ]
+    );
+    let (answer, asked) = call("run-as-app").await;
+    assert!(denial(answer).contains("may not use `ssh.sudo -u app id`"));
+    assert_eq!(asked, Vec::<String>::new());
+    let (answer, asked) = call("run-as-odd").await;
+    let Err(PluginError::Call {
+        source: CallError::Invalid(text),
+        ..
+    }) = answer
+    else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(text, "`app; reboot` is no name of a user");
+    assert_eq!(asked, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn files_of_a_host_are_where_their_paths_say() {
+    let plugin = misbehaving(limits(), only(&["ssh.upload /srv/*", "files.read in"]));
+    let upload = async |path: &str| {
+        let arguments = [("name", "upload-elsewhere"), ("path", path)];
+        run(&plugin, "call", &arguments).await
+    };
+    let (answer, asked) = upload("/srv/config").await;
+    assert!(answer.is_ok() && asked.len() == 1, "{answer:?}");
+    for path in [
+        "/srv/app/config",
+        "/srv/../etc/passwd",
+        "/srv//config",
+        "/srv/./config",
+        "/srv/config/",
+        "/srv",
+        "srv/config",
+        "/etc/passwd",
+        "/SRV/config",
+        "~/config",
+        "/srv/a\0b",
+        "",
+    ] {
+        let (answer, asked) = upload(path).await;
+        assert!(answer.is_err(), "{path:?}");
+        assert_eq!(asked, Vec::<String>::new(), "{path:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_labels_decide_exactly_the_object_with_them_is_touched() {
+    let plugin = misbehaving(
+        limits(),
+        only(&[
+            "docker.containers map=shop",
+            "docker.exec map=shop",
+            "docker.networks map=shop",
+            "docker.volumes map=shop",
+            "files.write out",
+            "files.read in",
+            "docker.images",
+        ]),
+    );
+    for (name, path, told) in [
+        ("stop-container", "", "container: \"id-of-web\""),
+        ("remove-container", "", "container: \"id-of-web\""),
+        ("run-in-container", "", "container: \"id-of-web\""),
+        ("copy-from-container", "out/a", "container: \"id-of-web\""),
+        ("copy-to-container", "in/a", "container: \"id-of-web\""),
+        ("import-selection", "", "container: \"id-of-web\""),
+        ("remove-network", "", "network: \"id-of-net\""),
+        ("remove-volume", "", "volume: \"id-of-data\""),
+    ] {
+        let arguments = [("name", name), ("path", path)];
+        let (answer, asked) = run_on_map(&plugin, &arguments, Some("shop")).await;
+        assert!(answer.is_ok(), "{name}: {answer:?}");
+        let [look, done] = asked.as_slice() else {
+            panic!("{asked:?}")
+        };
+        assert!(look.starts_with("look "), "{look}");
+        assert!(done.contains(told), "{done}");
+
+        let (answer, asked) = run_on_map(&plugin, &arguments, Some("other")).await;
+        assert!(denial(answer).contains(" map=other`"), "{name}");
+        assert_eq!(asked.len(), 1, "only looked: {asked:?}");
+        let (answer, asked) = run_on_map(&plugin, &arguments, None).await;
+        let Err(PluginError::Call {
+            source: CallError::NotFound(_),
+            ..
+        }) = answer
+        else {
+            panic!("{name}: {answer:?}")
+        };
+        assert_eq!(asked.len(), 1, "only looked: {asked:?}");
+    }
+    // Where they do not matter nobody looks.
+    let all = misbehaving(limits(), only(&["docker.containers"]));
+    let (answer, asked) = run_on_map(&all, &[("name", "stop-container")], Some("other")).await;
+    assert!(answer.is_ok() && asked.len() == 1, "{asked:?}");
+    let none = misbehaving(limits(), only(&["docker.volumes map=shop"]));
+    let (answer, asked) = run_on_map(&none, &[("name", "stop-container")], Some("shop")).await;
+    denial(answer);
+    assert_eq!(asked, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_task_works_for_the_hosts_that_it_was_granted_only() {
+    let under = |names: &[&str]| {
+        let terms = Terms {
+            hosts: Hosts::Only {
+                written: vec!["web".to_owned()],
+                names: names.iter().map(|name| (*name).to_owned()).collect(),
+            },
+            ..Terms::new(Grants::All)
+        };
+        misbehaving_under(limits(), terms)
+    };
+    let (answer, asked) = run(&under(&["web1", "web2"]), "read-info", &[]).await;
+    assert!(answer.is_ok() && asked.len() == 1, "{answer:?}");
+    for names in [&["web2"][..], &["WEB1"], &["web1:22"], &["web"], &[]] {
+        let plugin = under(names);
+        assert!(plugin.may_run_on("web1").is_err(), "{names:?}");
+        let (answer, asked) = run(&plugin, "read-info", &[]).await;
+        assert!(
+            denial(answer).contains("may not work for web1"),
+            "{names:?}"
+        );
         assert_eq!(asked, Vec::<String>::new());
     }
 }

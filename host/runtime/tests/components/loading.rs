@@ -77,6 +77,7 @@ fn a_component_says_what_it_is() {
             "docker.read",
             "docker.request",
             "docker.containers",
+            "docker.exec",
             "docker.images",
             "docker.networks",
             "docker.volumes",
@@ -84,6 +85,9 @@ fn a_component_says_what_it_is() {
             "files.read",
             "files.write",
             "ssh.run",
+            "ssh.sudo",
+            "ssh.upload",
+            "ssh.download",
             "settings.read"
         ]
     );
@@ -186,4 +190,27 @@ fn the_cache_is_for_the_user_alone() {
             .load(Origin::BuiltIn("probe"), &guest("misbehaving"), Grants::All)
             .is_ok()
     );
+}
+
+/// A policy sees the same in each call and each run, whatever time it is.
+#[tokio::test]
+async fn a_policy_has_no_clock_and_no_randomness() {
+    let log: dfab_runtime::LogSink = std::sync::Arc::new(|_, _| {});
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let Plugin::Policy(policy) = load(&guest("curious"), Grants::All).expect("a policy") else {
+            panic!("no policy")
+        };
+        for _ in 0..2 {
+            let actions = policy.actions(&log).await.expect("it answers");
+            seen.push(actions.into_iter().map(|it| it.summary).collect::<Vec<_>>());
+        }
+    }
+    assert!(
+        seen.iter().all(|other| Some(other) == seen.first()),
+        "{seen:?}"
+    );
+    let expected = "0 s, 0 ns later, environment 0, arguments 0, file no, connection no";
+    let summary = seen.concat().into_iter().next().expect("an action");
+    assert!(summary.starts_with(expected), "{summary}");
 }

@@ -1,6 +1,8 @@
 //! The runtime with real components that break its rules.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod grants;
 #[cfg(test)]
 mod limits;

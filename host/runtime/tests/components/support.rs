@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dfab_runtime::task::{
-    Command, ContainerSummary, ImageSummary, NetworkSummary, Outcome, Output, View, VolumeSummary,
+    Command, ContainerOutcome, ContainerSummary, ImageSummary, NetworkSummary, Outcome, Output,
+    View, VolumeSummary,
 };
 use dfab_runtime::{
-    CallError, Change, Grants, Level, Limits, Object, Origin, Permit, Plugin, PluginError, Runtime,
-    RuntimeOptions, TaskHost, TaskPlugin, Transfer, Transferred,
+    CallError, Change, ContainerCommand, Grants, Labelled, Level, Limits, Looked, Object, Origin,
+    Permit, Plugin, PluginError, Runtime, RuntimeOptions, TaskHost, TaskPlugin, Terms, Transfer,
+    Transferred,
 };
 
 /// The bytes of a component of `tests/guests`; all are built once for a test run.
@@ -71,8 +73,12 @@ pub(crate) fn only(grants: &[&str]) -> Grants {
 }
 
 pub(crate) fn misbehaving(limits: Limits, grants: Grants) -> TaskPlugin {
+    misbehaving_under(limits, Terms::new(grants))
+}
+
+pub(crate) fn misbehaving_under(limits: Limits, terms: Terms) -> TaskPlugin {
     let origin = Origin::File(PathBuf::from("plugins/misbehaving.wasm"));
-    match runtime(limits).load(origin, &guest("misbehaving"), grants) {
+    match runtime(limits).load_under(origin, &guest("misbehaving"), terms) {
         Ok(Plugin::Task(plugin)) => plugin,
         other => panic!("not a task: {other:?}"),
     }
@@ -83,6 +89,8 @@ pub(crate) fn misbehaving(limits: Limits, grants: Grants) -> TaskPlugin {
 pub(crate) struct Recorder {
     pub(crate) asked: Mutex<Vec<String>>,
     pub(crate) given: Vec<String>,
+    /// The map of all containers, networks and volumes; none where there are none.
+    pub(crate) map: Option<String>,
 }
 
 impl Recorder {
@@ -104,6 +112,30 @@ pub(crate) async fn run(
     run_with(plugin, task, arguments, &[]).await
 }
 
+/// The same, on a host that has objects of this map.
+pub(crate) async fn run_on_map(
+    plugin: &TaskPlugin,
+    arguments: &[(&str, &str)],
+    map: Option<&str>,
+) -> (Result<Output, PluginError>, Vec<String>) {
+    let host = Arc::new(Recorder {
+        map: map.map(str::to_owned),
+        ..Recorder::default()
+    });
+    let arguments = owned(arguments);
+    let answer = plugin
+        .run("call", &arguments, Arc::clone(&host) as Arc<dyn TaskHost>)
+        .await;
+    (answer, host.asked())
+}
+
+fn owned(arguments: &[(&str, &str)]) -> Vec<(String, String)> {
+    let arguments = arguments.iter();
+    arguments
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
 /// The same, with local paths that the operator gave.
 pub(crate) async fn run_with(
     plugin: &TaskPlugin,
@@ -115,10 +147,7 @@ pub(crate) async fn run_with(
         given: given.iter().map(|path| (*path).to_owned()).collect(),
         ..Recorder::default()
     });
-    let arguments: Vec<_> = arguments
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
+    let arguments = owned(arguments);
     let answer = plugin
         .run(task, &arguments, Arc::clone(&host) as Arc<dyn TaskHost>)
         .await;
@@ -204,6 +233,34 @@ impl TaskHost for Recorder {
     async fn inspect(&self, _: Permit, object: &Object) -> Result<String, CallError> {
         self.note(format!("inspect {object:?}"));
         Ok("{}".to_owned())
+    }
+
+    async fn look(&self, _: Permit, object: &Labelled) -> Result<Option<Looked>, CallError> {
+        self.note(format!("look {object:?}"));
+        let name = match object {
+            Labelled::Container(name) | Labelled::Network(name) | Labelled::Volume(name) => name,
+        };
+        let labels = match &self.map {
+            Some(map) => [("dfab.map".to_owned(), map.clone())].into(),
+            None => return Ok(None),
+        };
+        Ok(Some(Looked {
+            id: format!("id-of-{name}"),
+            labels,
+        }))
+    }
+
+    async fn run_in_container(
+        &self,
+        _: Permit,
+        command: &ContainerCommand,
+    ) -> Result<ContainerOutcome, CallError> {
+        self.note(format!("{command:?}"));
+        Ok(ContainerOutcome {
+            status: 0,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        })
     }
 
     async fn change(&self, _: Permit, change: &Change) -> Result<(), CallError> {

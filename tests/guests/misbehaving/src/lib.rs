@@ -6,6 +6,7 @@ use dfab::docker::docker;
 use dfab::log::log::{self, Level};
 use dfab::settings::settings;
 use dfab::ssh::ssh;
+use dfab::types::types::{Parameter, ValueKind};
 use exports::dfab::task::tasks::{Argument, Error, Guest, Output, TaskInfo, View};
 
 #[unsafe(link_section = "dfab:manifest")]
@@ -13,7 +14,7 @@ use exports::dfab::task::tasks::{Argument, Error, Guest, Output, TaskInfo, View}
 static MANIFEST: [u8; include_bytes!("../manifest.json").len()] =
     *include_bytes!("../manifest.json");
 
-const TASKS: [&str; 14] = [
+const TASKS: [&str; 21] = [
     "loop",
     "eat-memory",
     "panic",
@@ -28,6 +29,13 @@ const TASKS: [&str; 14] = [
     "handles",
     "print-much",
     "call",
+    "log-much",
+    "copy-much",
+    "all-calls",
+    "oversized",
+    "in-container",
+    "stop",
+    "as-root",
 ];
 
 struct Misbehaving;
@@ -39,7 +47,9 @@ impl Guest for Misbehaving {
             .map(|name| TaskInfo {
                 name: (*name).to_owned(),
                 summary: "Misbehaves\u{1b}[31m".to_owned(),
-                parameters: Vec::new(),
+                parameters: ["name", "path", "line", "container", "method"]
+                    .map(parameter)
+                    .into(),
                 changes_things: false,
                 preview: None,
             })
@@ -106,14 +116,191 @@ impl Guest for Misbehaving {
                 }
                 panic!("after much")
             }
+            "log-much" => {
+                for line in 0..2_000 {
+                    log::write(Level::Warn, &format!("line {line}"));
+                }
+                Ok(text("done".to_owned()))
+            }
+            "copy-much" => {
+                let size = argument("size").parse().unwrap_or(0);
+                log::write(Level::Debug, &"x".repeat(size));
+                Ok(text("done".to_owned()))
+            }
+            "all-calls" => all_calls(&argument("path")),
+            "in-container" => {
+                let command = docker::ContainerCommand {
+                    words: argument("line").split(' ').map(str::to_owned).collect(),
+                    user: None,
+                    timeout_s: Some(20),
+                };
+                let container = argument("container");
+                let outcome = docker::current()?.run_in_container(&container, &command)?;
+                let printed = String::from_utf8_lossy(&outcome.stdout).into_owned();
+                Ok(text(format!("{} {printed}", outcome.status)))
+            }
+            "stop" => {
+                docker::current()?.stop_container(&argument("container"), Some(1))?;
+                Ok(text("done".to_owned()))
+            }
+            "as-root" => run_as(None, &["id", "-un"]),
+            "oversized" => Err(oversized(&argument("name"))),
             other => Err(Error::NotFound(format!("there is no task {other}"))),
         }
     }
 }
 
-/// Each call of an engine, by its name.
+fn parameter(name: &str) -> Parameter {
+    Parameter {
+        name: name.to_owned(),
+        summary: String::new(),
+        kind: ValueKind::Text,
+        required: false,
+        many: false,
+        default_value: None,
+        choices: Vec::new(),
+    }
+}
+
+/// Every function of the host once, whatever comes of it.
+fn all_calls(path: &str) -> Result<Output, Error> {
+    let mut told = Vec::new();
+    log::write(Level::Info, "all");
+    let mut tell = |name: &str, result: Result<(), Error>| {
+        told.push(format!(
+            "{name}: {}",
+            if result.is_ok() { "done" } else { "no" }
+        ));
+    };
+    tell("settings.get", settings::get("test_key").map(drop));
+    let engine = docker::current()?;
+    let _ = engine.name();
+    tell("docker.version", engine.version().map(drop));
+    tell("docker.info", engine.info().map(drop));
+    tell("docker.containers", engine.containers(true, &[]).map(drop));
+    tell("docker.images", engine.images(true, &[]).map(drop));
+    tell(
+        "docker.request",
+        engine
+            .request("POST", "/containers/web/pause?token=geheim", None)
+            .map(drop),
+    );
+    for name in ENGINE_CALLS {
+        tell(name, call(name, path.to_owned()).map(drop));
+    }
+    match ssh::current() {
+        Ok(shell) => {
+            let _ = shell.name();
+            let command = ssh::Command {
+                line: "tool --password geheim".to_owned(),
+                stdin: None,
+                timeout_s: None,
+            };
+            tell("ssh.run", shell.run(&command).map(drop));
+            tell("ssh.run-as", run_as(None, &["reboot"]).map(drop));
+            tell(
+                "ssh.upload",
+                shell.upload(path, "/srv/file", None).map(drop),
+            );
+            tell(
+                "ssh.download",
+                shell.download("/var/log/syslog", path).map(drop),
+            );
+        }
+        Err(error) => tell("ssh.current", Err(error)),
+    }
+    Ok(text(told.join("\n")))
+}
+
+fn run_as(user: Option<&str>, words: &[&str]) -> Result<Output, Error> {
+    let command = ssh::UserCommand {
+        user: user.map(str::to_owned),
+        words: words.iter().map(|word| (*word).to_owned()).collect(),
+        stdin: None,
+        timeout_s: None,
+    };
+    let outcome = ssh::current()?.run_as(&command)?;
+    Ok(text(String::from_utf8_lossy(&outcome.stdout).into_owned()))
+}
+
+/// A call with something in it that is far too large; the host's answer.
+fn oversized(name: &str) -> Error {
+    let large = "x/".repeat(1 << 20);
+    let many = vec!["x".to_owned(); 1 << 18];
+    let answer = match name {
+        "setting" => settings::get(&large).map(drop),
+        "request" => docker::current()
+            .and_then(|engine| engine.request("POST", &format!("/{large}y"), None))
+            .map(drop),
+        "command" => ssh::current()
+            .and_then(|shell| {
+                shell.run(&ssh::Command {
+                    line: large.clone(),
+                    stdin: None,
+                    timeout_s: None,
+                })
+            })
+            .map(drop),
+        "words" => docker::current()
+            .and_then(|engine| {
+                let command = docker::ContainerCommand {
+                    words: many.clone(),
+                    user: None,
+                    timeout_s: None,
+                };
+                engine.run_in_container("web", &command)
+            })
+            .map(drop),
+        "local" => docker::current()
+            .and_then(|engine| engine.save_images(&["app".to_owned()], &format!("out/{large}y")))
+            .map(drop),
+        "remote" => ssh::current()
+            .and_then(|shell| shell.download(&format!("/var/log/{large}y"), "out/a"))
+            .map(drop),
+        "name" => docker::current()
+            .and_then(|engine| engine.stop_container(&large, None))
+            .map(drop),
+        "names" => docker::current()
+            .and_then(|engine| engine.save_images(&many, "out/a"))
+            .map(drop),
+        _ => Err(Error::NotFound(name.to_owned())),
+    };
+    answer
+        .err()
+        .unwrap_or(Error::Other("it was done".to_owned()))
+}
+
+const ENGINE_CALLS: [&str; 20] = [
+    "networks",
+    "volumes",
+    "inspect-container",
+    "inspect-image",
+    "stop-container",
+    "remove-container",
+    "copy-from-container",
+    "copy-to-container",
+    "run-in-container",
+    "remove-image",
+    "tag-image",
+    "save-images",
+    "load-images",
+    "import-file",
+    "import-selection",
+    "import-image",
+    "pull-image",
+    "push-image",
+    "remove-network",
+    "remove-volume",
+];
+
+/// Each call of an engine or a shell, by its name.
 fn call(name: &str, path: String) -> Result<Output, Error> {
     let engine = docker::current()?;
+    let command = || docker::ContainerCommand {
+        words: vec!["tool".to_owned(), "--password=geheim".to_owned()],
+        user: None,
+        timeout_s: Some(5),
+    };
     let files = || docker::Selection {
         container: "web".to_owned(),
         parts: Vec::new(),
@@ -132,6 +319,15 @@ fn call(name: &str, path: String) -> Result<Output, Error> {
             .copy_from_container(&files(), &path, docker::Form::Tar)
             .map(drop),
         "copy-to-container" => engine.copy_to_container(&path, "web", "/srv"),
+        "run-in-container" => engine.run_in_container("web", &command()).map(drop),
+        "run-as" => return run_as(None, &["systemctl", "restart", "a; reboot"]),
+        "run-as-app" => return run_as(Some("app"), &["id"]),
+        "run-as-odd" => return run_as(Some("app; reboot"), &["id"]),
+        "upload" => ssh::current()?
+            .upload(&path, "/srv/file", Some(0o600))
+            .map(drop),
+        "upload-elsewhere" => ssh::current()?.upload("in/a", &path, None).map(drop),
+        "download" => ssh::current()?.download("/var/log/syslog", &path).map(drop),
         "remove-image" => engine.remove_image("app", false),
         "tag-image" => engine.tag_image("app", "app:2"),
         "save-images" => engine.save_images(&["app".to_owned()], &path).map(drop),

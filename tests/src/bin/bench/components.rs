@@ -9,11 +9,13 @@ use dfab_runtime::planning::{
     ContainerDetails, Life, Node, NodeKind, Observation, Request, StopOptions,
 };
 use dfab_runtime::task::{
-    Command as ShellCommand, ContainerSummary, ImageSummary, NetworkSummary, Outcome, VolumeSummary,
+    Command as ShellCommand, ContainerOutcome, ContainerSummary, ImageSummary, NetworkSummary,
+    Outcome, VolumeSummary,
 };
 use dfab_runtime::{
-    CallError, Change, Grants, Level, Limits, LogSink, Object, Origin, Permit, Plugin,
-    PolicyPlugin, Runtime, RuntimeOptions, TaskHost, TaskPlugin, Transfer, Transferred,
+    CallError, Change, ContainerCommand, Grants, Labelled, Level, Limits, LogSink, Looked, Object,
+    Origin, Permit, Plugin, PolicyPlugin, Runtime, RuntimeOptions, TaskHost, TaskPlugin, Transfer,
+    Transferred,
 };
 use dfab_tests::planner::component;
 
@@ -242,5 +244,17 @@ impl TaskHost for Canned {
 
     async fn run(&self, _: Permit, _: ShellCommand) -> Result<Outcome, CallError> {
         Err(CallError::NotFound("there is no shell".to_owned()))
+    }
+
+    async fn look(&self, _: Permit, _: &Labelled) -> Result<Option<Looked>, CallError> {
+        Ok(None)
+    }
+
+    async fn run_in_container(
+        &self,
+        _: Permit,
+        _: &ContainerCommand,
+    ) -> Result<ContainerOutcome, CallError> {
+        Err(CallError::NotFound("there is no container".to_owned()))
     }
 }
