@@ -379,8 +379,9 @@ fn b_51_a_script_runs_in_a_container_of_its_own_and_its_exit_code_is_told() -> R
         "--entrypoint",
         "/app",
     ])?;
+    assert_eq!(missing.status, 2);
     assert!(
-        missing.stderr.contains("cannot read /no/such"),
+        missing.stderr.contains("'/no/such' for '--script"),
         "{}",
         missing.stderr
     );
