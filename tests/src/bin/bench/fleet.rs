@@ -11,7 +11,8 @@ use dfab_tests::{Fleet, Project};
 use super::openssh::ssh_for_docker;
 use super::{heading, ratio, show};
 
-/// `docker version` on 1 to 200 hosts at once, by dfab and by docker's own client over `ssh://`.
+/// `docker version` on 1 to 200 hosts at once, by dfab and by docker's own client over `ssh://`;
+/// and the least that OpenSSH's own client can do there.
 pub(super) fn fleet() -> Result<()> {
     heading("Many hosts: connect, log in, one call on each");
     let fleet = Fleet::start()?;
@@ -27,9 +28,21 @@ pub(super) fn fleet() -> Result<()> {
             let theirs = repeated(
                 &format!("docker -H ssh://…, {count} hosts, 32 at a time"),
                 3,
-                || ended(docker(&project, hosts)?),
+                || {
+                    ended(at_a_time(
+                        &project,
+                        hosts,
+                        &["docker", "-H", "ssh://{}", "version"],
+                    )?)
+                },
             )?;
             ratio(theirs, ours);
+            let login = repeated(
+                &format!("ssh … true, {count} hosts, 32 at a time"),
+                3,
+                || ended(at_a_time(&project, hosts, &["ssh", "-n", "{}", "true"])?),
+            )?;
+            ratio(login, ours);
         }
     }
     let mut all = version(&project, &names, "200")?.spawn()?;
@@ -51,13 +64,13 @@ fn version(project: &Project, hosts: &[String], parallel: &str) -> Result<Comman
     Ok(command)
 }
 
-fn docker(project: &Project, hosts: &[String]) -> Result<Child> {
+/// A command line for each host, which stands for `{}` in it.
+fn at_a_time(project: &Project, hosts: &[String], line: &[&str]) -> Result<Child> {
     let path = std::env::var("PATH").unwrap_or_default();
     let ssh = ssh_for_docker(project)?;
     let mut xargs = Command::new("xargs")
-        .args([
-            "-P", "32", "-I", "{}", "docker", "-H", "ssh://{}", "version",
-        ])
+        .args(["-P", "32", "-I", "{}"])
+        .args(line)
         .env("PATH", format!("{}:{path}", ssh.display()))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
