@@ -20,6 +20,7 @@ mod lines;
 mod local_paths;
 mod locked;
 mod log;
+mod own_files;
 mod pace;
 mod period;
 mod plugins;

@@ -14,6 +14,7 @@ use crate::arguments::{self, Exports, Outline};
 use crate::audit::Audit;
 use crate::failure::Failure;
 use crate::locked;
+use crate::own_files;
 use crate::project::{PluginEntry, Project};
 use crate::task_host::Log;
 use crate::terminal;
@@ -249,12 +250,13 @@ impl Conditions<'_> {
     /// The terms of a plugin that has these grants, and may work for these hosts or for any.
     ///
     /// # Errors
-    /// Where they name no host.
+    /// Where they name no host, or would let it change what it is granted.
     pub(crate) fn terms(
         &self,
         grants: Grants,
         hosts: Option<Vec<String>>,
     ) -> Result<Terms, Failure> {
+        own_files::check(self.project, &grants)?;
         let hosts = match hosts {
             None => Hosts::All,
             Some(written) => {
@@ -350,9 +352,10 @@ fn load_file(
     entry: &PluginEntry,
 ) -> Result<Plugin, Failure> {
     let path = &entry.path;
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::usage(format!("cannot read the plugin {}", path.display())).because(error)
-    })?;
+    let bytes =
+        dfab_bundles::read_file(path, dfab_bundles::archive::COMPONENT_LIMIT).map_err(|error| {
+            Failure::usage(format!("cannot read the plugin {}", path.display())).because(error)
+        })?;
     locked::check_path(conditions.project, path, entry.digest, &bytes)?;
     let grants = entry
         .grant

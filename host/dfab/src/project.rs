@@ -348,7 +348,7 @@ impl Project {
         })
     }
 
-    fn read(file: PathBuf) -> Result<Self, Failure> {
+    pub(crate) fn read(file: PathBuf) -> Result<Self, Failure> {
         let text = read(&file)?;
         let read: ProjectFile = if text.trim().is_empty() {
             ProjectFile::default()

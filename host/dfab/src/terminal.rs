@@ -23,7 +23,29 @@ pub(crate) fn data(text: &str) -> Result<(), Failure> {
 /// # Errors
 /// As [`data`].
 pub(crate) fn json(value: &Value) -> Result<(), Failure> {
-    data(&format!("{value:#}"))
+    data(&escaped(&format!("{value:#}")))
+}
+
+/// JSON in which nothing can steer a terminal: within texts, what could is written by its number.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_harmless(character) {
+            escaped.push(character);
+        } else {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+        }
+    }
+    escaped
+}
+
+/// Neither a control character, nor one that turns the direction of writing around.
+fn is_harmless(character: char) -> bool {
+    match character {
+        '\n' | '\t' => true,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
+        other => !other.is_control(),
+    }
 }
 
 /// Prints output of a container as it is, but for what could steer a terminal.
@@ -130,8 +152,7 @@ pub(crate) fn columns(headings: &[String], rows: &[Vec<String>]) -> String {
 
 /// Text from outside without what could steer a terminal.
 pub(crate) fn plain(text: &str) -> String {
-    let harmless = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-    text.chars().filter(harmless).collect()
+    text.chars().filter(|it| is_harmless(*it)).collect()
 }
 
 fn written<T>(result: std::io::Result<T>) -> Result<T, Failure>
@@ -147,6 +168,15 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn data_cannot_steer_a_terminal_and_stays_what_it_is() {
+        let value = Value::from("\u{9b}31m \u{202e}abc \u{7f}\u{1b}[2J ü");
+        let text = escaped(&format!("{value:#}"));
+        insta::assert_snapshot!(text, @r#""\u009b31m \u202eabc \u007f\u001b[2J ü""#);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        assert_eq!(plain("\u{9b}a\u{202e}b\n"), "ab\n");
+    }
 
     #[test]
     fn columns_line_up_and_carry_no_escapes() {

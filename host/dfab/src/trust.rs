@@ -47,6 +47,13 @@ impl TrustEntry {
         self.signers.iter().filter_map(named).collect()
     }
 
+    /// The files that it names, as they are written.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let keys = self.signers.iter().filter(|entry| !entry.is_text());
+        let keys = keys.map(|entry| PathBuf::from(&entry.key));
+        keys.chain(Vec::from(self.revoked.clone()))
+    }
+
     /// Reads keys and lists of revocations; their paths are relative to this folder.
     ///
     /// # Errors
@@ -69,8 +76,12 @@ impl TrustEntry {
 }
 
 impl SignerEntry {
+    fn is_text(&self) -> bool {
+        self.key.trim_start().starts_with("-----BEGIN")
+    }
+
     fn public_key(&self, folder: &Path) -> Result<PublicKey, KeyError> {
-        if self.key.trim_start().starts_with("-----BEGIN") {
+        if self.is_text() {
             PublicKey::from_pem(self.key.as_bytes())
         } else {
             PublicKey::read(&folder.join(&self.key))

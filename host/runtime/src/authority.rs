@@ -11,6 +11,7 @@ use crate::host_call::{HostCall, Labelled};
 use crate::label_scope::Labels;
 use crate::need::Need;
 use crate::privilege;
+use crate::quoting::quoted_line;
 use crate::request::CanonicalRequest;
 use crate::terms::Hosts;
 
@@ -164,7 +165,7 @@ impl Authority {
             CallError::Invalid("a quotation in the command line is not closed".to_owned())
         })?;
         Ok(HostCall::Run {
-            line: shell_words::join(&words),
+            line: quoted_line(&words),
             words: Some(words),
         })
     }

@@ -72,7 +72,7 @@ impl LocalPath {
 
 impl ProjectPath {
     /// Whether a path of the project is this one, or below it.
-    pub(crate) fn covers(&self, path: &Path) -> bool {
+    pub fn covers(&self, path: &Path) -> bool {
         path.starts_with(self.path())
     }
 

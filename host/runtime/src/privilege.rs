@@ -1,5 +1,6 @@
 //! Commands that are run as another user: which they are, and the lines for them.
 
+use crate::quoting::quoted_line;
 use crate::text::shown;
 
 /// Programs that make somebody else of who runs them.
@@ -108,7 +109,7 @@ impl AsUser {
     /// A line that asks for no password, and needs no `sudo` where the connection's user is the one
     /// that is wanted, or root.
     pub(crate) fn line(&self) -> String {
-        let words = shell_words::join(&self.words);
+        let words = quoted_line(&self.words);
         let user = &self.user;
         let otherwise = if user == ROOT {
             format!("exec sudo -n -- {words}")

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dfab_runtime::{RemotePath, Transferred};
+use dfab_runtime::{RemotePath, Transferred, quoted_line};
 use dfab_ssh::Session;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -50,7 +50,9 @@ test "$(pwd -P)" = "$1" || { echo "$1 leads through a symbolic link" >&2; exit 7
 test ! -L "./$2" || { echo "$2 is a symbolic link" >&2; exit 71; }
 test -e "./$2" || exit 66
 test -f "./$2" || { echo "$2 is no file" >&2; exit 71; }
-exec cat <"./$2""#;
+exec 3<"./$2"
+test "$(readlink /proc/self/fd/3)" = "${1%/}/$2" || { echo "$2 became something else" >&2; exit 71; }
+exec cat <&3"#;
 
 /// Copies a file to the host, with these permissions.
 ///
@@ -247,16 +249,8 @@ async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -
 
 /// A script with its arguments, for whichever shell the user has.
 fn line(script: &str, arguments: &[&str]) -> String {
-    let mut line = format!("exec sh -c {} dfab", quoted(script));
-    for argument in arguments {
-        line.push(' ');
-        line.push_str(&quoted(argument));
-    }
-    line
-}
-
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
+    let words = [&["sh", "-c", script, "dfab"], arguments].concat();
+    format!("exec {}", quoted_line(&words))
 }
 
 #[cfg(test)]
@@ -286,6 +280,40 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    /// Somebody who may write in the folder puts a link in the place of the file, again and again.
+    #[test]
+    fn a_file_that_becomes_a_link_is_not_followed() {
+        use std::os::unix::fs::symlink;
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path().canonicalize().unwrap();
+        let folder = base.join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(base.join("secret"), "secret").unwrap();
+        std::fs::write(folder.join("plain"), "plain").unwrap();
+        symlink(base.join("secret"), folder.join("link")).unwrap();
+        let script = "trap 'exit 0' TERM; while :; do ln -f plain new && mv -fT new it; \
+                      cp -P link new && mv -fT new it; done";
+        let mut swapping = Command::new("sh")
+            .args(["-c", script])
+            .current_dir(&folder)
+            .spawn()
+            .unwrap();
+        let arguments = [folder.to_str().unwrap(), "it"];
+        let outputs: Vec<Output> = (0..200).map(|_| run(DOWNLOAD, &arguments, "")).collect();
+        swapping.kill().unwrap();
+        swapping.wait().unwrap();
+        let mut refused = 0;
+        for output in outputs {
+            if output.status.success() {
+                assert_eq!(output.stdout, b"plain");
+            } else {
+                assert_eq!(output.stdout, b"");
+                refused += 1;
+            }
+        }
+        assert!(refused > 0, "it was never a link");
     }
 
     #[test]
