@@ -3,9 +3,40 @@
 use std::fs::Permissions;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+
+/// Why a file or a folder cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {}", .file.display())]
+pub struct FileError {
+    /// `read` or `write`.
+    pub what: &'static str,
+    /// Which.
+    pub file: PathBuf,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+impl FileError {
+    pub(crate) fn read(file: &Path, source: io::Error) -> Self {
+        Self {
+            what: "read",
+            file: file.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn write(file: &Path, source: io::Error) -> Self {
+        Self {
+            what: "write",
+            file: file.to_owned(),
+            source,
+        }
+    }
+}
 
 /// Reads a file, but not more than so many bytes.
 ///

@@ -37,7 +37,7 @@ mod testing;
 pub use artifact::{Artifact, ArtifactError, Entry, Manifest, Part};
 pub use component::{Component, Examine, Refusal};
 pub use digest::{Digest, DigestError};
-pub use file::{read_file, write_file};
+pub use file::{FileError, read_file, write_file};
 pub use key::{Fingerprint, FingerprintError, KeyError, PrivateKey, PublicKey};
 pub use lock::{Change, Lock, LockError, Locked, LockedComponent};
 pub use name::{FileName, Name, NameError};

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::artifact::Artifact;
 use crate::digest::Digest;
+use crate::file::FileError;
 use crate::key::Fingerprint;
 use crate::name::Name;
 use crate::source::Source;
@@ -123,24 +124,9 @@ pub enum Change {
 /// Why a lock file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// It cannot be read.
-    #[error("cannot read {}", .file.display())]
-    Read {
-        /// Which.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// It cannot be written.
-    #[error("cannot write {}", .file.display())]
-    Write {
-        /// Which.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    /// It cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// It is not what dfab writes.
     #[error("{} cannot be understood; it is written by dfab, and not to be edited", .file.display())]
     Content {
@@ -183,12 +169,7 @@ impl Lock {
         let bytes = match crate::file::read_file(file, LIMIT) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => {
-                return Err(LockError::Read {
-                    file: file.to_owned(),
-                    source,
-                });
-            }
+            Err(source) => return Err(FileError::read(file, source).into()),
         };
         let content = |source| LockError::Content {
             file: file.to_owned(),
@@ -210,17 +191,15 @@ impl Lock {
     /// # Errors
     /// Where it cannot be written.
     pub fn write(&self, file: &Path) -> Result<(), LockError> {
-        let failed = |source| LockError::Write {
-            file: file.to_owned(),
-            source,
-        };
+        let failed = |source| FileError::write(file, source);
         let content = Content {
             lock: FORM,
             plugins: self.plugins.clone(),
         };
         let text = serde_json::to_string_pretty(&content)
             .map_err(|error| failed(io::Error::other(error)))?;
-        crate::file::write_file(file, format!("{text}\n").as_bytes()).map_err(failed)
+        crate::file::write_file(file, format!("{text}\n").as_bytes()).map_err(failed)?;
+        Ok(())
     }
 }
 

@@ -4,7 +4,6 @@
 //! Its `bundle.json` names the bundle and its version; where the folder has one component and no such
 //! file, the bundle is called as the component is.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use semver::Version;
@@ -12,20 +11,15 @@ use semver::Version;
 use crate::archive::{self, Files, MANIFEST};
 use crate::artifact::{self, Artifact, ArtifactError, Entry, Manifest, Part};
 use crate::component::Examine;
+use crate::file::FileError;
 use crate::name::{FileName, Name};
 
 /// Why a folder cannot be packed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     /// The folder or one of its files cannot be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A link may lead anywhere.
     #[error("{} is a link; a bundle is packed of files", .0.display())]
     Link(PathBuf),
@@ -133,17 +127,15 @@ fn derived(folder: &Path, parts: &[(FileName, Part)]) -> Result<Manifest, PackEr
 }
 
 fn read(folder: &Path) -> Result<Files, PackError> {
-    let failed = |path: &Path, source| PackError::Read {
-        path: path.to_owned(),
-        source,
-    };
     let mut files = Files::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| failed(folder, error))? {
-        let entry = entry.map_err(|error| failed(folder, error))?;
+    for entry in std::fs::read_dir(folder).map_err(|error| FileError::read(folder, error))? {
+        let entry = entry.map_err(|error| FileError::read(folder, error))?;
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         let goes_in = name == MANIFEST || name.ends_with(".wasm") || text_kind(&name).is_some();
-        let kind = entry.file_type().map_err(|error| failed(&path, error))?;
+        let kind = entry
+            .file_type()
+            .map_err(|error| FileError::read(&path, error))?;
         if !goes_in || kind.is_dir() {
             continue;
         }
@@ -155,7 +147,7 @@ fn read(folder: &Path) -> Result<Files, PackError> {
             source: archive_error(error),
         })?;
         let bytes = crate::file::read_file(&path, archive::limit(&file))
-            .map_err(|error| failed(&path, error))?;
+            .map_err(|error| FileError::read(&path, error))?;
         files.insert(file, bytes);
     }
     Ok(files)

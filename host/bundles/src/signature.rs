@@ -113,7 +113,8 @@ impl Signature {
         let fingerprint = key.public().fingerprint().to_string();
         Self::read(json!({
             "mediaType": MEDIA_TYPE,
-            "verificationMaterial": { "publicKey": { "hint": fingerprint } },
+            // Empty, but some readers want it.
+            "verificationMaterial": { "publicKey": { "hint": fingerprint }, "tlogEntries": [] },
             "dsseEnvelope": {
                 "payload": STANDARD.encode(&payload),
                 "payloadType": IN_TOTO,

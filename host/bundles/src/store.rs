@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::archive;
 use crate::digest::Digest;
-use crate::file::{read_file, write_file};
+use crate::file::{FileError, read_file, write_file};
 use crate::signature::{self, Signature, SignatureError};
 
 /// The folder.
@@ -32,24 +32,9 @@ pub enum StoreError {
         /// What it should have.
         digest: Digest,
     },
-    /// The folder or a file cannot be read.
-    #[error("cannot read {}", .file.display())]
-    Read {
-        /// Which.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The folder or a file cannot be written.
-    #[error("cannot write {}", .file.display())]
-    Write {
-        /// Which.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    /// The folder or a file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The signatures beside it cannot be read.
     #[error("the signatures in {} cannot be read", .file.display())]
     Signatures {
@@ -81,7 +66,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::Missing(digest));
             }
-            Err(source) => return Err(StoreError::Read { file, source }),
+            Err(source) => return Err(FileError::read(&file, source).into()),
         };
         if Digest::of(&bytes) != digest {
             return Err(StoreError::Changed { file, digest });
@@ -94,10 +79,7 @@ impl Store {
     /// # Errors
     /// Where that cannot be written.
     pub fn put(&self, bytes: &[u8], signatures: &[Signature]) -> Result<(), StoreError> {
-        let failed = |source| StoreError::Write {
-            file: self.folder.clone(),
-            source,
-        };
+        let failed = |source| FileError::write(&self.folder, source);
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -115,10 +97,10 @@ impl Store {
         }
         let text = all.concat();
         let write = |file: PathBuf, bytes: &[u8]| {
-            write_file(&file, bytes).map_err(|source| StoreError::Write { file, source })
+            write_file(&file, bytes).map_err(|source| FileError::write(&file, source))
         };
         write(self.signature_file(digest), text.as_bytes())?;
-        write(self.file(digest), bytes)
+        Ok(write(self.file(digest), bytes)?)
     }
 
     fn signatures(&self, digest: Digest) -> Result<Vec<Signature>, StoreError> {
@@ -126,7 +108,7 @@ impl Store {
         let text = match read_file(&file, signature::SIZE_LIMIT) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(StoreError::Read { file, source }),
+            Err(source) => return Err(FileError::read(&file, source).into()),
         };
         Signature::read_all(&text).map_err(|source| StoreError::Signatures { file, source })
     }
