@@ -2,11 +2,13 @@
 //! they want.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dfab_bundles::{Artifact, Component, Refusal};
 use dfab_runtime::{
-    Examined, Grant, Grants, LoadError, Manifest, Origin, Runtime, examine as look_into,
+    Examined, Grant, Grants, Level, LoadError, LogSink, Manifest, Origin, Plugin, PluginError,
+    Runtime, examine as look_into,
 };
 
 use crate::failure::{Failure, describe};
@@ -18,12 +20,13 @@ const HARMLESS: [&str; 5] = ["log", "policy", "recipe", "task", "types"];
 const COMPILING: Duration = Duration::from_secs(120);
 
 /// What is checked of each component before it is added or vetted.
-pub(crate) const CHECKS: [&str; 5] = [
+pub(crate) const CHECKS: [&str; 6] = [
     "the components parse and compile, and none is machine code",
     "they fit the contract of their kind",
     "they import nothing that their kind does not have",
     "their manifests declare all that they import",
     "sizes are within their limits",
+    "they start, with no host to act on, and say what they offer",
 ];
 
 /// Looks into a component, as far as that can be done without compiling it.
@@ -56,28 +59,50 @@ pub(crate) fn examine(bytes: &[u8]) -> Result<Component, Refusal> {
     })
 }
 
-/// Compiles every component of an artifact and links it with the host's side of the contract. What
-/// takes too long to compile is refused; the process does not wait for it.
+/// Compiles every component of an artifact, links it with the host's side of the contract, and lets it say
+/// what it offers: it has no host then, no grants, and the limits of any call. What takes too long to
+/// compile is refused; the process does not wait for it.
 ///
 /// # Errors
-/// Where one does not fit.
+/// Where one does not fit, or does not start.
 pub(crate) async fn check(runtime: &Runtime, artifact: &Artifact) -> Result<(), Failure> {
     let (runtime, artifact) = (runtime.clone(), artifact.clone());
     let compiled = tokio::task::spawn_blocking(move || {
+        let mut plugins = Vec::new();
         for part in artifact.parts() {
             let origin = Origin::Bundle(part.component.name.to_string());
-            runtime.load(origin, &part.bytes, Grants::Only(Vec::new()))?;
+            plugins.push(runtime.load(origin, &part.bytes, Grants::Only(Vec::new()))?);
         }
-        Ok::<_, LoadError>(())
+        Ok::<_, LoadError>(plugins)
     });
-    match tokio::time::timeout(COMPILING, compiled).await {
-        Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(error))) => Err(Failure::usage(describe(&error))),
-        Ok(Err(error)) => Err(Failure::failed("it cannot be compiled").because(error)),
-        Err(_) => Err(Failure::usage(format!(
-            "it takes longer than {} s to compile",
-            COMPILING.as_secs()
-        ))),
+    let plugins = match tokio::time::timeout(COMPILING, compiled).await {
+        Ok(Ok(Ok(plugins))) => plugins,
+        Ok(Ok(Err(error))) => return Err(Failure::usage(describe(&error))),
+        Ok(Err(error)) => return Err(Failure::failed("it cannot be compiled").because(error)),
+        Err(_) => {
+            return Err(Failure::usage(format!(
+                "it takes longer than {} s to compile",
+                COMPILING.as_secs()
+            )));
+        }
+    };
+    for plugin in &plugins {
+        start(plugin).await.map_err(|error| {
+            let name = plugin.name();
+            Failure::usage(format!("the component {name} does not start")).because(describe(&error))
+        })?;
+    }
+    Ok(())
+}
+
+/// Makes an instance, and asks it what it offers.
+async fn start(plugin: &Plugin) -> Result<(), PluginError> {
+    // What it has to say now is of no interest.
+    let silent: LogSink = Arc::new(|_: Level, _: &str| {});
+    match plugin {
+        Plugin::Task(plugin) => plugin.tasks(&silent).await.map(drop),
+        Plugin::Policy(plugin) => plugin.actions(&silent).await.map(drop),
+        Plugin::Recipe(plugin) => plugin.recipes(&silent).await.map(drop),
     }
 }
 

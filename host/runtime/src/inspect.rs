@@ -6,7 +6,8 @@ use wasmparser::{Encoding, Parser, Payload};
 /// The largest component that is loaded, in bytes.
 pub(crate) const SIZE_LIMIT: usize = 64 << 20;
 
-const MANIFEST: &str = "dfab:manifest";
+/// The custom section that has the manifest.
+pub(crate) const MANIFEST: &str = "dfab:manifest";
 
 /// What the outside of a component shows.
 #[derive(Debug, Default)]
@@ -124,6 +125,18 @@ mod tests {
         assert!(matches!(
             Inspection::of(&twice),
             Err(InspectError::TwoManifests)
+        ));
+    }
+
+    #[test]
+    fn machine_code_is_refused_be_it_our_own() {
+        let engine = wasmtime::Engine::default();
+        let code = engine
+            .precompile_component(&COMPONENT)
+            .expect("it compiles");
+        assert!(matches!(
+            Inspection::of(&code),
+            Err(InspectError::Precompiled)
         ));
     }
 

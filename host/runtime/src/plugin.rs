@@ -12,6 +12,7 @@ use crate::bindings::{
     task_world::dfab::types::types::Error as WitError,
 };
 use crate::call_error::CallError;
+use crate::host_call::HostCall;
 use crate::load::{Origin, Runtime};
 use crate::manifest::Manifest;
 use crate::planning::{ActionInfo, Request, Step};
@@ -142,6 +143,14 @@ impl Plugin {
 }
 
 impl TaskPlugin {
+    /// Whether it may make a host call, as it is decided before any effect.
+    ///
+    /// # Errors
+    /// `denied` where it did not declare what the call needs, or was not granted it.
+    pub fn may_call(&self, call: HostCall) -> Result<(), CallError> {
+        self.about.authority.authorize(call).map(drop)
+    }
+
     /// The tasks that it offers. Cancel safe.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{Context, key};
+use super::{Context, key, plugin};
 use crate::arguments::Form;
 use crate::components::{self, CHECKS, examine};
 use crate::failure::{Code, Failure};
@@ -115,6 +115,7 @@ pub(crate) fn command() -> Command {
                 .arg(to("Where to write it, instead of NAME-VERSION.dfab.tar"))
                 .arg(plain_http()),
         )
+        .subcommand(plugin::adding_as("install"))
 }
 
 /// The argument that says where an artifact is.
@@ -147,6 +148,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         Some(("verify", matches)) => verify(context, matches).await,
         Some(("push", matches)) => push(context, matches).await,
         Some(("pull", matches)) => pull(context, matches).await,
+        Some(("install", matches)) => plugin::add(context, matches).await,
         _ => Err(Failure::usage("a command is wanted").hint("dfab bundle --help")),
     }
 }
@@ -420,7 +422,11 @@ fn target(matches: &ArgMatches, artifact: &Artifact) -> PathBuf {
         })
 }
 
-fn print(context: &Context, file: &Path, digest: Digest) -> Result<Code, Failure> {
+/// Says which file has which digest.
+///
+/// # Errors
+/// Where standard output is closed.
+pub(crate) fn print(context: &Context, file: &Path, digest: Digest) -> Result<Code, Failure> {
     if context.common.output == Form::Json {
         terminal::json(&json!({ "file": file, "digest": digest }))?;
     } else {

@@ -10,6 +10,7 @@ mod follow;
 pub(crate) mod host;
 pub(crate) mod key;
 pub(crate) mod logs;
+mod manifest;
 pub(crate) mod map;
 mod merge;
 pub(crate) mod plugin;

@@ -8,7 +8,7 @@ use dfab_bundles::{Artifact, Change, Lock, Locked, Name, lock};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Context, bundle};
+use super::{Context, bundle, manifest};
 use crate::arguments::Form;
 use crate::failure::{Code, Failure};
 use crate::fetch::{Fetched, fetch};
@@ -62,11 +62,20 @@ pub(crate) fn command() -> Command {
                         .help("Its name"),
                 ),
         )
+        .subcommand(manifest::command())
         .subcommand(
             Command::new("install")
                 .about("Get the plugins of dfab.lock that are not on this machine")
                 .arg(bundle::plain_http()),
         )
+}
+
+/// The command line of what adds a plugin, under another name.
+pub(crate) fn adding_as(name: &'static str) -> Command {
+    let add = command().find_subcommand("add").cloned();
+    add.unwrap_or_default()
+        .name(name)
+        .about("The same as `dfab plugin add`")
 }
 
 /// Runs one of them.
@@ -80,6 +89,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         Some(("list", _)) => list(context),
         Some(("remove", matches)) => remove(context, matches),
         Some(("install", matches)) => install(context, matches).await,
+        Some(("manifest", matches)) => manifest::run(context, matches),
         _ => Err(Failure::usage("a command is wanted").hint("dfab plugin --help")),
     }
 }
@@ -95,7 +105,11 @@ async fn info(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> 
     Ok(Code::Done)
 }
 
-async fn add(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
+/// Adds a plugin, or another version of it.
+///
+/// # Errors
+/// Where it is not trusted, is not what it was, or is not wanted.
+pub(crate) async fn add(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     let project = &context.project;
     let trust = project.trust.load(project.folder())?;
     let mut lock = locked::read(project)?;
