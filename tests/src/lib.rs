@@ -15,6 +15,7 @@ pub mod images;
 pub mod planner;
 pub mod process;
 pub mod project;
+pub mod python;
 pub mod registry;
 pub mod relay;
 pub mod simulation;

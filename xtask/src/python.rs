@@ -1,29 +1,33 @@
-//! The plugin written in Python, which is built with tools of its own.
+//! Tools written in Python, in a folder of their own: what makes Python components, and what others read
+//! and write bundles with.
+
+use std::fs;
 
 use anyhow::Result;
 
 use crate::command::Run;
 
-/// Makes Python components.
-const COMPONENTIZE: &str = "componentize-py==0.25.1";
+const PACKAGES: [&str; 3] = [
+    "componentize-py==0.25.1",
+    "oras==0.2.43",
+    "sigstore-models==0.0.6",
+];
 
-/// Builds it, where this tree has it.
+/// Installs them, where they are not there in these versions.
 pub(crate) fn build() -> Result<()> {
-    let root = crate::root()?;
-    if !root.join("sdk/python").is_dir() {
+    let folder = crate::root()?.join("target/python");
+    let note = folder.join("packages");
+    let wanted = PACKAGES.join("\n");
+    if fs::read_to_string(&note).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    let environment = root.join("target/python");
-    let program = environment.join("bin/componentize-py");
-    if !program.is_file() {
-        let folder = environment.to_string_lossy();
-        Run::new("python3", &["-m", "venv", &folder]).show()?;
-        let pip = environment.join("bin/pip");
-        Run::new(
-            &pip.to_string_lossy(),
-            &["install", "--quiet", COMPONENTIZE],
-        )
-        .show()?;
-    }
-    Ok(())
+    Run::new("python3", &["-m", "venv", &folder.to_string_lossy()]).show()?;
+    let python = folder.join("bin/python");
+    let install = ["-m", "pip", "install", "--quiet"];
+    Run::new(
+        &python.to_string_lossy(),
+        &[install.as_slice(), PACKAGES.as_slice()].concat(),
+    )
+    .show()?;
+    Ok(fs::write(note, wanted)?)
 }
