@@ -76,8 +76,8 @@ fn a_web_server_is_as_good_as_a_file() -> Result<()> {
     )
 }
 
-/// The manifest under an address of a registry.
-fn manifest(scene: &Scene, url: &str) -> Result<Value> {
+/// The manifest, or other JSON, under an address of a registry.
+pub(crate) fn fetched(scene: &Scene, url: &str) -> Result<Value> {
     let mut curl = std::process::Command::new("curl");
     curl.args([
         "-sSf",
@@ -145,7 +145,7 @@ fn a_registry_with_tls_and_a_password_carries_bundles_and_signatures() -> Result
         pushed
     );
 
-    let there = manifest(
+    let there = fetched(
         &scene,
         &format!("https://{}/v2/acme/one/manifests/1.0.0", registry.address()),
     )?;

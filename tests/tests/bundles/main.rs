@@ -1,7 +1,13 @@
 //! Bundles from the folder of an author to a run, and all that must not run.
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod authors;
+#[cfg(test)]
 mod carriers;
+#[cfg(test)]
+mod others;
 #[cfg(test)]
 mod scene;
 
@@ -9,7 +15,6 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use base64::Engine as _;
 use dfab_tests::components::docker_with;
 use dfab_tests::process;
 use serde_json::json;
@@ -353,53 +358,4 @@ fn a_plugin_by_its_path_can_be_held_to_its_bytes() -> Result<()> {
         &scene.dfab(&["run", "acme-one"])?,
         "has other bytes than dfab.yaml says",
     )
-}
-
-#[test]
-fn a_signature_of_openssl_in_the_form_of_cosign_is_taken() -> Result<()> {
-    let scene = Scene::new()?;
-    let file = scene.pack("acme-one", "1.0.0", &[])?;
-    let openssl = |arguments: &[&str]| {
-        let mut command = std::process::Command::new("openssl");
-        command.args(arguments).current_dir(scene.project.folder());
-        process::run(&mut command, b"", Duration::from_secs(10))?.success()
-    };
-    openssl(&[
-        "ecparam",
-        "-name",
-        "prime256v1",
-        "-genkey",
-        "-noout",
-        "-out",
-        "p256",
-    ])?;
-    openssl(&["ec", "-in", "p256", "-pubout", "-out", "p256.pub"])?;
-    openssl(&[
-        "dgst",
-        "-sha256",
-        "-sign",
-        "p256",
-        "-out",
-        "signature",
-        &file,
-    ])?;
-    let text = base64::engine::general_purpose::STANDARD.encode(fs::read(scene.path("signature"))?);
-    let bundle = json!({
-        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
-        "verificationMaterial": { "publicKey": { "hint": "" }, "tlogEntries": [] },
-        "messageSignature": {
-            "messageDigest": { "algorithm": "SHA2_256", "digest": "" },
-            "signature": text,
-        },
-    });
-    scene
-        .project
-        .write(&format!("{file}.sigstore.json"), &bundle.to_string())?;
-    let verified = scene
-        .dfab(&["bundle", "verify", &file, "--key", "p256.pub"])?
-        .success()?;
-    ensure!(verified.contains("signed by p256.pub"), "{verified}");
-    let other = scene.dfab(&["bundle", "verify", &file, "--key", "author.pub"])?;
-    ensure!(other.status == 1, "{other:?}");
-    Ok(())
 }
