@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::folders;
 use crate::planner::component;
 
 /// What stands before a manifest in a component: the name of its section, with its length.
@@ -31,5 +32,36 @@ pub fn docker_with(change: impl FnOnce(&mut Value)) -> Result<Vec<u8>> {
         .get_mut(..length)
         .context("the section is too short")?
         .copy_from_slice(&text);
+    Ok(bytes)
+}
+
+/// A component of `tests/guests`, as `cargo xtask bench` builds it.
+///
+/// # Errors
+/// Where it is not built.
+pub fn measured(name: &str) -> Result<Vec<u8>> {
+    let folder = folders::target()?.join("guests/wasm32-wasip2/release");
+    Ok(std::fs::read(folders::built(
+        &folder.join(format!("{name}.wasm")),
+    )?)?)
+}
+
+/// The component with so many bytes, or a few more: what is missing is in a section that means nothing,
+/// and is different each time.
+///
+/// # Errors
+/// Where OpenSSL has no random bytes.
+pub fn padded(component: Vec<u8>, size: usize) -> Result<Vec<u8>> {
+    let mut padding = vec![0; size.saturating_sub(component.len())];
+    openssl::rand::rand_bytes(&mut padding)?;
+    let name = b"\x07padding";
+    let length = u32::try_from(name.len() + padding.len())?;
+    // Numbers of 28 bits, seven a byte; all but the last say that more follow.
+    let sevens = [0, 7, 14, 21].map(|shift| u8::try_from(length >> shift & 0x7f).unwrap_or(0));
+    let [first, second, third, last] = sevens;
+    let mut bytes = component;
+    bytes.extend([0, first | 0x80, second | 0x80, third | 0x80, last]);
+    bytes.extend(name);
+    bytes.extend(padding);
     Ok(bytes)
 }

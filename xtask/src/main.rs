@@ -7,6 +7,7 @@
 
 mod command;
 mod demo;
+mod fuzz;
 mod python;
 mod setup;
 mod suite;
@@ -28,10 +29,15 @@ Commands:
   test          Run all tests; --fast: only those that need neither root nor Docker
   demo          Show dfab at work on this machine; --dev: with a development build
   bench         Measure; what follows goes to the benchmark
+  fuzz          Read what others could send, changed again and again; --minutes N: in all
   ci            Run what the continuous integration runs
 ";
 
 fn main() -> ExitCode {
+    if let Err(error) = fuzz::as_compiler() {
+        eprintln!("cargo xtask: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
@@ -42,6 +48,8 @@ fn main() -> ExitCode {
         ["demo"] => demo::run("release"),
         ["demo", "--dev"] => demo::run("dev"),
         ["bench", rest @ ..] => bench(rest),
+        ["fuzz"] => fuzz::run(None),
+        ["fuzz", "--minutes", minutes] => fuzz::run(Some(minutes)),
         ["ci"] => Run::new("bash", &[".ci/run"]).show(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
@@ -70,6 +78,7 @@ fn build() -> Result<()> {
 fn bench(arguments: &[&str]) -> Result<()> {
     setup::run(Needs::All)?;
     suite::build_test_app()?;
+    suite::build_guests()?;
     Run::new(
         "cargo",
         &[

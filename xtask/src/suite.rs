@@ -81,6 +81,25 @@ pub(crate) fn build_test_app() -> Result<()> {
     .show()
 }
 
+/// The components that are measured.
+pub(crate) fn build_guests() -> Result<()> {
+    let root = crate::root()?;
+    Run::new(
+        "cargo",
+        &[
+            "build",
+            "--quiet",
+            "--release",
+            "--target",
+            "wasm32-wasip2",
+            "--target-dir",
+            &root.join("target/guests").to_string_lossy(),
+        ],
+    )
+    .within(&root.join("tests/guests"))
+    .show()
+}
+
 /// What the SDK's and the plugins' own crates test natively, where they decide and touch nothing.
 fn components(tally: &mut Tally) -> Result<bool> {
     let root = crate::root()?;

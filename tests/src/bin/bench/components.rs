@@ -154,7 +154,7 @@ fn startup(containers: usize) -> Request {
 }
 
 /// A host that answers from memory.
-struct Canned;
+pub(super) struct Canned;
 
 #[async_trait]
 impl TaskHost for Canned {

@@ -5,9 +5,11 @@
 #![expect(clippy::print_stdout, reason = "this is a program for a terminal")]
 
 mod bulk;
+mod bundles;
 mod components;
 mod connections;
 mod fleet;
+mod gate;
 mod maps;
 mod openssh;
 mod tunnel;
@@ -23,12 +25,14 @@ use dfab_tests::{Project, TestHost};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The parts in their order.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 9] = [
     "connections",
     "fleet",
     "bulk",
     "tunnel",
     "components",
+    "gate",
+    "bundles",
     "maps",
     "whole",
 ];
@@ -54,6 +58,8 @@ fn main() -> Result<()> {
             "bulk" => runtime.block_on(bulk::bulk(&project))?,
             "tunnel" => tunnel::tunnel(&project)?,
             "components" => runtime.block_on(components::components())?,
+            "gate" => runtime.block_on(gate::gate())?,
+            "bundles" => bundles::bundles(&project)?,
             "maps" => runtime.block_on(maps::maps())?,
             _ => whole::whole(&project)?,
         }
