@@ -74,7 +74,7 @@ pub fn docker_with(change: impl FnOnce(&mut Value)) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// Where it is not built.
-pub fn measured_guest(name: &str) -> Result<Vec<u8>> {
+pub fn measured(name: &str) -> Result<Vec<u8>> {
     let folder = folders::target()?.join("guests/wasm32-wasip2/release");
     Ok(std::fs::read(folders::built(
         &folder.join(format!("{name}.wasm")),

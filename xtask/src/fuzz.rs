@@ -3,6 +3,7 @@
 //! dependencies are not built again. The wrapper is this program.
 
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
@@ -45,10 +46,11 @@ pub(crate) fn as_compiler() -> Result<()> {
 
 /// Runs every target, for so many minutes in all.
 pub(crate) fn run(minutes: Option<&str>) -> Result<()> {
-    let minutes: u64 = minutes
+    // The fuzzer takes none at all for no end.
+    let minutes: NonZero<u64> = minutes
         .unwrap_or("3")
         .parse()
-        .context("--minutes takes a number")?;
+        .context("--minutes takes a number from 1")?;
     let folder = crate::root()?.join("target/fuzz");
     let found = folder.join("found");
     std::fs::create_dir_all(&found)?;
@@ -73,7 +75,7 @@ pub(crate) fn run(minutes: Option<&str>) -> Result<()> {
     .env(WRAPPER, "1")
     .show()?;
     let program = crate::root()?.join("target/debug/fuzz");
-    let seconds = minutes * 60 / TARGETS.len() as u64;
+    let seconds = minutes.get() * 60 / TARGETS.len() as u64;
     let mut broken = Vec::new();
     for target in TARGETS {
         println!("\n{target}, {seconds} s");

@@ -1,7 +1,12 @@
 //! Sigstore bundles in the form that cosign writes with a key (`sign-blob --key`, and `sign` of version
 //! 3). The keys and signatures were made once, by OpenSSL, and stay as they are.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, also in what its tests share"
+)]
 
 use dfab_bundles::statement::{Claim, Signed};
 use dfab_bundles::{Digest, Doubt, PublicKey, Signature};

@@ -7,14 +7,13 @@ use std::time::Duration;
 use wasmtime::Store;
 
 use crate::audit::{Audit, Witness};
-use crate::authority::{Authority, Permit};
+use crate::authority::Authority;
 use crate::bindings::{
     policy_world::PolicyPluginPre, recipe_world::RecipePluginPre, task_world::TaskPluginPre,
     task_world::dfab::types::types::Error as WitError,
 };
 use crate::call_error::CallError;
 use crate::denial::Denial;
-use crate::host_call::HostCall;
 use crate::kind::Kind;
 use crate::limits::{Limit, Limits, Overrun};
 use crate::load::{Origin, Runtime};
@@ -149,14 +148,6 @@ impl Plugin {
 }
 
 impl TaskPlugin {
-    /// What is decided of a host call of this plugin, before any effect.
-    ///
-    /// # Errors
-    /// `denied` where it did not declare it or was not granted it.
-    pub fn authorize(&self, call: HostCall) -> Result<Permit, CallError> {
-        Ok(self.about.authority.authorize(call, None)?)
-    }
-
     /// Whether it may work for a host of that name: to be asked before anything is opened for it.
     /// [`TaskPlugin::run`] asks again.
     ///

@@ -51,8 +51,14 @@ impl Mutation {
     #[must_use]
     pub fn of(&mut self, seed: &[u8]) -> Vec<u8> {
         let mut bytes = seed.to_vec();
+        // Sections of components say how long they are, so that most changes of length end all there.
+        let keeps_length = self.target == Target::Component && self.below(2) == 0;
         for _ in 0..=self.below(5) {
-            self.change(&mut bytes);
+            if keeps_length {
+                self.flip(&mut bytes);
+            } else {
+                self.change(&mut bytes);
+            }
         }
         if self.target == Target::Bundle && self.below(4) > 0 {
             repair(&mut bytes);
@@ -60,21 +66,24 @@ impl Mutation {
         bytes
     }
 
+    /// Changes one byte.
+    pub fn flip(&mut self, bytes: &mut [u8]) {
+        let at = self.below(bytes.len());
+        let [value, bit, ..] = self.next().to_le_bytes();
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte = if bit % 2 == 0 {
+                value
+            } else {
+                *byte ^ (1 << (value % 8))
+            };
+        }
+    }
+
     fn change(&mut self, bytes: &mut Vec<u8>) {
         let from = self.below(bytes.len() + 1);
         let to = (from + self.below(64)).min(bytes.len());
-        let value = self.next().to_le_bytes();
         match self.below(7) {
-            0 | 1 => {
-                if let (Some(byte), [value, ..]) = (bytes.get_mut(from), value) {
-                    *byte = value;
-                }
-            }
-            2 => {
-                if let (Some(byte), [value, ..]) = (bytes.get_mut(from), value) {
-                    *byte ^= 1 << (value % 8);
-                }
-            }
+            0..=2 => self.flip(bytes),
             3 => drop(bytes.drain(from..to)),
             4 => bytes.truncate(from),
             5 if bytes.len() < LONGEST => {

@@ -1,4 +1,5 @@
 //! What is read, and what must hold for any bytes.
+#![expect(clippy::panic, reason = "what does not hold is told by panicking")]
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,26 +31,15 @@ pub enum Target {
     Component,
 }
 
-/// What a component of this test may use.
-const LIMITS: Limits = Limits {
-    cpu: Duration::from_millis(50),
-    wall: Duration::from_secs(5),
-    task_wall: Duration::from_secs(5),
-    memory_bytes: 16 << 20,
-    output_bytes: 4 << 10,
-    copied_bytes: 1 << 20,
-    handles: 100,
-};
-
 impl Target {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Manifest, Self::Bundle, Self::Component];
 
-    /// Reads these bytes.
+    /// Reads these bytes; whether they are taken.
     ///
     /// # Panics
     /// Where something does not hold that must.
-    pub fn check(self, bytes: &[u8]) {
+    pub fn check(self, bytes: &[u8]) -> bool {
         match self {
             Self::Manifest => manifest(bytes),
             Self::Bundle => bundle(bytes),
@@ -77,9 +67,11 @@ impl FromStr for Target {
     }
 }
 
-fn manifest(bytes: &[u8]) {
+fn manifest(bytes: &[u8]) -> bool {
     // Of a component: what can be put into one comes out again, fit to be shown.
-    if let Ok(component) = with_manifest(samples::TASK, bytes) {
+    let embedded = with_manifest(samples::TASK, bytes);
+    let is_taken = embedded.is_ok();
+    if let Ok(component) = embedded {
         let examined = examine(&component).map(|it| it.manifest);
         let Ok(Some(manifest)) = examined else {
             panic!("what was put in does not come out: {examined:?}");
@@ -106,7 +98,7 @@ fn manifest(bytes: &[u8]) {
         }
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return;
+        return is_taken;
     };
     let _ = text.parse::<Revocations>();
     as_written::<Digest>(text);
@@ -115,15 +107,16 @@ fn manifest(bytes: &[u8]) {
     as_written::<FileName>(text);
     as_written::<Reference>(text);
     as_written::<Source>(text);
+    is_taken
 }
 
-fn bundle(bytes: &[u8]) {
+fn bundle(bytes: &[u8]) -> bool {
     let bytes = Bytes::copy_from_slice(bytes);
     if let Ok(files) = archive::decode(&bytes) {
         assert_eq!(archive::encode(&files).ok().as_ref(), Some(&bytes));
     }
     let Ok(artifact) = Artifact::open(bytes.clone(), &examination::examine) else {
-        return;
+        return false;
     };
     assert_eq!(artifact.bytes(), &bytes);
     assert_eq!(artifact.digest(), Digest::of(&bytes));
@@ -135,12 +128,13 @@ fn bundle(bytes: &[u8]) {
         let again = Artifact::from_files(files.clone(), &examination::examine);
         assert_eq!(again.map(|it| it.digest()).ok(), Some(artifact.digest()));
     }
+    true
 }
 
-fn component(bytes: &[u8]) {
+fn component(bytes: &[u8]) -> bool {
     let examined = examine(bytes);
     let loaded = runtime().load(Origin::BuiltIn("anything"), bytes, Grants::Only(Vec::new()));
-    let Ok(plugin) = loaded else { return };
+    let Ok(plugin) = loaded else { return false };
     let Ok(examined) = examined else {
         panic!("it is loaded, and refused when it is looked at: {examined:?}");
     };
@@ -157,6 +151,7 @@ fn component(bytes: &[u8]) {
     if let Ok(kind) = kind {
         assert_eq!(examined.kind.to_string(), kind);
     }
+    true
 }
 
 /// What is read is written as it was: there is one way to write it.
@@ -177,12 +172,20 @@ fn shown(text: &str) {
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
+        let limits = Limits {
+            cpu: Duration::from_millis(50),
+            wall: Duration::from_secs(5),
+            memory_bytes: 16 << 20,
+            ..Limits::default()
+        };
         let options = RuntimeOptions {
             cache_dir: None,
-            limits: LIMITS,
+            limits,
         };
-        #[expect(clippy::expect_used, reason = "without it there is nothing to test")]
-        Runtime::new(options).expect("the engine starts")
+        match Runtime::new(options) {
+            Ok(runtime) => runtime,
+            Err(error) => panic!("nothing can be tested: {error}"),
+        }
     })
 }
 
@@ -190,8 +193,9 @@ fn executor() -> &'static Executor {
     static EXECUTOR: OnceLock<Executor> = OnceLock::new();
     EXECUTOR.get_or_init(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        #[expect(clippy::expect_used, reason = "without it there is nothing to test")]
-        let executor = builder.worker_threads(1).enable_time().build();
-        executor.expect("threads start")
+        match builder.worker_threads(1).enable_time().build() {
+            Ok(executor) => executor,
+            Err(error) => panic!("nothing can be tested: {error}"),
+        }
     })
 }

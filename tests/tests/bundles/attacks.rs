@@ -138,6 +138,12 @@ fn bombs_are_told_before_they_are_unpacked() -> Result<()> {
     )?;
     let component = [header("bundle.json", 0)?, header("a.wasm", 65 << 20)?].concat();
     refused(&component, "a.wasm has 68157440 bytes")?;
+    let mut large = b"\0asm\x0d\0\x01\0".to_vec();
+    large.resize((64 << 20) + 1, 0);
+    refused(
+        &large,
+        "it has 67108865 bytes, and dfab loads components of up to",
+    )?;
     // Very many files.
     let mut many = header("bundle.json", 0)?;
     for number in 0..100_000 {

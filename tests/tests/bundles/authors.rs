@@ -168,3 +168,33 @@ fn installing_a_bundle_is_adding_it() -> Result<()> {
     assert_eq!(component["grants"], json!(["docker.read"]));
     scene.dfab(&["run", "acme-one"])?.success().map(drop)
 }
+
+#[test]
+fn nothing_of_files_needs_a_network() -> Result<()> {
+    let scene = Scene::new()?;
+    // What it packs is left in the author's folder.
+    scene.pack("acme-one", "1.0.0", &[])?;
+    scene.trust_also("vetted", "  revoked: revoked.txt\n")?;
+    scene.project.write("revoked.txt", "# nothing yet\n")?;
+    for arguments in [
+        &["bundle", "pack", "author.d", "--to", "one.tar"][..],
+        &["plugin", "info", "one.tar"],
+        &["bundle", "sign", "one.tar", "--key", "author"],
+        &["bundle", "vet", "one.tar", "--key", "reviewer", "-y"],
+        &["bundle", "verify", "one.tar"],
+        &["plugin", "add", "one.tar", "-y"],
+        &["plugin", "list"],
+        &["run", "acme-one"],
+        &["plugin", "remove", "acme-one"],
+    ] {
+        let said = scene.offline(arguments)?;
+        ensure!(said.status == 0, "{arguments:?}: {said:?}");
+    }
+    // It is really without one.
+    let away = scene.offline(&["plugin", "info", "https://127.0.0.1:1/one.tar"])?;
+    ensure!(
+        away.status == 4 && away.stderr.contains("unreachable"),
+        "{away:?}"
+    );
+    Ok(())
+}

@@ -41,6 +41,25 @@ impl Scene {
         process::run(&mut command, b"", Duration::from_secs(60))
     }
 
+    /// The same on a machine without any network, its own addresses included.
+    pub(crate) fn offline(&self, arguments: &[&str]) -> Result<Output> {
+        let dfab = self.project.command(arguments)?;
+        let mut command = std::process::Command::new("unshare");
+        command
+            .arg("--net")
+            .arg(dfab.get_program())
+            .args(arguments)
+            .current_dir(self.project.folder())
+            .env_clear();
+        for (name, value) in dfab.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        command.env("XDG_DATA_HOME", self.project.folder().join("data"));
+        process::run(&mut command, b"", Duration::from_secs(60))
+    }
+
     /// Runs openssl in the project's folder.
     pub(crate) fn openssl(&self, arguments: &[&str]) -> Result<String> {
         let mut command = std::process::Command::new("openssl");

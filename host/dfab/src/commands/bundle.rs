@@ -115,7 +115,7 @@ pub(crate) fn command() -> Command {
                 .arg(to("Where to write it, instead of NAME-VERSION.dfab.tar"))
                 .arg(plain_http()),
         )
-        .subcommand(plugin::adding("install").about("The same as `dfab plugin add`"))
+        .subcommand(plugin::adding_as("install"))
 }
 
 /// The argument that says where an artifact is.

@@ -29,8 +29,40 @@ pub(crate) fn command() -> Command {
                 .arg(bundle::plain_http()),
         )
         .subcommand(
-            adding("add")
-                .about("Add a plugin, or another version of it, and grant it what it asks for"),
+            Command::new("add")
+                .about("Add a plugin, or another version of it, and grant it what it asks for")
+                .arg(bundle::source())
+                .arg(bundle::plain_http())
+                .arg(
+                    Arg::new("grant")
+                        .long("grant")
+                        .value_name("CAPABILITY")
+                        .action(ArgAction::Append)
+                        .help("Grant only that of what it asks for; may be repeated"),
+                )
+                .arg(
+                    Arg::new("no-grant")
+                        .long("no-grant")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with("grant")
+                        .help("Grant nothing"),
+                )
+                .arg(
+                    Arg::new("only-on")
+                        .long("only-on")
+                        .value_name("HOSTS")
+                        .value_delimiter(',')
+                        .action(ArgAction::Append)
+                        .help(
+                            "Let it work for these hosts, groups and patterns only; all: for any",
+                        ),
+                )
+                .arg(
+                    Arg::new("accept-changes")
+                        .long("accept-changes")
+                        .action(ArgAction::SetTrue)
+                        .help("Accept that it asks for more than before, or comes from others"),
+                ),
         )
         .subcommand(Command::new("list").about("List the plugins of dfab.lock"))
         .subcommand(
@@ -51,39 +83,12 @@ pub(crate) fn command() -> Command {
         )
 }
 
-/// The command line of what adds a plugin, under a name.
-pub(crate) fn adding(name: &'static str) -> Command {
-    Command::new(name)
-        .arg(bundle::source())
-        .arg(bundle::plain_http())
-        .arg(
-            Arg::new("grant")
-                .long("grant")
-                .value_name("CAPABILITY")
-                .action(ArgAction::Append)
-                .help("Grant only that of what it asks for; may be repeated"),
-        )
-        .arg(
-            Arg::new("no-grant")
-                .long("no-grant")
-                .action(ArgAction::SetTrue)
-                .conflicts_with("grant")
-                .help("Grant nothing"),
-        )
-        .arg(
-            Arg::new("only-on")
-                .long("only-on")
-                .value_name("HOSTS")
-                .value_delimiter(',')
-                .action(ArgAction::Append)
-                .help("Let it work for these hosts, groups and patterns only; all: for any"),
-        )
-        .arg(
-            Arg::new("accept-changes")
-                .long("accept-changes")
-                .action(ArgAction::SetTrue)
-                .help("Accept that it asks for more than before, or comes from others"),
-        )
+/// The command line of what adds a plugin, under another name.
+pub(crate) fn adding_as(name: &'static str) -> Command {
+    let add = command().find_subcommand("add").cloned();
+    add.unwrap_or_default()
+        .name(name)
+        .about("The same as `dfab plugin add`")
 }
 
 /// Runs one of them.

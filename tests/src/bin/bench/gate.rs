@@ -10,7 +10,7 @@ use dfab_runtime::{
     Grant, Grants, HostCall, Limits, Origin, Plugin, Runtime, RuntimeOptions, TaskPlugin,
     with_manifest,
 };
-use dfab_tests::components::measured_guest;
+use dfab_tests::components::measured;
 use serde_json::json;
 
 use super::components::Canned;
@@ -55,7 +55,7 @@ const GRANTS: [(&str, &[&str]); 11] = [
 /// Measures the check of host calls.
 pub(super) async fn gate() -> Result<()> {
     heading("Checked host calls");
-    let calling = measured_guest("calling")?;
+    let calling = measured("calling")?;
     let runtime = Runtime::new(RuntimeOptions {
         cache_dir: None,
         limits: Limits {
@@ -126,7 +126,7 @@ fn decisions(plugin: &TaskPlugin) -> Result<Duration> {
         let call = HostCall::Setting {
             name: black_box("bench").to_owned(),
         };
-        black_box(plugin.authorize(call)?);
+        plugin.may_call(black_box(call))?;
     }
     Ok(start.elapsed())
 }
