@@ -307,3 +307,71 @@ fn files_and_commands_of_a_host_are_those_that_were_granted() -> Result<()> {
         "may not use `ssh.run id -un`",
     )
 }
+
+#[test]
+fn a_plugin_of_the_lock_has_hosts_and_parts_of_what_it_asks_for() -> Result<()> {
+    let scene = Scene::new("  grant: []", "")?;
+    scene
+        .project
+        .write("dfab.yaml", "hosts: {h1: , db1: }\ngroups: {web: [h1]}\n")?;
+    let dfab = |arguments: &[&str]| -> Result<Output> {
+        let mut command = scene.project.command(arguments)?;
+        command.env("XDG_DATA_HOME", scene.path("data"));
+        dfab_tests::process::run(&mut command, b"", std::time::Duration::from_secs(60))
+    };
+    let add = ["plugin", "add", "misbehaving.wasm", "-y"];
+    let with = |more: &[&str]| dfab(&[&add, more].concat());
+    refused(&with(&["--only-on", "none*"])?, "no host is called none*")?;
+    refused(
+        &with(&["--grant", "docker.containers maps=shop"])?,
+        "does not ask for",
+    )?;
+    refused(
+        &with(&["--grant", "ssh.upload /etc/**"])?,
+        "does not ask for",
+    )?;
+    let part = [
+        "--grant",
+        "docker.containers map=shop",
+        "--grant",
+        "docker.read",
+    ];
+    let added = with(&[&["--only-on", "web"], &part[..]].concat())?;
+    ensure!(
+        added.stderr.contains("may work for web only")
+            && added
+                .stderr
+                .contains("granted to misbehaving: docker.containers map=shop"),
+        "{}",
+        added.stderr
+    );
+    added.success()?;
+    // Added again, it stays so.
+    with(&[])?.success()?;
+    let run = |task: &[&str], host: &str| {
+        dfab(&[&["run", "misbehaving"], task, &["-H", host, "-y"]].concat())
+    };
+    run(&["read-info"], "h1")?.success()?;
+    refused(
+        &run(&["read-info"], "db1")?,
+        "dfab plugin add SOURCE --only-on 'web,db1'",
+    )?;
+    scene.host()?.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "other",
+        "--label",
+        "dfab.map=shop2",
+        IMAGE,
+    ])?;
+    refused(
+        &run(&["stop", "--container", "other"], "h1")?,
+        "dfab plugin add SOURCE --grant 'docker.containers map=shop' --grant 'docker.read' --grant \
+         'docker.containers map=shop2'",
+    )?;
+    with(&["--only-on", "all"])?.success()?;
+    let anywhere = run(&["read-info"], "db1")?;
+    ensure!(anywhere.status == 4, "it was connected to: {anywhere:?}");
+    Ok(())
+}

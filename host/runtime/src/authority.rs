@@ -211,9 +211,14 @@ impl Authority {
             (Need::Shell, Some(declared)) => declared.to_string(),
             _ => need.grant(labels),
         };
-        // Of a plugin that is added, only what it asks for in so many words can be granted.
-        let declared = declared.filter(|_| !matches!(self.ledger, Ledger::Project(_)));
-        grants.push(declared.map_or_else(|| grant.clone(), Grant::to_string));
+        // Of a plugin that is added, what it asks for can be granted, and less of what has no restriction.
+        let is_part = |declared: &&Grant| {
+            let narrow = grant.parse::<Grant>();
+            narrow.is_ok_and(|narrow| declared.covers(&narrow))
+        };
+        let as_asked = declared
+            .filter(|declared| !matches!(self.ledger, Ledger::Project(_)) && !is_part(declared));
+        grants.push(as_asked.map_or_else(|| grant.clone(), Grant::to_string));
         Denial::NotGranted {
             plugin: self.plugin.clone(),
             grant,

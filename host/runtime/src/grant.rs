@@ -115,6 +115,34 @@ impl Grant {
     }
 }
 
+impl Grant {
+    /// Whether it covers all that another one does: where it is the same, or of the same capability and
+    /// without a restriction. Of two patterns neither is said to cover the other.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let is_whole = match self {
+            Self::DockerRead
+            | Self::DockerImages
+            | Self::DockerRegistry
+            | Self::SshRun(None)
+            | Self::SshSudo(None) => true,
+            Self::DockerContainers(scope)
+            | Self::DockerExec(scope)
+            | Self::DockerNetworks(scope)
+            | Self::DockerVolumes(scope) => scope.is_all(),
+            Self::SshRun(Some(_))
+            | Self::SshSudo(Some(_))
+            | Self::SshUpload(_)
+            | Self::SshDownload(_)
+            | Self::DockerRequest(_)
+            | Self::FilesRead(_)
+            | Self::FilesWrite(_)
+            | Self::SettingsRead(_) => false,
+        };
+        self == other || is_whole && self.capability() == other.capability()
+    }
+}
+
 /// Every capability, with what it covers.
 const KNOWN: [&str; 15] = [
     "docker.read",
@@ -288,6 +316,28 @@ mod tests {
             "docker.request GET /images/**",
         ] {
             assert_eq!(text.parse::<Grant>().expect("a grant").to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_has_no_restriction_covers_what_has_one() {
+        for (wide, narrow, covered) in [
+            ("docker.read", "docker.read", true),
+            ("docker.containers", "docker.containers map=shop", true),
+            ("docker.containers map=shop", "docker.containers", false),
+            (
+                "docker.containers map=shop",
+                "docker.containers map=shop",
+                true,
+            ),
+            ("docker.containers", "docker.exec map=shop", false),
+            ("ssh.run", "ssh.run uptime", true),
+            ("ssh.run", "ssh.sudo uptime", false),
+            ("settings.read *", "settings.read a", false),
+        ] {
+            let parse = |text: &str| text.parse::<Grant>().expect("a grant");
+            let (wide, narrow) = (parse(wide), parse(narrow));
+            assert_eq!(wide.covers(&narrow), covered, "{wide}: {narrow}");
         }
     }
 

@@ -19,7 +19,7 @@ use crate::call_error::CallError;
 use crate::console::Console;
 use crate::host_call::{Free, HostCall, Transfer, Transferred};
 use crate::label_scope::Labels;
-use crate::limits::{Ceiling, Limit, Limits, Overrun};
+use crate::limits::{Ceiling, Limit, Limits};
 use crate::local_path::LocalPath;
 use crate::privilege::{self, AsUser};
 use crate::remote_path::RemotePath;
@@ -94,8 +94,9 @@ pub(crate) struct State {
 /// How much of its log a component may still write.
 struct LogAllowance {
     left: usize,
-    /// What is told once it is used up.
-    overrun: Option<Overrun>,
+    limits: Limits,
+    /// That it is used up is told once.
+    is_told: bool,
 }
 
 /// A clock that stands still.
@@ -117,7 +118,6 @@ impl State {
         let console = Console::new(limits.output_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let overrun = limits.overrun(Limit::Output, &authority.plugin, Duration::ZERO);
         let state = Self {
             ceiling: Ceiling::new(limits.memory_bytes),
             waiting_for: None,
@@ -130,7 +130,8 @@ impl State {
             waited: Duration::ZERO,
             log: LogAllowance {
                 left: limits.output_bytes,
-                overrun: Some(overrun),
+                limits: limits.clone(),
+                is_told: false,
             },
             table,
             wasi: wasi(&console, is_pure),
@@ -165,7 +166,9 @@ impl State {
             }
             None => {
                 self.log.left = 0;
-                if let Some(overrun) = self.log.overrun.take() {
+                if !std::mem::replace(&mut self.log.is_told, true) {
+                    let (limits, plugin) = (&self.log.limits, &self.authority.plugin);
+                    let overrun = limits.overrun(Limit::Output, plugin, Duration::ZERO);
                     let text = format!("the rest of the log is left out: {overrun}");
                     self.tell(Level::Warn, &text);
                 }
@@ -231,7 +234,10 @@ impl State {
         F: Future<Output = Result<T, CallError>>,
     {
         let operation = call.operation();
-        self.meant(operation, "", texts::check(call.texts()))?;
+        let checked = texts::check(call.texts());
+        if checked.is_err() {
+            self.meant(operation, &call.target(), checked)?;
+        }
         let Some((call, labels)) = self.settled(call).await? else {
             let error = "it was gone when its labels were looked at";
             return Err(CallError::NotFound(error.to_owned()).into());
@@ -309,6 +315,15 @@ impl State {
             noted.end(Ok(&()));
         }
         Ok(())
+    }
+
+    /// What is answered to a call that is not even looked at; the audit is told.
+    fn refused(&self, operation: &'static str, error: CallError) -> Result<Failure, CallError> {
+        if let Some(witness) = &self.witness {
+            let noted = witness.note(operation, String::new(), Decision::Denied)?;
+            noted.end(Err::<&(), _>(&error));
+        }
+        Ok(error.into())
     }
 
     /// What a call means, or why it means nothing that could be granted; the audit is told of that.

@@ -13,7 +13,9 @@ use crate::texts;
 
 impl docker::Host for State {
     async fn current(&mut self) -> Result<Resource<CurrentEngine>, Failure> {
-        self.host()?;
+        if let Err(error) = self.host() {
+            return Err(self.refused("docker.current", error)?);
+        }
         self.note_free(Free::Engine)?;
         Ok(self.table.push(CurrentEngine)?)
     }
