@@ -309,6 +309,35 @@ fn files_and_commands_of_a_host_are_those_that_were_granted() -> Result<()> {
 }
 
 #[test]
+fn an_image_is_built_of_a_folder_that_was_granted() -> Result<()> {
+    let scene = Scene::new("  grant: [docker.build, files.read in]", "")?;
+    scene.project.write(
+        "in/app/Dockerfile",
+        &format!("FROM {IMAGE}\nARG KEY\nCOPY kept link /srv/\n"),
+    )?;
+    scene.project.write("in/app/kept", "kept")?;
+    scene.project.write("in/app/.dockerignore", "left\n")?;
+    scene.project.write("in/app/left", "left")?;
+    scene.project.write("secret", "secret")?;
+    let link = |from: &str, to: &str| std::os::unix::fs::symlink(to, scene.path(from));
+    link("in/app/link", "kept")?;
+    let build = |path: &str| scene.task(&["call", "--name", "build-image", "--path", path]);
+    build("in/app")?.success()?;
+    let host = scene.host()?;
+    ensure!(host.docker(&["images", "-q", "dfab-test/built:1"])?.trim() != "");
+    refused(&build("other")?, "may not use `files.read other`")?;
+    refused(&build("in/../other")?, "a part that is `.` or `..`")?;
+    // What a link leads to is not sent.
+    std::fs::remove_file(scene.path("in/app/kept"))?;
+    link("in/app/kept", "../../secret")?;
+    ensure!(build("in/app")?.status != 0, "a link led out of the folder");
+    link("in/away", "/etc")?;
+    refused(&build("in/away")?, "is a symbolic link")?;
+    scene.settle("  grant: [files.read in]", "")?;
+    refused(&build("in/app")?, "may not use `docker.build`")
+}
+
+#[test]
 fn a_plugin_of_the_lock_has_hosts_and_parts_of_what_it_asks_for() -> Result<()> {
     let scene = Scene::new("  grant: []", "")?;
     scene

@@ -22,6 +22,8 @@ pub enum Grant {
     DockerExec(LabelScope),
     /// `docker.images`: name, remove, save, load and import images.
     DockerImages,
+    /// `docker.build`: build images of files, with the logins of the project.
+    DockerBuild,
     /// `docker.networks`: remove networks; as for containers.
     DockerNetworks(LabelScope),
     /// `docker.volumes`: remove volumes; as for containers.
@@ -100,6 +102,7 @@ impl Grant {
             Self::DockerContainers(_) => "docker.containers",
             Self::DockerExec(_) => "docker.exec",
             Self::DockerImages => "docker.images",
+            Self::DockerBuild => "docker.build",
             Self::DockerNetworks(_) => "docker.networks",
             Self::DockerVolumes(_) => "docker.volumes",
             Self::DockerRegistry => "docker.registry",
@@ -123,6 +126,7 @@ impl Grant {
         let is_whole = match self {
             Self::DockerRead
             | Self::DockerImages
+            | Self::DockerBuild
             | Self::DockerRegistry
             | Self::SshRun(None)
             | Self::SshSudo(None) => true,
@@ -144,11 +148,12 @@ impl Grant {
 }
 
 /// Every capability, with what it covers.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "docker.read",
     "docker.containers",
     "docker.exec",
     "docker.images",
+    "docker.build",
     "docker.networks",
     "docker.volumes",
     "docker.registry",
@@ -212,6 +217,7 @@ impl FromStr for Grant {
             "docker.containers" => labels().map(Self::DockerContainers),
             "docker.exec" => labels().map(Self::DockerExec),
             "docker.images" => alone(Self::DockerImages),
+            "docker.build" => alone(Self::DockerBuild),
             "docker.networks" => labels().map(Self::DockerNetworks),
             "docker.volumes" => labels().map(Self::DockerVolumes),
             "docker.registry" => alone(Self::DockerRegistry),
@@ -240,6 +246,7 @@ impl fmt::Display for Grant {
         match self {
             Self::DockerRead
             | Self::DockerImages
+            | Self::DockerBuild
             | Self::DockerRegistry
             | Self::SshRun(None)
             | Self::SshSudo(None) => Ok(()),
@@ -298,6 +305,7 @@ mod tests {
             "docker.containers map=shop",
             "docker.exec label=team=a map=shop",
             "docker.images",
+            "docker.build",
             "docker.networks",
             "docker.volumes label=backup",
             "docker.registry",

@@ -125,6 +125,9 @@ impl Need {
                 (vec![Self::Upload(remote.clone())], read(local))
             }
             Transfer::Download { remote, to } => (vec![Self::Download(remote.clone())], write(to)),
+            Transfer::BuildImage { folder, .. } => {
+                (vec![Self::Just(Grant::DockerBuild)], read(folder))
+            }
             Transfer::CopyFromContainer { to, .. } => (vec![containers()], write(to)),
             Transfer::CopyToContainer { local, .. } => (vec![containers()], read(local)),
             Transfer::SaveImages { to, .. } => (vec![images()], write(to)),

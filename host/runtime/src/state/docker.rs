@@ -9,6 +9,7 @@ use crate::call_error::CallError;
 use crate::host_call::{
     Change, ContainerCommand, Free, HostCall, ImageSource, Object, Transfer, Transferred,
 };
+use crate::local_path::ProjectPath;
 use crate::texts;
 
 impl docker::Host for State {
@@ -264,6 +265,28 @@ impl docker::HostEngine for State {
             source,
             image,
             changes,
+        };
+        let done = self.engine_transfer(&engine, transfer).await?;
+        Ok(done.images.into_iter().next().unwrap_or_default())
+    }
+
+    async fn build_image(
+        &mut self,
+        engine: Resource<CurrentEngine>,
+        folder: String,
+        names: Vec<String>,
+        options: docker::BuildOptions,
+    ) -> Result<String, Failure> {
+        let operation = "docker.build-image";
+        if let Some(dockerfile) = &options.dockerfile {
+            let checked = dockerfile.parse::<ProjectPath>().map(drop);
+            let checked = checked.map_err(|error| CallError::Invalid(error.to_string()));
+            self.meant(operation, dockerfile, checked)?;
+        }
+        let transfer = Transfer::BuildImage {
+            folder: self.local_path(operation, &folder)?,
+            names,
+            options,
         };
         let done = self.engine_transfer(&engine, transfer).await?;
         Ok(done.images.into_iter().next().unwrap_or_default())

@@ -131,7 +131,7 @@ async fn what_is_shown_cannot_steer_a_terminal() {
 }
 
 /// Each call of an engine, with a path for those that want one, what it needs, and what the host is told.
-const CALLS: [(&str, &str, &[&str], &str); 23] = [
+const CALLS: [(&str, &str, &[&str], &str); 24] = [
     ("networks", "", &["docker.read"], "networks"),
     ("volumes", "", &["docker.read"], "volumes"),
     (
@@ -216,6 +216,12 @@ const CALLS: [(&str, &str, &[&str], &str); 23] = [
         "ImportImage",
     ),
     ("import-image", "", &["docker.images"], "ImportImage"),
+    (
+        "build-image",
+        "in/app",
+        &["docker.build", "files.read in"],
+        "BuildImage",
+    ),
     ("pull-image", "", &["docker.registry"], "PullImage"),
     ("push-image", "", &["docker.registry"], "PushImage"),
     ("remove-network", "", &["docker.networks"], "RemoveNetwork"),

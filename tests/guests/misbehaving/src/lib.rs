@@ -270,7 +270,7 @@ fn oversized(name: &str) -> Error {
         .unwrap_or(Error::Other("it was done".to_owned()))
 }
 
-const ENGINE_CALLS: [&str; 20] = [
+const ENGINE_CALLS: [&str; 21] = [
     "networks",
     "volumes",
     "inspect-container",
@@ -287,6 +287,7 @@ const ENGINE_CALLS: [&str; 20] = [
     "import-file",
     "import-selection",
     "import-image",
+    "build-image",
     "pull-image",
     "push-image",
     "remove-network",
@@ -335,6 +336,18 @@ fn call(name: &str, path: String) -> Result<Output, Error> {
         "import-file" => import(docker::ImageSource::File(path)).map(drop),
         "import-selection" => import(docker::ImageSource::Selection(files())).map(drop),
         "import-image" => import(docker::ImageSource::Image("app".to_owned())).map(drop),
+        "build-image" => {
+            let options = docker::BuildOptions {
+                dockerfile: None,
+                arguments: vec![("KEY".to_owned(), "geheim".to_owned())],
+                target: None,
+                no_cache: true,
+                pull: false,
+            };
+            engine
+                .build_image(&path, &["dfab-test/built:1".to_owned()], &options)
+                .map(drop)
+        }
         "pull-image" => engine.pull_image("app"),
         "push-image" => engine.push_image("app"),
         "remove-network" => engine.remove_network("net"),
