@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dfab_tests::components::guest;
-use dfab_tests::{Output, Project, TestHost};
+use dfab_tests::{Output, Project, TestHost, process};
 use serde_json::Value;
 
 const IMAGE: &str = "dfab-test/gate:1";
@@ -155,6 +157,38 @@ fn every_call_is_in_the_audit_and_no_secret() -> Result<()> {
         "/dev/full",
     ])?;
     refused(&output, "the audit is not complete")?;
+    Ok(())
+}
+
+#[test]
+fn what_is_interrupted_is_in_the_audit() -> Result<()> {
+    let scene = Scene::new("  grant: [ssh.run]", "audit: audit.jsonl")?;
+    let host = scene.host()?;
+    let run = ["run", "misbehaving", "sleep", "--line", "sleep 60"];
+    let mut command = scene
+        .project
+        .command(&[&run[..], &["-H", "h1", "-y"]].concat())?;
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    process::until(Duration::from_secs(30), || host.shell("pgrep -x sleep"))?;
+    let process = child.id().to_string();
+    ensure!(
+        Command::new("kill")
+            .args(["-s", "INT", &process])
+            .status()?
+            .success()
+    );
+    let ended = child.wait_with_output()?;
+    ensure!(ended.status.code() == Some(130), "{ended:?}");
+    let lines = scene.audit("audit.jsonl")?;
+    let last = lines.last().context("a line")?;
+    ensure!(
+        last["operation"] == "ssh.run" && last["outcome"] == "cut off",
+        "{last}"
+    );
     Ok(())
 }
 
@@ -346,7 +380,7 @@ fn a_plugin_of_the_lock_has_hosts_and_parts_of_what_it_asks_for() -> Result<()> 
     let dfab = |arguments: &[&str]| -> Result<Output> {
         let mut command = scene.project.command(arguments)?;
         command.env("XDG_DATA_HOME", scene.path("data"));
-        dfab_tests::process::run(&mut command, b"", std::time::Duration::from_secs(60))
+        process::run(&mut command, b"", Duration::from_secs(60))
     };
     let add = ["plugin", "add", "misbehaving.wasm", "-y"];
     let with = |more: &[&str]| dfab(&[&add, more].concat());
