@@ -9,7 +9,7 @@ use crate::denial::{Denial, Ledger};
 use crate::grant::{Grant, Grants};
 use crate::host_call::{HostCall, Labelled};
 use crate::label_scope::Labels;
-use crate::need::Need;
+use crate::need::{Class, Need};
 use crate::privilege;
 use crate::request::CanonicalRequest;
 use crate::terms::Hosts;
@@ -117,6 +117,16 @@ impl Authority {
         };
         // What is denied anyway is denied without a look.
         (!needs.iter().all(is_settled) && needs.iter().all(may_be_met)).then_some(object)
+    }
+
+    /// Whether an object of a list may be seen, where a part of the list is granted only.
+    pub(crate) fn may_see(&self, labels: &[(String, String)]) -> bool {
+        let need = Need::Object(Class::Read);
+        if self.declares(&need, None) && self.is_granted(&need, None) {
+            return true;
+        }
+        let labels: Labels = labels.iter().cloned().collect();
+        self.declares(&need, Some(&labels)) && self.is_granted(&need, Some(&labels))
     }
 
     /// By what a call was allowed.

@@ -13,8 +13,9 @@ use crate::request::RequestPattern;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Grant {
-    /// `docker.read`: all that the Docker Engine tells, but for what is in containers and images.
-    DockerRead,
+    /// `docker.read`: all that the Docker Engine tells, but for what is in containers and images; or only of
+    /// containers, networks and volumes of a map or with labels: `docker.read map=shop`.
+    DockerRead(LabelScope),
     /// `docker.containers`: stop and remove containers, and copy files out of them and into them; all of
     /// them, or those of a map or with labels: `docker.containers map=shop`.
     DockerContainers(LabelScope),
@@ -98,7 +99,7 @@ impl Grant {
     #[must_use]
     pub fn capability(&self) -> &'static str {
         match self {
-            Self::DockerRead => "docker.read",
+            Self::DockerRead(_) => "docker.read",
             Self::DockerContainers(_) => "docker.containers",
             Self::DockerExec(_) => "docker.exec",
             Self::DockerImages => "docker.images",
@@ -124,13 +125,13 @@ impl Grant {
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let is_whole = match self {
-            Self::DockerRead
-            | Self::DockerImages
+            Self::DockerImages
             | Self::DockerBuild
             | Self::DockerRegistry
             | Self::SshRun(None)
             | Self::SshSudo(None) => true,
-            Self::DockerContainers(scope)
+            Self::DockerRead(scope)
+            | Self::DockerContainers(scope)
             | Self::DockerExec(scope)
             | Self::DockerNetworks(scope)
             | Self::DockerVolumes(scope) => scope.is_all(),
@@ -213,7 +214,7 @@ impl FromStr for Grant {
             pattern.map_err(|error| wrong(error.to_string()))
         };
         match capability {
-            "docker.read" => alone(Self::DockerRead),
+            "docker.read" => labels().map(Self::DockerRead),
             "docker.containers" => labels().map(Self::DockerContainers),
             "docker.exec" => labels().map(Self::DockerExec),
             "docker.images" => alone(Self::DockerImages),
@@ -244,13 +245,13 @@ impl fmt::Display for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.capability())?;
         match self {
-            Self::DockerRead
-            | Self::DockerImages
+            Self::DockerImages
             | Self::DockerBuild
             | Self::DockerRegistry
             | Self::SshRun(None)
             | Self::SshSudo(None) => Ok(()),
-            Self::DockerContainers(scope)
+            Self::DockerRead(scope)
+            | Self::DockerContainers(scope)
             | Self::DockerExec(scope)
             | Self::DockerNetworks(scope)
             | Self::DockerVolumes(scope) => {
@@ -301,6 +302,7 @@ mod tests {
     fn grants_read_as_they_are_written() {
         for text in [
             "docker.read",
+            "docker.read map=shop",
             "docker.containers",
             "docker.containers map=shop",
             "docker.exec label=team=a map=shop",

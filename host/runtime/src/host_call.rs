@@ -181,6 +181,7 @@ impl HostCall {
                 | Transfer::Download { .. } => None,
             },
             Self::RunInContainer(command) => container(&command.container),
+            Self::Inspect(Object::Container(name)) => container(name),
             Self::Free(_)
             | Self::Setting { .. }
             | Self::Version
@@ -189,7 +190,7 @@ impl HostCall {
             | Self::Images
             | Self::Networks
             | Self::Volumes
-            | Self::Inspect(_)
+            | Self::Inspect(Object::Image(_))
             | Self::Look(_)
             | Self::Request { .. }
             | Self::Shell
@@ -224,6 +225,7 @@ impl HostCall {
                 },
             ) => id.clone_into(&mut files.container),
             Self::RunInContainer(command) => id.clone_into(&mut command.container),
+            Self::Inspect(Object::Container(name)) => id.clone_into(name),
             _ => {}
         }
         self

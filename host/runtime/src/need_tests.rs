@@ -274,7 +274,7 @@ fn on_the_host() -> Vec<Needed> {
 /// Every call, with the grants that it needs.
 pub(crate) fn calls() -> Vec<Needed> {
     const READ: &[&[&str]] = &[&["docker.read"]];
-    const LOOK: &[&[&str]] = &[&["docker.containers", "docker.exec"]];
+    const LOOK: &[&[&str]] = &[&["docker.containers", "docker.exec", "docker.read"]];
     let web = || "web".to_owned();
     let mut calls: Vec<Needed> = vec![
         (

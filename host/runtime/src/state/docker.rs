@@ -54,10 +54,13 @@ impl docker::HostEngine for State {
     ) -> Result<Vec<docker::ContainerSummary>, Failure> {
         self.table.get(&engine)?;
         self.meant("docker.containers", "", check_filters(&filters))?;
-        self.perform(HostCall::Containers, |host, permit| async move {
-            host.containers(permit, all, &filters).await
-        })
-        .await
+        let mut containers = self
+            .perform(HostCall::Containers, |host, permit| async move {
+                host.containers(permit, all, &filters).await
+            })
+            .await?;
+        containers.retain(|found| self.authority.may_see(&found.labels));
+        Ok(containers)
     }
 
     async fn images(
@@ -81,10 +84,13 @@ impl docker::HostEngine for State {
     ) -> Result<Vec<docker::NetworkSummary>, Failure> {
         self.table.get(&engine)?;
         self.meant("docker.networks", "", check_filters(&filters))?;
-        self.perform(HostCall::Networks, |host, permit| async move {
-            host.networks(permit, &filters).await
-        })
-        .await
+        let mut networks = self
+            .perform(HostCall::Networks, |host, permit| async move {
+                host.networks(permit, &filters).await
+            })
+            .await?;
+        networks.retain(|found| self.authority.may_see(&found.labels));
+        Ok(networks)
     }
 
     async fn volumes(
@@ -94,10 +100,13 @@ impl docker::HostEngine for State {
     ) -> Result<Vec<docker::VolumeSummary>, Failure> {
         self.table.get(&engine)?;
         self.meant("docker.volumes", "", check_filters(&filters))?;
-        self.perform(HostCall::Volumes, |host, permit| async move {
-            host.volumes(permit, &filters).await
-        })
-        .await
+        let mut volumes = self
+            .perform(HostCall::Volumes, |host, permit| async move {
+                host.volumes(permit, &filters).await
+            })
+            .await?;
+        volumes.retain(|found| self.authority.may_see(&found.labels));
+        Ok(volumes)
     }
 
     async fn inspect_container(
@@ -370,10 +379,12 @@ impl State {
         object: Object,
     ) -> Result<String, Failure> {
         self.table.get(engine)?;
-        self.perform(
-            HostCall::Inspect(object.clone()),
-            |host, permit| async move { host.inspect(permit, &object).await },
-        )
+        self.perform(HostCall::Inspect(object), |host, permit| async move {
+            match permit.call().clone() {
+                HostCall::Inspect(object) => host.inspect(permit, &object).await,
+                _ => Err(other_call()),
+            }
+        })
         .await
     }
 

@@ -212,6 +212,15 @@ fn all_calls(path: &str) -> Result<Output, Error> {
     Ok(text(told.join("\n")))
 }
 
+/// The names in all lists that have labels.
+fn seen(engine: &docker::Engine) -> Result<Output, Error> {
+    let containers = engine.containers(true, &[])?;
+    let mut names: Vec<String> = containers.into_iter().map(|it| it.id).collect();
+    names.extend(engine.networks(&[])?.into_iter().map(|it| it.name));
+    names.extend(engine.volumes(&[])?.into_iter().map(|it| it.name));
+    Ok(text(names.join(" ")))
+}
+
 fn run_as(user: Option<&str>, words: &[&str]) -> Result<Output, Error> {
     let command = ssh::UserCommand {
         user: user.map(str::to_owned),
@@ -321,6 +330,8 @@ fn call(name: &str, path: String) -> Result<Output, Error> {
             .map(drop),
         "copy-to-container" => engine.copy_to_container(&path, "web", "/srv"),
         "run-in-container" => engine.run_in_container("web", &command()).map(drop),
+        "seen" => return seen(&engine),
+        "version" => engine.version().map(drop),
         "run-as" => return run_as(None, &["systemctl", "restart", "a; reboot"]),
         "run-as-app" => return run_as(Some("app"), &["id"]),
         "run-as-odd" => return run_as(Some("app; reboot"), &["id"]),
