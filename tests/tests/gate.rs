@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dfab_tests::components::guest;
-use dfab_tests::{Output, Project, TestHost};
+use dfab_tests::{Output, Project, TestHost, process};
 use serde_json::Value;
 
 const IMAGE: &str = "dfab-test/gate:1";
@@ -159,6 +161,38 @@ fn every_call_is_in_the_audit_and_no_secret() -> Result<()> {
 }
 
 #[test]
+fn what_is_interrupted_is_in_the_audit() -> Result<()> {
+    let scene = Scene::new("  grant: [ssh.run]", "audit: audit.jsonl")?;
+    let host = scene.host()?;
+    let run = ["run", "misbehaving", "sleep", "--line", "sleep 60"];
+    let mut command = scene
+        .project
+        .command(&[&run[..], &["-H", "h1", "-y"]].concat())?;
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    process::until(Duration::from_secs(30), || host.shell("pgrep -x sleep"))?;
+    let process = child.id().to_string();
+    ensure!(
+        Command::new("kill")
+            .args(["-s", "INT", &process])
+            .status()?
+            .success()
+    );
+    let ended = child.wait_with_output()?;
+    ensure!(ended.status.code() == Some(130), "{ended:?}");
+    let lines = scene.audit("audit.jsonl")?;
+    let last = lines.last().context("a line")?;
+    ensure!(
+        last["operation"] == "ssh.run" && last["outcome"] == "cut off",
+        "{last}"
+    );
+    Ok(())
+}
+
+#[test]
 fn limits_of_the_project_hold() -> Result<()> {
     let scene = Scene::new("  grant: []", "limits: {cpu: 200ms}")?;
     refused(
@@ -306,4 +340,101 @@ fn files_and_commands_of_a_host_are_those_that_were_granted() -> Result<()> {
         &scene.task(&["run-command", "--line", "id -un"])?,
         "may not use `ssh.run id -un`",
     )
+}
+
+#[test]
+fn an_image_is_built_of_a_folder_that_was_granted() -> Result<()> {
+    let scene = Scene::new("  grant: [docker.build, files.read in]", "")?;
+    scene.project.write(
+        "in/app/Dockerfile",
+        &format!("FROM {IMAGE}\nARG KEY\nCOPY kept link /srv/\n"),
+    )?;
+    scene.project.write("in/app/kept", "kept")?;
+    scene.project.write("in/app/.dockerignore", "left\n")?;
+    scene.project.write("in/app/left", "left")?;
+    scene.project.write("secret", "secret")?;
+    let link = |from: &str, to: &str| std::os::unix::fs::symlink(to, scene.path(from));
+    link("in/app/link", "kept")?;
+    let build = |path: &str| scene.task(&["call", "--name", "build-image", "--path", path]);
+    build("in/app")?.success()?;
+    let host = scene.host()?;
+    ensure!(host.docker(&["images", "-q", "dfab-test/built:1"])?.trim() != "");
+    refused(&build("other")?, "may not use `files.read other`")?;
+    refused(&build("in/../other")?, "a part that is `.` or `..`")?;
+    // What a link leads to is not sent.
+    std::fs::remove_file(scene.path("in/app/kept"))?;
+    link("in/app/kept", "../../secret")?;
+    ensure!(build("in/app")?.status != 0, "a link led out of the folder");
+    link("in/away", "/etc")?;
+    refused(&build("in/away")?, "is a symbolic link")?;
+    scene.settle("  grant: [files.read in]", "")?;
+    refused(&build("in/app")?, "may not use `docker.build`")
+}
+
+#[test]
+fn a_plugin_of_the_lock_has_hosts_and_parts_of_what_it_asks_for() -> Result<()> {
+    let scene = Scene::new("  grant: []", "")?;
+    scene
+        .project
+        .write("dfab.yaml", "hosts: {h1: , db1: }\ngroups: {web: [h1]}\n")?;
+    let dfab = |arguments: &[&str]| -> Result<Output> {
+        let mut command = scene.project.command(arguments)?;
+        command.env("XDG_DATA_HOME", scene.path("data"));
+        process::run(&mut command, b"", Duration::from_secs(60))
+    };
+    let add = ["plugin", "add", "misbehaving.wasm", "-y"];
+    let with = |more: &[&str]| dfab(&[&add, more].concat());
+    refused(&with(&["--only-on", "none*"])?, "no host is called none*")?;
+    refused(
+        &with(&["--grant", "docker.containers maps=shop"])?,
+        "does not ask for",
+    )?;
+    refused(
+        &with(&["--grant", "ssh.upload /etc/**"])?,
+        "does not ask for",
+    )?;
+    let part = [
+        "--grant",
+        "docker.containers map=shop",
+        "--grant",
+        "docker.read",
+    ];
+    let added = with(&[&["--only-on", "web"], &part[..]].concat())?;
+    ensure!(
+        added.stderr.contains("may work for web only")
+            && added
+                .stderr
+                .contains("granted to misbehaving: docker.containers map=shop"),
+        "{}",
+        added.stderr
+    );
+    added.success()?;
+    // Added again, it stays so.
+    with(&[])?.success()?;
+    let run = |task: &[&str], host: &str| {
+        dfab(&[&["run", "misbehaving"], task, &["-H", host, "-y"]].concat())
+    };
+    run(&["read-info"], "h1")?.success()?;
+    refused(
+        &run(&["read-info"], "db1")?,
+        "dfab plugin add SOURCE --only-on 'web,db1'",
+    )?;
+    scene.host()?.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "other",
+        "--label",
+        "dfab.map=shop2",
+        IMAGE,
+    ])?;
+    refused(
+        &run(&["stop", "--container", "other"], "h1")?,
+        "dfab plugin add SOURCE --grant 'docker.containers map=shop' --grant 'docker.read' --grant \
+         'docker.containers map=shop2'",
+    )?;
+    with(&["--only-on", "all"])?.success()?;
+    let anywhere = run(&["read-info"], "db1")?;
+    ensure!(anywhere.status == 4, "it was connected to: {anywhere:?}");
+    Ok(())
 }

@@ -593,7 +593,13 @@ mod tests {
             "limits: {plugins: {one: {output: -1}}}",
         ];
         let told = mistakes.map(|text| open(text).unwrap_err());
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @"
+        dfab.yaml:1:15: limits.cpu: `soon`: a time is a number of seconds, or one such as 500ms, 5m or 2h
+        dfab.yaml:1:18: limits.memory: `1GB`: a size is a number of bytes, or one such as 512KiB, 64MiB or 1GiB
+        dfab.yaml:1:19: limits.handles: `0`: a whole number above 0 is wanted
+        dfab.yaml:1:10: limits: unknown field `disk`, expected one of `cpu`, `wall`, `memory`, `output`, `copied`, `handles`, `plugins`
+        dfab.yaml:1:34: limits.plugins.one.output: invalid type: integer `-1`, expected a limit, such as 30s, 64MiB or 100
+        ");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use dfab_deploy::execute::Stop;
 use dfab_deploy::host::{Host, HostError};
 use dfab_deploy::plan::folder_name;
 use dfab_deploy::transfer::{self, Place, Source, TransferError};
-use dfab_engine::{Engine, EngineError};
+use dfab_engine::{BuildRequest, Engine, EngineError};
 use dfab_runtime::task::{
     Command, ContainerOutcome, ContainerSummary, Form, ImageSummary, NetworkSummary, Outcome, Port,
     VolumeSummary,
@@ -249,6 +249,29 @@ impl TaskHost for TaskContext {
         };
         let done = match wanted {
             Transfer::Upload { .. } | Transfer::Download { .. } => return Err(not_here()),
+            Transfer::BuildImage {
+                folder,
+                names,
+                options,
+            } => {
+                let request = BuildRequest {
+                    dockerfile: options
+                        .dockerfile
+                        .clone()
+                        .unwrap_or("Dockerfile".to_owned()),
+                    tags: names.clone(),
+                    arguments: options
+                        .arguments
+                        .iter()
+                        .map(|(name, value)| (name.clone(), Some(value.clone())))
+                        .collect(),
+                    target: options.target.clone(),
+                    no_cache: options.no_cache,
+                    pull: options.pull,
+                    logins: self.host.registry_logins(),
+                };
+                transfer::build_image(engine, &self.place(folder), &request).await
+            }
             Transfer::CopyFromContainer { files, to, form } => {
                 let to = self.output(to, *form);
                 transfer::copy_from_container(engine, files, &to, *form).await

@@ -9,7 +9,7 @@ use crate::denial::{Denial, Ledger};
 use crate::grant::{Grant, Grants};
 use crate::host_call::{HostCall, Labelled};
 use crate::label_scope::Labels;
-use crate::need::Need;
+use crate::need::{Class, Need};
 use crate::privilege;
 use crate::quoting::quoted_line;
 use crate::request::CanonicalRequest;
@@ -120,6 +120,16 @@ impl Authority {
         (!needs.iter().all(is_settled) && needs.iter().all(may_be_met)).then_some(object)
     }
 
+    /// Whether an object of a list may be seen, where a part of the list is granted only.
+    pub(crate) fn may_see(&self, labels: &[(String, String)]) -> bool {
+        let need = Need::Object(Class::Read);
+        if self.declares(&need, None) && self.is_granted(&need, None) {
+            return true;
+        }
+        let labels: Labels = labels.iter().cloned().collect();
+        self.declares(&need, Some(&labels)) && self.is_granted(&need, Some(&labels))
+    }
+
     /// By what a call was allowed.
     pub(crate) fn decision(&self, call: &HostCall, labels: Option<&Labels>) -> Decision {
         let needs = Need::of(call);
@@ -212,9 +222,14 @@ impl Authority {
             (Need::Shell, Some(declared)) => declared.to_string(),
             _ => need.grant(labels),
         };
-        // Of a plugin that is added, only what it asks for in so many words can be granted.
-        let declared = declared.filter(|_| !matches!(self.ledger, Ledger::Project(_)));
-        grants.push(declared.map_or_else(|| grant.clone(), Grant::to_string));
+        // Of a plugin that is added, what it asks for can be granted, and less of what has no restriction.
+        let is_part = |declared: &&Grant| {
+            let narrow = grant.parse::<Grant>();
+            narrow.is_ok_and(|narrow| declared.covers(&narrow))
+        };
+        let as_asked = declared
+            .filter(|declared| !matches!(self.ledger, Ledger::Project(_)) && !is_part(declared));
+        grants.push(as_asked.map_or_else(|| grant.clone(), Grant::to_string));
         Denial::NotGranted {
             plugin: self.plugin.clone(),
             grant,

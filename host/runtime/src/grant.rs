@@ -13,8 +13,9 @@ use crate::request::RequestPattern;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Grant {
-    /// `docker.read`: all that the Docker Engine tells, but for what is in containers and images.
-    DockerRead,
+    /// `docker.read`: all that the Docker Engine tells, but for what is in containers and images; or only of
+    /// containers, networks and volumes of a map or with labels: `docker.read map=shop`.
+    DockerRead(LabelScope),
     /// `docker.containers`: stop and remove containers, and copy files out of them and into them; all of
     /// them, or those of a map or with labels: `docker.containers map=shop`.
     DockerContainers(LabelScope),
@@ -22,6 +23,8 @@ pub enum Grant {
     DockerExec(LabelScope),
     /// `docker.images`: name, remove, save, load and import images.
     DockerImages,
+    /// `docker.build`: build images of files, with the logins of the project.
+    DockerBuild,
     /// `docker.networks`: remove networks; as for containers.
     DockerNetworks(LabelScope),
     /// `docker.volumes`: remove volumes; as for containers.
@@ -96,10 +99,11 @@ impl Grant {
     #[must_use]
     pub fn capability(&self) -> &'static str {
         match self {
-            Self::DockerRead => "docker.read",
+            Self::DockerRead(_) => "docker.read",
             Self::DockerContainers(_) => "docker.containers",
             Self::DockerExec(_) => "docker.exec",
             Self::DockerImages => "docker.images",
+            Self::DockerBuild => "docker.build",
             Self::DockerNetworks(_) => "docker.networks",
             Self::DockerVolumes(_) => "docker.volumes",
             Self::DockerRegistry => "docker.registry",
@@ -115,12 +119,42 @@ impl Grant {
     }
 }
 
+impl Grant {
+    /// Whether it covers all that another one does: where it is the same, or of the same capability and
+    /// without a restriction. Of two patterns neither is said to cover the other.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let is_whole = match self {
+            Self::DockerImages
+            | Self::DockerBuild
+            | Self::DockerRegistry
+            | Self::SshRun(None)
+            | Self::SshSudo(None) => true,
+            Self::DockerRead(scope)
+            | Self::DockerContainers(scope)
+            | Self::DockerExec(scope)
+            | Self::DockerNetworks(scope)
+            | Self::DockerVolumes(scope) => scope.is_all(),
+            Self::SshRun(Some(_))
+            | Self::SshSudo(Some(_))
+            | Self::SshUpload(_)
+            | Self::SshDownload(_)
+            | Self::DockerRequest(_)
+            | Self::FilesRead(_)
+            | Self::FilesWrite(_)
+            | Self::SettingsRead(_) => false,
+        };
+        self == other || is_whole && self.capability() == other.capability()
+    }
+}
+
 /// Every capability, with what it covers.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "docker.read",
     "docker.containers",
     "docker.exec",
     "docker.images",
+    "docker.build",
     "docker.networks",
     "docker.volumes",
     "docker.registry",
@@ -180,10 +214,11 @@ impl FromStr for Grant {
             pattern.map_err(|error| wrong(error.to_string()))
         };
         match capability {
-            "docker.read" => alone(Self::DockerRead),
+            "docker.read" => labels().map(Self::DockerRead),
             "docker.containers" => labels().map(Self::DockerContainers),
             "docker.exec" => labels().map(Self::DockerExec),
             "docker.images" => alone(Self::DockerImages),
+            "docker.build" => alone(Self::DockerBuild),
             "docker.networks" => labels().map(Self::DockerNetworks),
             "docker.volumes" => labels().map(Self::DockerVolumes),
             "docker.registry" => alone(Self::DockerRegistry),
@@ -210,12 +245,13 @@ impl fmt::Display for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.capability())?;
         match self {
-            Self::DockerRead
-            | Self::DockerImages
+            Self::DockerImages
+            | Self::DockerBuild
             | Self::DockerRegistry
             | Self::SshRun(None)
             | Self::SshSudo(None) => Ok(()),
-            Self::DockerContainers(scope)
+            Self::DockerRead(scope)
+            | Self::DockerContainers(scope)
             | Self::DockerExec(scope)
             | Self::DockerNetworks(scope)
             | Self::DockerVolumes(scope) => {
@@ -266,10 +302,12 @@ mod tests {
     fn grants_read_as_they_are_written() {
         for text in [
             "docker.read",
+            "docker.read map=shop",
             "docker.containers",
             "docker.containers map=shop",
             "docker.exec label=team=a map=shop",
             "docker.images",
+            "docker.build",
             "docker.networks",
             "docker.volumes label=backup",
             "docker.registry",
@@ -288,6 +326,28 @@ mod tests {
             "docker.request GET /images/**",
         ] {
             assert_eq!(text.parse::<Grant>().expect("a grant").to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_has_no_restriction_covers_what_has_one() {
+        for (wide, narrow, covered) in [
+            ("docker.read", "docker.read", true),
+            ("docker.containers", "docker.containers map=shop", true),
+            ("docker.containers map=shop", "docker.containers", false),
+            (
+                "docker.containers map=shop",
+                "docker.containers map=shop",
+                true,
+            ),
+            ("docker.containers", "docker.exec map=shop", false),
+            ("ssh.run", "ssh.run uptime", true),
+            ("ssh.run", "ssh.sudo uptime", false),
+            ("settings.read *", "settings.read a", false),
+        ] {
+            let parse = |text: &str| text.parse::<Grant>().expect("a grant");
+            let (wide, narrow) = (parse(wide), parse(narrow));
+            assert_eq!(wide.covers(&narrow), covered, "{wide}: {narrow}");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::label_scope::Labels;
 use crate::local_path::{LocalPath, LocalRoot};
 use crate::privilege::AsUser;
 use crate::remote_path::RemotePath;
-use crate::task::{Form, Selection};
+use crate::task::{BuildOptions, Form, Selection};
 
 /// An effect that a component asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +127,7 @@ impl HostCall {
         let path = match self {
             Self::Transfer(
                 Transfer::Upload { local: path, .. }
+                | Transfer::BuildImage { folder: path, .. }
                 | Transfer::Download { to: path, .. }
                 | Transfer::CopyFromContainer { to: path, .. }
                 | Transfer::CopyToContainer { local: path, .. }
@@ -175,10 +176,12 @@ impl HostCall {
                 Transfer::ImportImage { .. }
                 | Transfer::SaveImages { .. }
                 | Transfer::LoadImages { .. }
+                | Transfer::BuildImage { .. }
                 | Transfer::Upload { .. }
                 | Transfer::Download { .. } => None,
             },
             Self::RunInContainer(command) => container(&command.container),
+            Self::Inspect(Object::Container(name)) => container(name),
             Self::Free(_)
             | Self::Setting { .. }
             | Self::Version
@@ -187,7 +190,7 @@ impl HostCall {
             | Self::Images
             | Self::Networks
             | Self::Volumes
-            | Self::Inspect(_)
+            | Self::Inspect(Object::Image(_))
             | Self::Look(_)
             | Self::Request { .. }
             | Self::Shell
@@ -222,6 +225,7 @@ impl HostCall {
                 },
             ) => id.clone_into(&mut files.container),
             Self::RunInContainer(command) => id.clone_into(&mut command.container),
+            Self::Inspect(Object::Container(name)) => id.clone_into(name),
             _ => {}
         }
         self
@@ -301,6 +305,15 @@ pub enum Transfer {
         remote: RemotePath,
         /// The file that is made.
         to: LocalPath,
+    },
+    /// An image of a folder of this machine.
+    BuildImage {
+        /// The folder.
+        folder: LocalPath,
+        /// What the image is called.
+        names: Vec<String>,
+        /// How it is built.
+        options: BuildOptions,
     },
     /// Files of a container to this machine.
     CopyFromContainer {

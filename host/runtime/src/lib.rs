@@ -95,8 +95,8 @@ pub mod recipe {
 /// What a task offers and answers with, and what it sees of a host.
 pub mod task {
     pub use crate::bindings::task_world::dfab::docker::docker::{
-        ContainerOutcome, ContainerSummary, Form, ImageSummary, NetworkSummary, Part, Port,
-        Selection, VolumeSummary,
+        BuildOptions, ContainerOutcome, ContainerSummary, Form, ImageSummary, NetworkSummary, Part,
+        Port, Selection, VolumeSummary,
     };
     pub use crate::bindings::task_world::dfab::ssh::ssh::{Command, Outcome};
     pub use crate::bindings::task_world::exports::dfab::task::tasks::{

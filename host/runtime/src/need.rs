@@ -22,6 +22,8 @@ pub(crate) enum Need {
     Just(Grant),
     /// An object, which a grant covers by its labels.
     Object(Class),
+    /// A list, of which a grant may cover a part.
+    List,
     /// Whatever depends on the labels of such an object.
     Look(&'static [Class]),
     DockerRequest(CanonicalRequest),
@@ -45,6 +47,7 @@ pub(crate) enum Need {
 /// Capabilities that may be restricted to labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
+    Read,
     Containers,
     Exec,
     Networks,
@@ -56,15 +59,12 @@ impl Need {
     pub(crate) fn of(call: &HostCall) -> Vec<Self> {
         match call {
             HostCall::Free(_) => Vec::new(),
-            HostCall::Version
-            | HostCall::Info
-            | HostCall::Containers
-            | HostCall::Images
-            | HostCall::Networks
-            | HostCall::Volumes
-            | HostCall::Inspect(_) => vec![Self::Just(Grant::DockerRead)],
+            HostCall::Version | HostCall::Info | HostCall::Images | HostCall::Inspect(_) => {
+                vec![Self::Object(Class::Read)]
+            }
+            HostCall::Containers | HostCall::Networks | HostCall::Volumes => vec![Self::List],
             HostCall::Look(object) => vec![Self::Look(match object {
-                Labelled::Container(_) => &[Class::Containers, Class::Exec],
+                Labelled::Container(_) => &[Class::Containers, Class::Exec, Class::Read],
                 Labelled::Network(_) => &[Class::Networks],
                 Labelled::Volume(_) => &[Class::Volumes],
             })],
@@ -125,6 +125,9 @@ impl Need {
                 (vec![Self::Upload(remote.clone())], read(local))
             }
             Transfer::Download { remote, to } => (vec![Self::Download(remote.clone())], write(to)),
+            Transfer::BuildImage { folder, .. } => {
+                (vec![Self::Just(Grant::DockerBuild)], read(folder))
+            }
             Transfer::CopyFromContainer { to, .. } => (vec![containers()], write(to)),
             Transfer::CopyToContainer { local, .. } => (vec![containers()], read(local)),
             Transfer::SaveImages { to, .. } => (vec![images()], write(to)),
@@ -152,6 +155,7 @@ impl Need {
             (Self::Object(class), grant) => class.scope(grant).is_some_and(|scope| {
                 scope.is_all() || labels.is_some_and(|labels| scope.covers(labels))
             }),
+            (Self::List, grant) => Class::Read.scope(grant).is_some(),
             (Self::Look(classes), grant) => {
                 classes.iter().any(|class| class.scope(grant).is_some())
             }
@@ -191,6 +195,7 @@ impl Need {
                 Some(scope) => format!("{} {scope}", class.capability()),
                 None => class.capability().to_owned(),
             },
+            Self::List => Class::Read.capability().to_owned(),
             Self::Look(classes) => classes
                 .first()
                 .map_or("docker.read", |class| class.capability())
@@ -226,6 +231,7 @@ impl Need {
 impl Class {
     fn capability(self) -> &'static str {
         match self {
+            Self::Read => "docker.read",
             Self::Containers => "docker.containers",
             Self::Exec => "docker.exec",
             Self::Networks => "docker.networks",
@@ -236,7 +242,8 @@ impl Class {
     /// The objects for which a grant of this class holds.
     fn scope(self, grant: &Grant) -> Option<&LabelScope> {
         match (self, grant) {
-            (Self::Containers, Grant::DockerContainers(scope))
+            (Self::Read, Grant::DockerRead(scope))
+            | (Self::Containers, Grant::DockerContainers(scope))
             | (Self::Exec, Grant::DockerExec(scope))
             | (Self::Networks, Grant::DockerNetworks(scope))
             | (Self::Volumes, Grant::DockerVolumes(scope)) => Some(scope),

@@ -4,15 +4,16 @@ use super::*;
 use crate::Level;
 use crate::host_call::{ContainerCommand, Free, Object};
 use crate::privilege::AsUser;
-use crate::task::{Form, Selection};
+use crate::task::{BuildOptions, Form, Selection};
 
 /// A grant of each capability; of those that cover something in particular, what the calls need.
-pub(crate) const ALL: [&str; 18] = [
+pub(crate) const ALL: [&str; 19] = [
     "settings.read backup_*",
     "docker.read",
     "docker.containers",
     "docker.exec",
     "docker.images",
+    "docker.build",
     "docker.networks",
     "docker.volumes",
     "docker.registry",
@@ -33,7 +34,7 @@ pub(crate) type Needed = (HostCall, &'static [&'static [&'static str]]);
 
 /// The number of a kind of call. Whoever adds a kind gives it the next number, and a row to [`calls`]
 /// and the golden texts.
-pub(crate) const KINDS: usize = 45;
+pub(crate) const KINDS: usize = 47;
 
 pub(crate) fn kind(call: &HostCall) -> usize {
     match call {
@@ -78,6 +79,7 @@ pub(crate) fn kind(call: &HostCall) -> usize {
         HostCall::Run { .. } => 42,
         HostCall::RunAs(_) => 43,
         HostCall::RunInContainer(_) => 44,
+        HostCall::Transfer(Transfer::BuildImage { folder, .. }) => in_project(folder, 45),
     }
 }
 
@@ -118,6 +120,17 @@ fn transfers() -> Vec<Needed> {
         remote: "/var/log/syslog".parse().expect("a path"),
         to,
     };
+    let build = |folder| Transfer::BuildImage {
+        folder,
+        names: vec!["app:1".to_owned()],
+        options: BuildOptions {
+            dockerfile: None,
+            arguments: vec![("KEY".to_owned(), "geheim".to_owned())],
+            target: None,
+            no_cache: false,
+            pull: false,
+        },
+    };
     let copy_out = |to| Transfer::CopyFromContainer {
         files: files(),
         to,
@@ -141,6 +154,7 @@ fn transfers() -> Vec<Needed> {
     const READ: &[&str] = &["files.read backups"];
     const WRITE: &[&str] = &["files.write backups"];
     const CONTAINERS: &[&str] = &["docker.containers"];
+    const BUILD: &[&str] = &["docker.build"];
     const IMAGES: &[&str] = &["docker.images"];
     const UPLOAD: &[&str] = &["ssh.upload /srv/app/*"];
     const DOWNLOAD: &[&str] = &["ssh.download /var/log/*"];
@@ -149,6 +163,8 @@ fn transfers() -> Vec<Needed> {
         (upload(given()), &[UPLOAD]),
         (download(project()), &[DOWNLOAD, WRITE]),
         (download(given()), &[DOWNLOAD]),
+        (build(project()), &[BUILD, READ]),
+        (build(given()), &[BUILD]),
         (copy_out(project()), &[CONTAINERS, WRITE]),
         (copy_out(given()), &[CONTAINERS]),
         (copy_in(project()), &[CONTAINERS, READ]),
@@ -258,7 +274,7 @@ fn on_the_host() -> Vec<Needed> {
 /// Every call, with the grants that it needs.
 pub(crate) fn calls() -> Vec<Needed> {
     const READ: &[&[&str]] = &[&["docker.read"]];
-    const LOOK: &[&[&str]] = &[&["docker.containers", "docker.exec"]];
+    const LOOK: &[&[&str]] = &[&["docker.containers", "docker.exec", "docker.read"]];
     let web = || "web".to_owned();
     let mut calls: Vec<Needed> = vec![
         (

@@ -14,6 +14,7 @@ use crate::bindings::{
 };
 use crate::call_error::CallError;
 use crate::denial::Denial;
+use crate::host_call::HostCall;
 use crate::kind::Kind;
 use crate::limits::{Limit, Limits, Overrun};
 use crate::load::{Origin, Runtime};
@@ -155,6 +156,15 @@ impl TaskPlugin {
     /// Where the operator lets it work for others only.
     pub fn may_run_on(&self, host: &str) -> Result<(), Denial> {
         self.about.authority.authorize_host(host)
+    }
+
+    /// Whether it may make a call, for a host that it may work for. Where a grant depends on labels, it may
+    /// not: they are looked at when the call is made.
+    ///
+    /// # Errors
+    /// Where it did not declare what the call needs, or was not granted it.
+    pub fn may_call(&self, call: HostCall) -> Result<(), Denial> {
+        self.about.authority.authorize(call, None).map(drop)
     }
 
     /// The tasks that it offers. Cancel safe.

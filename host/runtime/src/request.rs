@@ -316,6 +316,21 @@ mod tests {
             "POST",
             "/containers/web/pause"
         ));
+        // Names are compared as they are: the engine tells cases apart.
+        for target in [
+            "/Containers/web/pause",
+            "/containers/web/PAUSE",
+            "/containers/web/pause%20",
+            "/containers/web;x=1/pause/y",
+            "/containers/web/pause:80",
+        ] {
+            let request = CanonicalRequest::new("POST", target);
+            let pattern = RequestPattern::parse("POST /containers/*/pause").expect("a pattern");
+            assert!(
+                request.is_err() || request.is_ok_and(|request| !pattern.covers(&request)),
+                "{target}"
+            );
+        }
         assert!(!covers("GET /images/**", "GET", "/images"));
         assert!(!covers("GET /images/**", "GET", "/imagesx/y"));
     }
@@ -354,6 +369,8 @@ mod tests {
         ] {
             assert!(CanonicalRequest::new("GET", target).is_err(), "{target:?}");
         }
+        let long = format!("/info?a={}", "x".repeat(LIMIT));
+        assert!(CanonicalRequest::new("GET", &long).is_err());
         assert!(CanonicalRequest::new("PATCH", "/info").is_err());
         assert!(CanonicalRequest::new("GET /x HTTP/1.1\r\n", "/info").is_err());
     }

@@ -2,14 +2,14 @@
 //! the authority first, and hands the permit to the effect; none decides anything itself.
 
 mod docker;
+mod wasi;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{Engine, Store, UpdateDeadline};
-use wasmtime_wasi::random::Deterministic;
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::Level;
 use crate::audit::{Decision, Noted, Witness};
@@ -19,7 +19,7 @@ use crate::call_error::CallError;
 use crate::console::Console;
 use crate::host_call::{Free, HostCall, Transfer, Transferred};
 use crate::label_scope::Labels;
-use crate::limits::{Ceiling, Limit, Limits, Overrun};
+use crate::limits::{Ceiling, Limit, Limits};
 use crate::local_path::LocalPath;
 use crate::privilege::{self, AsUser};
 use crate::remote_path::RemotePath;
@@ -49,9 +49,6 @@ pub enum Failure {
 
 /// Characters of one log line.
 const LOG_LINE_LIMIT: usize = 8192;
-
-/// Bytes that a component without randomness gets in their place.
-const NOT_RANDOM: [u8; 16] = *b"dfab: not random";
 
 /// Whom a call runs for.
 #[derive(Clone)]
@@ -94,12 +91,18 @@ pub(crate) struct State {
 /// How much of its log a component may still write.
 struct LogAllowance {
     left: usize,
-    /// What is told once it is used up.
-    overrun: Option<Overrun>,
+    limits: Limits,
+    /// That it is used up is told once.
+    is_told: bool,
 }
 
-/// A clock that stands still.
-struct Stopped;
+/// A call that may be done.
+struct Begun {
+    permit: Permit,
+    host: Arc<dyn TaskHost>,
+    /// Where there is an audit.
+    noted: Option<Noted>,
+}
 
 impl State {
     /// A store for one call, with all its limits.
@@ -117,7 +120,6 @@ impl State {
         let console = Console::new(limits.output_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let overrun = limits.overrun(Limit::Output, &authority.plugin, Duration::ZERO);
         let state = Self {
             ceiling: Ceiling::new(limits.memory_bytes),
             waiting_for: None,
@@ -130,10 +132,11 @@ impl State {
             waited: Duration::ZERO,
             log: LogAllowance {
                 left: limits.output_bytes,
-                overrun: Some(overrun),
+                limits: limits.clone(),
+                is_told: false,
             },
             table,
-            wasi: wasi(&console, is_pure),
+            wasi: wasi::context(&console, is_pure),
             console,
         };
         let mut store = Store::new(engine, state);
@@ -165,7 +168,9 @@ impl State {
             }
             None => {
                 self.log.left = 0;
-                if let Some(overrun) = self.log.overrun.take() {
+                if !std::mem::replace(&mut self.log.is_told, true) {
+                    let (limits, plugin) = (&self.log.limits, &self.authority.plugin);
+                    let overrun = limits.overrun(Limit::Output, plugin, Duration::ZERO);
                     let text = format!("the rest of the log is left out: {overrun}");
                     self.tell(Level::Warn, &text);
                 }
@@ -231,12 +236,19 @@ impl State {
         F: Future<Output = Result<T, CallError>>,
     {
         let operation = call.operation();
-        self.meant(operation, "", texts::check(call.texts()))?;
+        let checked = texts::check(call.texts());
+        if checked.is_err() {
+            self.meant(operation, &call.target(), checked)?;
+        }
         let Some((call, labels)) = self.settled(call).await? else {
             let error = "it was gone when its labels were looked at";
             return Err(CallError::NotFound(error.to_owned()).into());
         };
-        let (permit, host, noted) = self.begin(call, labels.as_ref())?;
+        let Begun {
+            permit,
+            host,
+            noted,
+        } = self.begin(call, labels.as_ref())?;
         let answer = self.wait(operation, effect(host, permit)).await;
         if let Some(noted) = noted {
             noted.end(answer.as_ref());
@@ -255,7 +267,11 @@ impl State {
         };
         let look = HostCall::Look(object.clone());
         let operation = look.operation();
-        let (permit, host, noted) = self.begin(look, None)?;
+        let Begun {
+            permit,
+            host,
+            noted,
+        } = self.begin(look, None)?;
         let looking = async move { host.look(permit, &object).await };
         let found = self.wait(operation, looking).await;
         if let Some(noted) = noted {
@@ -265,11 +281,7 @@ impl State {
     }
 
     /// Decides on a call, and tells the audit.
-    fn begin(
-        &self,
-        call: HostCall,
-        labels: Option<&Labels>,
-    ) -> Result<(Permit, Arc<dyn TaskHost>, Option<Noted>), Failure> {
+    fn begin(&self, call: HostCall, labels: Option<&Labels>) -> Result<Begun, Failure> {
         // What the audit is told is found out only where there is one.
         let told = self.witness.as_ref().map(|witness| {
             let decision = self.authority.decision(&call, labels);
@@ -291,7 +303,11 @@ impl State {
             None => None,
         };
         match decided {
-            Ok((permit, host)) => Ok((permit, host, noted)),
+            Ok((permit, host)) => Ok(Begun {
+                permit,
+                host,
+                noted,
+            }),
             Err(error) => {
                 if let Some(noted) = noted {
                     noted.end(Err::<&(), _>(&error));
@@ -309,6 +325,15 @@ impl State {
             noted.end(Ok(&()));
         }
         Ok(())
+    }
+
+    /// What is answered to a call that is not even looked at; the audit is told.
+    fn refused(&self, operation: &'static str, error: CallError) -> Result<Failure, CallError> {
+        if let Some(witness) = &self.witness {
+            let noted = witness.note(operation, String::new(), Decision::Denied)?;
+            noted.end(Err::<&(), _>(&error));
+        }
+        Ok(error.into())
     }
 
     /// What a call means, or why it means nothing that could be granted; the audit is told of that.
@@ -336,20 +361,6 @@ impl State {
     }
 }
 
-/// What of WASI there is: nothing but output and, where it is not pure, clocks and randomness.
-fn wasi(console: &Console, is_pure: bool) -> WasiCtx {
-    let mut wasi = WasiCtx::builder();
-    wasi.stdout(console.clone()).stderr(console.clone());
-    if is_pure {
-        wasi.wall_clock(Stopped)
-            .monotonic_clock(Stopped)
-            .secure_random(Deterministic::new(NOT_RANDOM.to_vec()))
-            .insecure_random(Deterministic::new(NOT_RANDOM.to_vec()))
-            .insecure_random_seed(0);
-    }
-    wasi.build()
-}
-
 impl Caller {
     /// The host that it runs for.
     pub(crate) fn host_name(&self) -> Option<String> {
@@ -357,26 +368,6 @@ impl Caller {
             Self::Host(host) => Some(host.name()),
             Self::Nobody(_) => None,
         }
-    }
-}
-
-impl HostWallClock for Stopped {
-    fn resolution(&self) -> Duration {
-        Duration::from_secs(1)
-    }
-
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
-impl HostMonotonicClock for Stopped {
-    fn resolution(&self) -> u64 {
-        1_000_000_000
-    }
-
-    fn now(&self) -> u64 {
-        0
     }
 }
 

@@ -43,6 +43,7 @@ impl HostCall {
             Self::Transfer(transfer) => match transfer {
                 Transfer::Upload { .. } => "ssh.upload",
                 Transfer::Download { .. } => "ssh.download",
+                Transfer::BuildImage { .. } => "docker.build-image",
                 Transfer::CopyFromContainer { .. } => "docker.copy-from-container",
                 Transfer::CopyToContainer { .. } => "docker.copy-to-container",
                 Transfer::SaveImages { .. } => "docker.save-images",
@@ -139,6 +140,16 @@ fn of_transfer(transfer: &Transfer) -> String {
             format!("{} to {remote}{mode}", shown(local))
         }
         Transfer::Download { remote, to } => format!("{remote} to {}", shown(to)),
+        // Values of arguments may be secrets.
+        Transfer::BuildImage {
+            folder,
+            names,
+            options,
+        } => {
+            let arguments = options.arguments.iter();
+            let arguments: String = arguments.map(|(name, _)| format!(" {name}")).collect();
+            format!("{} as {}{arguments}", shown(folder), names.join(" "))
+        }
         Transfer::CopyFromContainer { files, to, .. } => {
             format!("{} to {}", of_selection(files), shown(to))
         }

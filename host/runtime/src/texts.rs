@@ -49,6 +49,17 @@ impl HostCall {
                 Change::RemoveVolume { volume } => vec![volume],
             },
             Self::Transfer(transfer) => match transfer {
+                // Values of arguments stand in no message.
+                Transfer::BuildImage { names, options, .. } => {
+                    let arguments = options.arguments.iter().map(|(name, _)| name);
+                    let others = options.dockerfile.iter().chain(&options.target);
+                    names
+                        .iter()
+                        .chain(arguments)
+                        .chain(others)
+                        .map(String::as_str)
+                        .collect()
+                }
                 Transfer::CopyFromContainer { files, .. } => of_selection(files),
                 Transfer::CopyToContainer {
                     container, folder, ..

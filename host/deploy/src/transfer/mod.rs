@@ -10,9 +10,10 @@ mod source;
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dfab_engine::{Download, Engine, EngineError};
+use dfab_engine::{BuildRequest, Download, Engine, EngineError};
 use dfab_maps::{Permissions, PermissionsError};
 use dfab_runtime::task::{Form, Selection};
 use dfab_runtime::{RemotePath, Transferred};
@@ -238,6 +239,31 @@ pub async fn copy_from_container(
     Ok(Transferred {
         bytes,
         left_out,
+        ..Transferred::default()
+    })
+}
+
+/// Builds an image of a folder. What `.dockerignore` leaves out, the engine leaves out.
+///
+/// # Errors
+/// Where the folder cannot be read, or a step fails.
+///
+/// # Cancellation
+/// When dropped, the build ends.
+pub async fn build_image(
+    engine: &Engine,
+    folder: &Place,
+    request: &BuildRequest,
+) -> Result<Transferred, TransferError> {
+    let archive = source::packed(folder.clone());
+    let archive = archive.await.map_err(|source| TransferError::Read {
+        place: folder.clone(),
+        source,
+    })?;
+    let mut build = engine.build_image(request, Arc::new(archive)).await?;
+    while build.next().await?.is_some() {}
+    Ok(Transferred {
+        images: vec![build.image()?],
         ..Transferred::default()
     })
 }

@@ -1,5 +1,6 @@
 //! What is read of this machine: a file as it is, or packed.
 
+use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
@@ -34,6 +35,20 @@ pub(super) async fn send_packed(place: Place, writer: Writer) -> io::Result<()> 
         let out = builder.into_inner()?;
         let writer = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         writer.finish()
+    })
+    .await
+}
+
+/// An archive of what is in a folder, in a file without a name that is read from its beginning.
+pub(super) async fn packed(place: Place) -> io::Result<File> {
+    in_thread(move || {
+        let Opened::Folder(folder) = place.open()? else {
+            return Err(io::ErrorKind::NotADirectory.into());
+        };
+        let mut builder = Builder::new(BufWriter::new(tempfile::tempfile()?));
+        add_contents(&mut builder, &folder, Path::new(""))?;
+        let out = builder.into_inner()?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)
     })
     .await
 }
@@ -73,11 +88,7 @@ fn add_contents<W: io::Write>(
     Ok(())
 }
 
-fn add_file<W: io::Write>(
-    builder: &mut Builder<W>,
-    file: std::fs::File,
-    path: &Path,
-) -> io::Result<()> {
+fn add_file<W: io::Write>(builder: &mut Builder<W>, file: File, path: &Path) -> io::Result<()> {
     let metadata = file.metadata()?;
     let mut header = header(&metadata, EntryType::Regular, metadata.len());
     // One that grows meanwhile is taken as long as it was.

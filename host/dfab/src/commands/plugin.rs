@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use dfab_bundles::{Artifact, Change, Fingerprint, Lock, Locked, Name, lock};
+use dfab_runtime::Grant;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -38,7 +39,10 @@ pub(crate) fn command() -> Command {
                         .long("grant")
                         .value_name("CAPABILITY")
                         .action(ArgAction::Append)
-                        .help("Grant only that of what it asks for; may be repeated"),
+                        .help(
+                            "Grant only that of what it asks for, or a part of it such as \
+                             'docker.containers map=shop'; may be repeated",
+                        ),
                 )
                 .arg(
                     Arg::new("no-grant")
@@ -156,6 +160,7 @@ pub(crate) async fn add(context: &Context, matches: &ArgMatches) -> Result<Code,
     };
     let source = relative(context, &fetched);
     let mut new = Locked::new(&artifact, source, &approval, grants);
+    grant_parts(&mut new, chosen.as_ref(), old);
     new.hosts = allowed_hosts(context, matches, old)?;
     terminal::tell(&bundle::describe(&artifact));
     tell_approval(&approval);
@@ -350,7 +355,10 @@ fn chosen(matches: &ArgMatches, artifact: &Artifact) -> Result<Option<BTreeSet<S
         .flat_map(|part| part.component.asks.keys().cloned())
         .collect();
     let given: BTreeSet<_> = given.map(|text| text.trim().to_owned()).collect();
-    if let Some(other) = given.difference(&asks).next() {
+    if let Some(other) = given
+        .iter()
+        .find(|given| !asks.iter().any(|ask| covers(ask, given)))
+    {
         let asks: Vec<_> = asks.iter().map(String::as_str).collect();
         return Err(
             Failure::usage(format!("{} does not ask for {other}", artifact.name()))
@@ -358,6 +366,34 @@ fn chosen(matches: &ArgMatches, artifact: &Artifact) -> Result<Option<BTreeSet<S
         );
     }
     Ok(Some(given))
+}
+
+/// Whether what is granted is all or a part of what is asked for.
+fn covers(ask: &str, given: &str) -> bool {
+    match (ask.parse::<Grant>(), given.parse::<Grant>()) {
+        (Ok(ask), Ok(given)) => ask.covers(&given),
+        _ => false,
+    }
+}
+
+/// Grants what was given of something that is asked for without a restriction: that which was chosen, or
+/// that of before.
+fn grant_parts(new: &mut Locked, chosen: Option<&BTreeSet<String>>, old: Option<&Locked>) {
+    for (name, component) in &mut new.components {
+        let before = || old.and_then(|old| old.components.get(name));
+        let given = match chosen {
+            Some(chosen) => Some(chosen),
+            None => before().map(|before| &before.grants),
+        };
+        let asks = &component.asks;
+        let parts: Vec<String> = given
+            .into_iter()
+            .flatten()
+            .filter(|given| !asks.contains(*given) && asks.iter().any(|ask| covers(ask, given)))
+            .cloned()
+            .collect();
+        component.grants.extend(parts);
+    }
 }
 
 /// The hosts that it may work for: those that were said, else those of before.
@@ -417,11 +453,12 @@ fn tell_grants(new: &Locked) {
         terminal::tell(&terminal::plain(&text));
     }
     for (name, component) in &new.components {
-        let withheld: Vec<_> = component
-            .asks
-            .difference(&component.grants)
-            .cloned()
-            .collect();
+        let is_withheld =
+            |ask: &&String| !component.grants.iter().any(|granted| covers(ask, granted));
+        let withheld: Vec<_> = component.asks.iter().filter(is_withheld).cloned().collect();
+        for part in component.grants.difference(&component.asks) {
+            terminal::tell(&terminal::plain(&format!("  granted to {name}: {part}")));
+        }
         if !withheld.is_empty() {
             let text = format!("  not granted to {name}: {}", withheld.join(", "));
             terminal::tell(&terminal::plain(&text));

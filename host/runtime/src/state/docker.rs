@@ -9,11 +9,14 @@ use crate::call_error::CallError;
 use crate::host_call::{
     Change, ContainerCommand, Free, HostCall, ImageSource, Object, Transfer, Transferred,
 };
+use crate::local_path::ProjectPath;
 use crate::texts;
 
 impl docker::Host for State {
     async fn current(&mut self) -> Result<Resource<CurrentEngine>, Failure> {
-        self.host()?;
+        if let Err(error) = self.host() {
+            return Err(self.refused("docker.current", error)?);
+        }
         self.note_free(Free::Engine)?;
         Ok(self.table.push(CurrentEngine)?)
     }
@@ -51,10 +54,13 @@ impl docker::HostEngine for State {
     ) -> Result<Vec<docker::ContainerSummary>, Failure> {
         self.table.get(&engine)?;
         self.meant("docker.containers", "", check_filters(&filters))?;
-        self.perform(HostCall::Containers, |host, permit| async move {
-            host.containers(permit, all, &filters).await
-        })
-        .await
+        let mut containers = self
+            .perform(HostCall::Containers, |host, permit| async move {
+                host.containers(permit, all, &filters).await
+            })
+            .await?;
+        containers.retain(|found| self.authority.may_see(&found.labels));
+        Ok(containers)
     }
 
     async fn images(
@@ -78,10 +84,13 @@ impl docker::HostEngine for State {
     ) -> Result<Vec<docker::NetworkSummary>, Failure> {
         self.table.get(&engine)?;
         self.meant("docker.networks", "", check_filters(&filters))?;
-        self.perform(HostCall::Networks, |host, permit| async move {
-            host.networks(permit, &filters).await
-        })
-        .await
+        let mut networks = self
+            .perform(HostCall::Networks, |host, permit| async move {
+                host.networks(permit, &filters).await
+            })
+            .await?;
+        networks.retain(|found| self.authority.may_see(&found.labels));
+        Ok(networks)
     }
 
     async fn volumes(
@@ -91,10 +100,13 @@ impl docker::HostEngine for State {
     ) -> Result<Vec<docker::VolumeSummary>, Failure> {
         self.table.get(&engine)?;
         self.meant("docker.volumes", "", check_filters(&filters))?;
-        self.perform(HostCall::Volumes, |host, permit| async move {
-            host.volumes(permit, &filters).await
-        })
-        .await
+        let mut volumes = self
+            .perform(HostCall::Volumes, |host, permit| async move {
+                host.volumes(permit, &filters).await
+            })
+            .await?;
+        volumes.retain(|found| self.authority.may_see(&found.labels));
+        Ok(volumes)
     }
 
     async fn inspect_container(
@@ -267,6 +279,28 @@ impl docker::HostEngine for State {
         Ok(done.images.into_iter().next().unwrap_or_default())
     }
 
+    async fn build_image(
+        &mut self,
+        engine: Resource<CurrentEngine>,
+        folder: String,
+        names: Vec<String>,
+        options: docker::BuildOptions,
+    ) -> Result<String, Failure> {
+        let operation = "docker.build-image";
+        if let Some(dockerfile) = &options.dockerfile {
+            let checked = dockerfile.parse::<ProjectPath>().map(drop);
+            let checked = checked.map_err(|error| CallError::Invalid(error.to_string()));
+            self.meant(operation, dockerfile, checked)?;
+        }
+        let transfer = Transfer::BuildImage {
+            folder: self.local_path(operation, &folder)?,
+            names,
+            options,
+        };
+        let done = self.engine_transfer(&engine, transfer).await?;
+        Ok(done.images.into_iter().next().unwrap_or_default())
+    }
+
     async fn pull_image(
         &mut self,
         engine: Resource<CurrentEngine>,
@@ -345,10 +379,12 @@ impl State {
         object: Object,
     ) -> Result<String, Failure> {
         self.table.get(engine)?;
-        self.perform(
-            HostCall::Inspect(object.clone()),
-            |host, permit| async move { host.inspect(permit, &object).await },
-        )
+        self.perform(HostCall::Inspect(object), |host, permit| async move {
+            match permit.call().clone() {
+                HostCall::Inspect(object) => host.inspect(permit, &object).await,
+                _ => Err(other_call()),
+            }
+        })
         .await
     }
 

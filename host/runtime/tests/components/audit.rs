@@ -73,11 +73,12 @@ fn audited(limits: Limits, grants: Grants, notes: &Arc<Notes>) -> TaskPlugin {
     misbehaving_under(limits, terms)
 }
 
-const ALL: [&str; 15] = [
+const ALL: [&str; 16] = [
     "docker.read",
     "docker.containers",
     "docker.exec",
     "docker.images",
+    "docker.build",
     "docker.networks",
     "docker.volumes",
     "docker.registry",
@@ -120,7 +121,7 @@ async fn each_call_is_a_line_whether_it_is_allowed_or_not() {
     assert_eq!(operations(&allowed), operations(&denied));
     // All functions of the contract, and nothing else.
     let different: BTreeSet<_> = operations(&allowed).into_iter().collect();
-    assert_eq!(different.len(), 33, "{different:?}");
+    assert_eq!(different.len(), 34, "{different:?}");
     let all = [allowed, vec![String::new()], denied].concat().join("\n");
     assert!(!all.contains("geheim"), "{all}");
     insta::assert_snapshot!(all);

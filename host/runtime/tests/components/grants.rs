@@ -131,7 +131,7 @@ async fn what_is_shown_cannot_steer_a_terminal() {
 }
 
 /// Each call of an engine, with a path for those that want one, what it needs, and what the host is told.
-const CALLS: [(&str, &str, &[&str], &str); 23] = [
+const CALLS: [(&str, &str, &[&str], &str); 24] = [
     ("networks", "", &["docker.read"], "networks"),
     ("volumes", "", &["docker.read"], "volumes"),
     (
@@ -216,6 +216,12 @@ const CALLS: [(&str, &str, &[&str], &str); 23] = [
         "ImportImage",
     ),
     ("import-image", "", &["docker.images"], "ImportImage"),
+    (
+        "build-image",
+        "in/app",
+        &["docker.build", "files.read in"],
+        "BuildImage",
+    ),
     ("pull-image", "", &["docker.registry"], "PullImage"),
     ("push-image", "", &["docker.registry"], "PushImage"),
     ("remove-network", "", &["docker.networks"], "RemoveNetwork"),
@@ -441,4 +447,39 @@ async fn a_task_works_for_the_hosts_that_it_was_granted_only() {
         );
         assert_eq!(asked, Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn a_part_of_what_there_is_can_be_read() {
+    let plugin = misbehaving(limits(), only(&["docker.read map=shop"]));
+    let call =
+        async |name: &str, map: &str| run_on_map(&plugin, &[("name", name)], Some(map)).await;
+    let (answer, _) = call("seen", "shop").await;
+    assert_eq!(
+        text(answer.expect("lists")),
+        "container-mine network-mine volume-mine"
+    );
+    let (answer, _) = call("seen", "other").await;
+    assert_eq!(text(answer.expect("lists")), "");
+    let (answer, asked) = call("inspect-container", "shop").await;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!(
+        asked.last().map(String::as_str),
+        Some("inspect Container(\"id-of-web\")")
+    );
+    let (answer, asked) = call("inspect-container", "other").await;
+    assert!(denial(answer).contains("may not use `docker.read map=other`"));
+    assert_eq!(asked.len(), 1, "only looked: {asked:?}");
+    // What is of no map is not a part of it.
+    for name in ["version", "inspect-image"] {
+        let (answer, asked) = call(name, "shop").await;
+        assert!(
+            denial(answer).contains("may not use `docker.read`"),
+            "{name}"
+        );
+        assert_eq!(asked, Vec::<String>::new(), "{name}");
+    }
+    let all = misbehaving(limits(), only(&["docker.read"]));
+    let (answer, _) = run_on_map(&all, &[("name", "seen")], Some("shop")).await;
+    assert!(text(answer.expect("lists")).contains("container-other"));
 }

@@ -79,6 +79,7 @@ fn a_component_says_what_it_is() {
             "docker.containers",
             "docker.exec",
             "docker.images",
+            "docker.build",
             "docker.networks",
             "docker.volumes",
             "docker.registry",

@@ -98,6 +98,15 @@ impl Recorder {
         self.asked.lock().expect("no test panicked here").clone()
     }
 
+    /// Two of each kind where there is a map: one of the map, and one of none.
+    fn objects(&self) -> Vec<(&'static str, Vec<(String, String)>)> {
+        let map = self.map.iter().flat_map(|map| {
+            let label = ("dfab.map".to_owned(), map.clone());
+            [("mine", vec![label]), ("other", Vec::new())]
+        });
+        map.collect()
+    }
+
     fn note(&self, text: String) {
         self.asked.lock().expect("no test panicked here").push(text);
     }
@@ -199,7 +208,19 @@ impl TaskHost for Recorder {
         _: &[(String, String)],
     ) -> Result<Vec<ContainerSummary>, CallError> {
         self.note("containers".to_owned());
-        Ok(Vec::new())
+        let summary = |(name, labels)| ContainerSummary {
+            id: format!("container-{name}"),
+            names: Vec::new(),
+            image: String::new(),
+            image_id: String::new(),
+            command: String::new(),
+            created: 0,
+            state: String::new(),
+            status: String::new(),
+            ports: Vec::new(),
+            labels,
+        };
+        Ok(self.objects().into_iter().map(summary).collect())
     }
 
     async fn images(
@@ -218,7 +239,14 @@ impl TaskHost for Recorder {
         _: &[(String, String)],
     ) -> Result<Vec<NetworkSummary>, CallError> {
         self.note("networks".to_owned());
-        Ok(Vec::new())
+        let summary = |(name, labels)| NetworkSummary {
+            id: String::new(),
+            name: format!("network-{name}"),
+            driver: String::new(),
+            scope: String::new(),
+            labels,
+        };
+        Ok(self.objects().into_iter().map(summary).collect())
     }
 
     async fn volumes(
@@ -227,7 +255,12 @@ impl TaskHost for Recorder {
         _: &[(String, String)],
     ) -> Result<Vec<VolumeSummary>, CallError> {
         self.note("volumes".to_owned());
-        Ok(Vec::new())
+        let summary = |(name, labels)| VolumeSummary {
+            name: format!("volume-{name}"),
+            driver: String::new(),
+            labels,
+        };
+        Ok(self.objects().into_iter().map(summary).collect())
     }
 
     async fn inspect(&self, _: Permit, object: &Object) -> Result<String, CallError> {

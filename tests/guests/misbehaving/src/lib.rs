@@ -212,6 +212,15 @@ fn all_calls(path: &str) -> Result<Output, Error> {
     Ok(text(told.join("\n")))
 }
 
+/// The names in all lists that have labels.
+fn seen(engine: &docker::Engine) -> Result<Output, Error> {
+    let containers = engine.containers(true, &[])?;
+    let mut names: Vec<String> = containers.into_iter().map(|it| it.id).collect();
+    names.extend(engine.networks(&[])?.into_iter().map(|it| it.name));
+    names.extend(engine.volumes(&[])?.into_iter().map(|it| it.name));
+    Ok(text(names.join(" ")))
+}
+
 fn run_as(user: Option<&str>, words: &[&str]) -> Result<Output, Error> {
     let command = ssh::UserCommand {
         user: user.map(str::to_owned),
@@ -270,7 +279,7 @@ fn oversized(name: &str) -> Error {
         .unwrap_or(Error::Other("it was done".to_owned()))
 }
 
-const ENGINE_CALLS: [&str; 20] = [
+const ENGINE_CALLS: [&str; 21] = [
     "networks",
     "volumes",
     "inspect-container",
@@ -287,6 +296,7 @@ const ENGINE_CALLS: [&str; 20] = [
     "import-file",
     "import-selection",
     "import-image",
+    "build-image",
     "pull-image",
     "push-image",
     "remove-network",
@@ -320,6 +330,8 @@ fn call(name: &str, path: String) -> Result<Output, Error> {
             .map(drop),
         "copy-to-container" => engine.copy_to_container(&path, "web", "/srv"),
         "run-in-container" => engine.run_in_container("web", &command()).map(drop),
+        "seen" => return seen(&engine),
+        "version" => engine.version().map(drop),
         "run-as" => return run_as(None, &["systemctl", "restart", "a; reboot"]),
         "run-as-app" => return run_as(Some("app"), &["id"]),
         "run-as-odd" => return run_as(Some("app; reboot"), &["id"]),
@@ -335,6 +347,18 @@ fn call(name: &str, path: String) -> Result<Output, Error> {
         "import-file" => import(docker::ImageSource::File(path)).map(drop),
         "import-selection" => import(docker::ImageSource::Selection(files())).map(drop),
         "import-image" => import(docker::ImageSource::Image("app".to_owned())).map(drop),
+        "build-image" => {
+            let options = docker::BuildOptions {
+                dockerfile: None,
+                arguments: vec![("KEY".to_owned(), "geheim".to_owned())],
+                target: None,
+                no_cache: true,
+                pull: false,
+            };
+            engine
+                .build_image(&path, &["dfab-test/built:1".to_owned()], &options)
+                .map(drop)
+        }
         "pull-image" => engine.pull_image("app"),
         "push-image" => engine.push_image("app"),
         "remove-network" => engine.remove_network("net"),
