@@ -25,6 +25,9 @@ pub struct Component {
     /// What it asks to be allowed, with the reason for each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub asks: BTreeMap<String, String>,
+    /// The limits that it sets itself, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, String>,
     /// The interfaces that it imports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub imports: Vec<String>,

@@ -17,6 +17,7 @@ pub(crate) fn wasm(name: &str, version: &str, asks: &[&str]) -> Vec<u8> {
         summary: format!("Does {name}."),
         licence: "MIT".to_owned(),
         asks,
+        limits: BTreeMap::new(),
         imports: vec!["dfab:log/log@0.1.0".to_owned()],
         exports: vec!["dfab:task/tasks@0.1.0".to_owned()],
     };

@@ -54,6 +54,7 @@ pub(crate) fn examine(bytes: &[u8]) -> Result<Component, Refusal> {
         summary: manifest.summary.clone(),
         licence: manifest.licence.clone(),
         asks,
+        limits: manifest.limits.named().collect(),
         imports: examined.imports,
         exports: examined.exports,
     })

@@ -27,6 +27,33 @@ pub struct LimitSettings {
     pub handles: Option<Count>,
 }
 
+impl LimitSettings {
+    /// What is set, by its name and as it is written.
+    pub fn named(&self) -> impl Iterator<Item = (String, String)> {
+        let Self {
+            cpu,
+            wall,
+            memory,
+            output,
+            copied,
+            handles,
+        } = self;
+        let text = |value: Option<&dyn fmt::Display>| value.map(ToString::to_string);
+        let all = [
+            ("cpu", text(cpu.as_ref().map(|it| it as _))),
+            ("wall", text(wall.as_ref().map(|it| it as _))),
+            ("memory", text(memory.as_ref().map(|it| it as _))),
+            ("output", text(output.as_ref().map(|it| it as _))),
+            ("copied", text(copied.as_ref().map(|it| it as _))),
+            ("handles", text(handles.as_ref().map(|it| it as _))),
+        ];
+        let set = all
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        set.map(|(name, value)| (name.to_owned(), value))
+    }
+}
+
 /// What an operator says of limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitRules {

@@ -20,6 +20,7 @@ pub(crate) fn examine(bytes: &[u8]) -> Result<Component, Refusal> {
         summary: manifest.summary,
         licence: manifest.licence,
         asks,
+        limits: manifest.limits.named().collect(),
         imports: examined.imports,
         exports: examined.exports,
     })

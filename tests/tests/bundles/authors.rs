@@ -21,6 +21,7 @@ fn manifest(scene: &Scene, kind: &str) -> Result<()> {
     let manifest = json!({
         "name": "acme-still", "version": "1.0.0", "kind": kind,
         "summary": "Does nothing.", "licence": "MIT",
+        "limits": {"cpu": "5s", "memory": "64MiB"},
     });
     scene
         .project
@@ -106,7 +107,13 @@ fn what_does_not_start_can_be_looked_at_and_is_not_taken() -> Result<()> {
         .success()?;
     // Nothing of it runs for this.
     let info = scene.dfab(&["plugin", "info", "still.wasm"])?.success()?;
-    ensure!(info.contains("asks for nothing"), "{info}");
+    ensure!(
+        info.contains(
+            "  policy acme-still 1.0.0  Does nothing.\n    licence MIT\n    \
+             makes do with cpu 5s, memory 64MiB\n    asks for nothing"
+        ),
+        "{info}"
+    );
     let wanted = "the component acme-still does not start";
     assert_told(&scene.dfab(&["plugin", "add", "still.wasm", "-y"])?, wanted)?;
     ensure!(!scene.path("dfab.lock").exists(), "something was added");

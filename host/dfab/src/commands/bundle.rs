@@ -180,9 +180,20 @@ pub(crate) fn describe(artifact: &Artifact) -> String {
     for part in artifact.parts() {
         let about = &part.component;
         line(format!(
-            "  {} {}  {}",
-            about.kind, about.name, about.summary
+            "  {} {} {}  {}",
+            about.kind, about.name, about.version, about.summary
         ));
+        if !about.licence.is_empty() {
+            line(format!("    licence {}", about.licence));
+        }
+        let limits: Vec<_> = about
+            .limits
+            .iter()
+            .map(|(name, it)| format!("{name} {it}"))
+            .collect();
+        if !limits.is_empty() {
+            line(format!("    makes do with {}", limits.join(", ")));
+        }
         if about.asks.is_empty() {
             line("    asks for nothing".to_owned());
         }
