@@ -417,7 +417,7 @@ fn a_plugin_of_the_lock_has_hosts_and_parts_of_what_it_asks_for() -> Result<()> 
     run(&["read-info"], "h1")?.success()?;
     refused(
         &run(&["read-info"], "db1")?,
-        "dfab plugin add SOURCE --only-on 'web,db1'",
+        "run: dfab plugin grant misbehaving --only-on 'web,db1'",
     )?;
     scene.host()?.docker(&[
         "run",
@@ -430,10 +430,20 @@ fn a_plugin_of_the_lock_has_hosts_and_parts_of_what_it_asks_for() -> Result<()> 
     ])?;
     refused(
         &run(&["stop", "--container", "other"], "h1")?,
-        "dfab plugin add SOURCE --grant 'docker.containers map=shop' --grant 'docker.read' --grant \
-         'docker.containers map=shop2'",
+        "run: dfab plugin grant misbehaving 'docker.containers map=shop2'",
     )?;
-    with(&["--only-on", "all"])?.success()?;
+    // What the text says is enough, and leaves the rest as it is.
+    let grant = ["plugin", "grant", "misbehaving"];
+    let also = |more: &[&str]| dfab(&[&grant[..], more].concat());
+    also(&["docker.containers map=shop2"])?.success()?;
+    run(&["stop", "--container", "other"], "h1")?.success()?;
+    run(&["read-info"], "h1")?.success()?;
+    let asked = also(&["ssh.upload /etc/**"])?;
+    ensure!(
+        asked.status == 2 && asked.stderr.contains("does not ask for ssh.upload /etc/**"),
+        "{asked:?}"
+    );
+    also(&["--only-on", "all"])?.success()?;
     let anywhere = run(&["read-info"], "db1")?;
     ensure!(anywhere.status == 4, "it was connected to: {anywhere:?}");
     Ok(())

@@ -100,7 +100,7 @@ impl Authority {
             plugin: self.plugin.clone(),
             host,
             hosts: written.join(", "),
-            how: self.ledger.hosts(&more),
+            how: self.ledger.hosts(&self.plugin, &more),
         })
     }
 
@@ -233,7 +233,7 @@ impl Authority {
         Denial::NotGranted {
             plugin: self.plugin.clone(),
             grant,
-            how: self.ledger.grant(&grants),
+            how: self.ledger.grant(&self.plugin, &grants),
         }
     }
 }

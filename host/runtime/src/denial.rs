@@ -61,35 +61,30 @@ pub(crate) enum Ledger {
 }
 
 impl Ledger {
-    /// How these grants, of which the last is new, are written down.
-    pub(crate) fn grant(&self, grants: &[String]) -> String {
+    /// How these grants of a component, of which the last is new, are written down.
+    pub(crate) fn grant(&self, component: &str, grants: &[String]) -> String {
         match self {
             Self::Project(path) => format!(
                 "write in dfab.yaml, under `plugins:`\n- path: {}\n  grant: {grants:?}",
                 crate::text::plain(&path.to_string_lossy()),
             ),
+            // The others stay as they are.
             Self::Lock | Self::BuiltIn => {
-                let grants: Vec<String> = grants
-                    .iter()
-                    .map(|grant| format!("--grant {}", quoted(grant)))
-                    .collect();
-                format!(
-                    "add it again from the source that dfab.lock names: dfab plugin add SOURCE {}",
-                    grants.join(" ")
-                )
+                let new = grants.last().map_or("", String::as_str);
+                format!("run: dfab plugin grant {component} {}", quoted(new))
             }
         }
     }
 
     /// How these hosts, of which the last is new, are written down.
-    pub(crate) fn hosts(&self, hosts: &[String]) -> String {
+    pub(crate) fn hosts(&self, component: &str, hosts: &[String]) -> String {
         match self {
             Self::Project(path) => format!(
                 "write in dfab.yaml, under `plugins:`\n- path: {}\n  hosts: {hosts:?}",
                 crate::text::plain(&path.to_string_lossy()),
             ),
             Self::Lock | Self::BuiltIn => format!(
-                "add it again from the source that dfab.lock names: dfab plugin add SOURCE --only-on {}",
+                "run: dfab plugin grant {component} --only-on {}",
                 quoted(&hosts.join(","))
             ),
         }

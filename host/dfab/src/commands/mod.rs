@@ -7,6 +7,7 @@ mod choice;
 mod ending;
 pub(crate) mod exec;
 mod follow;
+mod grant;
 pub(crate) mod host;
 pub(crate) mod key;
 pub(crate) mod logs;

@@ -9,7 +9,7 @@ use dfab_runtime::Grant;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Context, bundle, manifest};
+use super::{Context, bundle, grant, manifest};
 use crate::arguments::Form;
 use crate::failure::{Code, Failure};
 use crate::fetch::{Fetched, fetch};
@@ -79,6 +79,7 @@ pub(crate) fn command() -> Command {
                         .help("Its name"),
                 ),
         )
+        .subcommand(grant::command())
         .subcommand(manifest::command())
         .subcommand(
             Command::new("install")
@@ -106,6 +107,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         Some(("list", _)) => list(context),
         Some(("remove", matches)) => remove(context, matches),
         Some(("install", matches)) => install(context, matches).await,
+        Some(("grant", matches)) => grant::run(context, matches),
         Some(("manifest", matches)) => manifest::run(context, matches),
         _ => Err(Failure::usage("a command is wanted").hint("dfab plugin --help")),
     }
@@ -369,7 +371,7 @@ fn chosen(matches: &ArgMatches, artifact: &Artifact) -> Result<Option<BTreeSet<S
 }
 
 /// Whether what is granted is all or a part of what is asked for.
-fn covers(ask: &str, given: &str) -> bool {
+pub(super) fn covers(ask: &str, given: &str) -> bool {
     match (ask.parse::<Grant>(), given.parse::<Grant>()) {
         (Ok(ask), Ok(given)) => ask.covers(&given),
         _ => false,
@@ -405,7 +407,14 @@ fn allowed_hosts(
     let Some(given) = matches.get_many::<String>("only-on") else {
         return Ok(old.and_then(|old| old.hosts.clone()));
     };
-    let given: Vec<String> = given.cloned().collect();
+    meant_hosts(context, given.cloned().collect())
+}
+
+/// Hosts as they were given; none for all of them.
+pub(super) fn meant_hosts(
+    context: &Context,
+    given: Vec<String>,
+) -> Result<Option<Vec<String>>, Failure> {
     if given == [EVERY_HOST] && !context.project.groups.contains_key(EVERY_HOST) {
         return Ok(None);
     }
@@ -466,7 +475,7 @@ fn tell_grants(new: &Locked) {
     }
 }
 
-fn write(context: &Context, lock: &Lock) -> Result<(), Failure> {
+pub(super) fn write(context: &Context, lock: &Lock) -> Result<(), Failure> {
     lock.write(&locked::file(&context.project))
         .map_err(|error| Failure::failed("the plugins are as they were").because(error))
 }
