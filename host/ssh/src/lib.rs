@@ -43,7 +43,7 @@ pub use handle::ExitStatus;
 pub use host_key::HostKeyError;
 pub use link::end_proxy_commands;
 pub use pipe::ErrorStream;
-pub use process::{Output, Process, RunError};
+pub use process::{Output, Process, RunError, commands_ended};
 pub use question::{NoAnswer, Nobody, Program, Prompter, Question, Secret};
 pub use resolve::{ResolveError, ResolveOptions, resolve};
 pub use revoked_keys::RevokedKeysError;
