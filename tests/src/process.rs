@@ -107,6 +107,72 @@ pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Outpu
     })
 }
 
+/// A program that goes on; dropping it ends it with what it started.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: Receiver<Vec<u8>>,
+    stderr: Receiver<Vec<u8>>,
+}
+
+impl Running {
+    /// Starts a program without input.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {}", shown(command)))?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let stderr = child.stderr.take().context("no standard error")?;
+        Ok(Self {
+            child,
+            stdout: collect(stdout),
+            stderr: collect(stderr),
+        })
+    }
+
+    /// Sends a signal, such as `INT`.
+    ///
+    /// # Errors
+    /// Where the program has ended.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let number = self.child.id().to_string();
+        let mut kill = Command::new("kill");
+        run(kill.args(["-s", name, &number]), b"", DRAIN)?.success()?;
+        Ok(())
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// Where it does not end within `limit`.
+    pub fn ended(mut self, limit: Duration) -> Result<Output> {
+        let status = until(limit, || {
+            self.child.try_wait()?.context("the program goes on")
+        })?;
+        let code = status.code();
+        Ok(Output {
+            status: code
+                .or_else(|| status.signal().map(|signal| 128 + signal))
+                .unwrap_or(-1),
+            stdout: text(drained(&self.stdout)),
+            stderr: text(drained(&self.stderr)),
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        kill_group(&mut self.child);
+    }
+}
+
 /// Repeats an attempt until it works.
 ///
 /// # Errors

@@ -1,7 +1,12 @@
 //! The ways to an engine: each by itself, which is taken, and what is told where none works.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use dfab_tests::process::{Running, until};
 use dfab_tests::{Output, Project, TestHost};
+
+const SOON: Duration = Duration::from_secs(30);
 
 const EXEC_AND_FORWARDED: [&str; 3] = ["stream-local", "socat", "dial-stdio"];
 
@@ -92,6 +97,40 @@ fn an_engine_that_is_stopped_is_no_engine_that_is_refused() -> Result<()> {
     );
     host.start_engine()?;
     assert_eq!(version(&project, &[])?.status, 0);
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_leaves_no_channel_on_a_host_whose_engine_hangs() -> Result<()> {
+    let (host, project) = project("deploy")?;
+    let engine = |signal: &str| host.shell(&format!("kill -s {signal} $(cat /run/docker.pid)"));
+    let left = |pattern: &str| host.shell(&format!("pgrep -fc '{pattern}' || true"));
+    // This one does not heed the end of its input.
+    host.shell(
+        "printf '#!/bin/sh\\nexec sleep 4722\\n' > /usr/local/bin/socat && \
+         chmod 755 /usr/local/bin/socat",
+    )?;
+    engine("STOP")?;
+    let version = ["run", "docker", "version"];
+    let check = ["host", "check"];
+    for (channel, pattern, command) in [
+        ("dial-stdio", "^docker system dial-stdio", &version[..]),
+        ("dial-stdio", "^docker system dial-stdio", &["ps"]),
+        ("dial-stdio", "^docker system dial-stdio", &check),
+        ("socat", "^sleep 4722", &version),
+    ] {
+        let line = [command, &["-H", "h1", "--channel", channel]].concat();
+        let running = Running::start(&mut project.command(&line)?)?;
+        until(SOON, || {
+            anyhow::ensure!(left(pattern)? != "0", "no channel is begun: {line:?}");
+            Ok(())
+        })?;
+        running.signal("INT")?;
+        let output = running.ended(SOON)?;
+        assert_eq!(output.status, 130, "{line:?}: {output:?}");
+        assert_eq!(left(pattern)?, "0", "{line:?}: {output:?}");
+    }
+    engine("CONT")?;
     Ok(())
 }
 

@@ -38,10 +38,11 @@ fn hosts_are_listed_and_described() -> Result<()> {
     let list = project
         .dfab(&["host", "list", "--output", "json"])?
         .json()?;
+    assert_eq!(project.dfab(&["host", "list", "--json"])?.json()?, list);
     assert_eq!(list[0]["name"], "h1");
     assert_eq!(list[0]["groups"][0], "web");
     assert_eq!(list[1]["address"], "ssh://127.0.0.1:1");
-    let line = ["host", "facts", "-g", "web", "--output", "json"];
+    let line = ["host", "facts", "-g", "web", "--json"];
     let facts = project.dfab(&line)?.json()?;
     assert_eq!(facts["h1"]["channel"], "stream-local");
     assert!(facts["h1"]["memory"].as_u64() > Some(0), "{facts}");
@@ -69,8 +70,24 @@ fn a_checkup_tells_what_fails_and_what_to_do() -> Result<()> {
             .iter()
             .any(|(known, state, _)| known == name && state == "good")
     };
-    for name in ["ssh", "stream-local", "socat", "engine", "clock"] {
+    for name in [
+        "ssh",
+        "stream-local",
+        "socat",
+        "engine",
+        "permissions",
+        "clock",
+    ] {
         assert!(good(name), "{name}: {found:?}");
+    }
+    let shown = project.dfab(&["host", "check", "-H", "h1"])?.stdout;
+    let version = host.docker(&[
+        "version",
+        "-f",
+        "{{.Server.Version}}, {{.Server.APIVersion}}",
+    ])?;
+    for part in version.split(", ").chain(["API version", "root may use"]) {
+        assert!(shown.contains(part), "{part} is not in {shown}");
     }
     // How full it is, is this machine's affair.
     let is_known = |(name, state, _): &Point| name == "disk" && state != "unknown";

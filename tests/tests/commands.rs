@@ -183,6 +183,26 @@ fn ctrl_c_leaves_no_command_on_a_host() -> Result<()> {
 }
 
 #[test]
+fn ctrl_c_twice_ends_dfab_at_once_and_the_command_soon() -> Result<()> {
+    let (hosts, project) = hosts(1)?;
+    // It does not heed to be told to end.
+    let line = "trap '' TERM; echo started; while :; do sleep 4713; done";
+    let mut running = Running::start(&project, &["ssh", "-H", "h1", "--", line])?;
+    running.wait_for("started")?;
+    let id = running.child.id().to_string();
+    process::run(Command::new("kill").args(["-INT", &id]), b"", SOON)?.success()?;
+    std::thread::sleep(Duration::from_millis(400));
+    let (code, told) = running.end("-INT")?;
+    assert_eq!(code, Some(130), "{told}");
+    assert!(told.contains("was told to end"), "{told}");
+    until(SOON, || {
+        let left = processes(&hosts[0], "[s]leep 4713")?;
+        ensure!(left == 0, "{left} processes are left");
+        Ok(())
+    })
+}
+
+#[test]
 fn a_shell_on_one_host_has_a_terminal() -> Result<()> {
     let (_hosts, project) = hosts(1)?;
     let output = on_terminal(

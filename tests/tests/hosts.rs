@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use dfab_tests::process::Running;
 use dfab_tests::{Project, TestHost, process};
 
 const VERSION: [&str; 3] = ["run", "docker", "version"];
@@ -95,6 +96,13 @@ fn what_cannot_be_meant_is_wrong_usage_and_what_cannot_be_found_unreachable() ->
         4
     );
     assert_eq!(project.dfab(&["--help"])?.status, 0);
+    // Arguments are for everybody to read.
+    let secret = project.dfab(&["host", "list", "--set", "docker_registry_password=geheim"])?;
+    assert_eq!(secret.status, 2, "{secret:?}");
+    assert!(
+        secret.stderr.contains("auth_configs") && !secret.stderr.contains("geheim"),
+        "{secret:?}"
+    );
     Ok(())
 }
 
@@ -237,6 +245,49 @@ fn hosts_are_meant_by_pattern_and_group_and_follow_one_another_at_a_pace() -> Re
             host.docker(&["ps", "--format", "{{.Names}}"])?.trim(),
             "m.a"
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_lets_steps_end_that_run_and_begins_no_more() -> Result<()> {
+    let (hosts, project) = Project::with_hosts(1, "registry.example.com/app:latest")?;
+    project.write("chain.yaml", SLOW_CHAIN)?;
+    let line = ["startup", "c", "--map", "chain.yaml", "-H", "h1", "-y"];
+    let running = Running::start(&mut project.command(&line)?)?;
+    let names = || hosts[0].docker(&["ps", "-a", "--format", "{{.Names}}"]);
+    process::until(Duration::from_secs(30), || {
+        ensure!(names()?.contains("chain.a"), "nothing is begun");
+        Ok(())
+    })?;
+    running.signal("INT")?;
+    let output = running.ended(Duration::from_secs(30))?;
+    assert_eq!(output.status, 1, "{output:?}");
+    for words in ["Stopping: what runs is let end", "done", "not run"] {
+        assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
+    }
+    assert!(!names()?.contains("chain.c"), "{}", output.stderr);
+    // Every step that was begun has ended: none failed.
+    assert!(!output.stderr.contains("FAILED"), "{}", output.stderr);
+    assert_eq!(project.dfab(&line)?.status, 0);
+    Ok(())
+}
+
+#[test]
+fn without_a_host_the_engine_is_named_before_anything_changes() -> Result<()> {
+    let host = TestHost::start()?;
+    let project = Project::new()?;
+    project.write("m.yaml", "a: {image: registry.example.com/app}\n")?;
+    let meant = "(unix:///var/run/docker.sock)";
+    for line in [
+        &["startup", "a", "--map", "m.yaml", "--dry-run"][..],
+        // There is nobody to ask, so that nothing is done.
+        &["run", "docker", "cleanup-containers"],
+        // Hosts of tests are containers of that engine.
+        &["exec", host.name(), "--", "true"],
+    ] {
+        let output = project.dfab(line)?;
+        assert!(output.stderr.contains(meant), "{line:?}: {output:?}");
     }
     Ok(())
 }

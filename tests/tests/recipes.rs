@@ -1,8 +1,10 @@
 //! Recipes on a real machine: what is missing is installed, what is there is left alone.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
+use dfab_tests::process::{Running, until};
 use dfab_tests::{Output, Project, TestHost};
 
 #[test]
@@ -151,6 +153,63 @@ fn numbers_that_differ_are_told_before_anything_changes() -> Result<()> {
     for words in ["account 1000", "account a:b", "group --gid 5"] {
         assert_eq!(setup(&project, words)?.status, 2, "{words}");
     }
+    Ok(())
+}
+
+/// A first signal lets the step end that runs and begins no other one, a second ends it on the machine.
+#[test]
+fn ctrl_c_ends_a_recipe_between_its_steps_or_at_once() -> Result<()> {
+    let (host, project) = machine("root")?;
+    let line = [
+        "setup",
+        "account",
+        "app",
+        "--gid",
+        "3000",
+        "--member-of",
+        "web",
+        "-H",
+        "h1",
+        "-y",
+    ];
+    let soon = Duration::from_secs(30);
+    let begin = |fake: &str| -> Result<Running> {
+        host.shell(&format!(
+            "rm -f /tmp/begun
+            printf '#!/bin/sh\n: > /tmp/begun\n%s\n' '{fake}' > /usr/local/sbin/groupadd
+            chmod 755 /usr/local/sbin/groupadd"
+        ))?;
+        let running = Running::start(&mut project.command(&line)?)?;
+        until(soon, || host.shell("test -e /tmp/begun"))?;
+        Ok(running)
+    };
+    let made = || host.shell("getent group app web || true; getent passwd app || true");
+
+    // At once: the command on the machine is gone, and nothing was made.
+    let running = begin("sleep 4721")?;
+    running.signal("INT")?;
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(host.shell("pgrep -fc '^sleep 4721'")?, "1");
+    running.signal("INT")?;
+    let output = running.ended(soon)?;
+    assert_eq!(output.status, 130, "{output:?}");
+    assert_eq!(host.shell("pgrep -fc '^sleep 4721' || true")?, "0");
+    assert_eq!(made()?, "", "{output:?}");
+
+    // Once: what runs ends well, and the next step is not begun.
+    let running = begin("sleep 3; exec /usr/sbin/groupadd \"$@\"")?;
+    running.signal("INT")?;
+    let output = running.ended(soon)?;
+    assert_eq!(output.status, 130, "{output:?}");
+    for words in ["Stopping: what runs is let end", "not tried"] {
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
+    let groups = made()?;
+    assert_eq!(groups.lines().count(), 1, "{groups}: {output:?}");
+
+    // The same line goes on where it ended.
+    host.shell("rm /usr/local/sbin/groupadd")?;
+    assert_eq!(project.dfab(&line)?.status, 0);
     Ok(())
 }
 

@@ -15,9 +15,9 @@ const LOOK: Duration = Duration::from_secs(20);
 /// How much of what the shell answers is read, in bytes.
 const ANSWER: usize = 64 << 10;
 /// Less free space than this is too little, in parts of a hundred.
-const LITTLE: u64 = 5;
+const LITTLE: u128 = 5;
 /// Less than this is told.
-const SCARCE: u64 = 15;
+const SCARCE: u128 = 15;
 /// More seconds between two clocks break certificates and tokens.
 const FAR: i64 = 60;
 /// More are told.
@@ -105,6 +105,7 @@ pub async fn check(host: &Host) -> Vec<Point> {
     let ways = tried.into_iter().map(|way| way.point(State::Note, true));
     points.extend(ways);
     points.push(versions(&engine).await);
+    points.push(permissions(host, session).await);
     let before = Timestamp::now();
     match engine.info().await {
         Ok(info) => {
@@ -119,6 +120,10 @@ pub async fn check(host: &Host) -> Vec<Point> {
     }
     points
 }
+
+/// What lets sshd forward to sockets. The second turns off every forwarding, whatever else is said.
+const FORWARDING: &str = "in sshd_config, set `AllowStreamLocalForwarding yes`, and see that there is no \
+    `DisableForwarding yes`; for a key, that its line in authorized_keys is not `restrict`ed";
 
 /// A way to the engine that was tried.
 struct Way {
@@ -136,9 +141,7 @@ impl Way {
         let point = Point::new(name, otherwise, reason);
         match self.kind {
             ChannelKind::Socat if is_advised => point.advised("`dfab setup socat` installs it"),
-            ChannelKind::StreamLocal if is_advised => {
-                point.advised("set `AllowStreamLocalForwarding yes` in sshd_config")
-            }
+            ChannelKind::StreamLocal if is_advised => point.advised(FORWARDING),
             _ => point,
         }
     }
@@ -243,6 +246,33 @@ fn script(socket: &str) -> String {
     )
 }
 
+/// Who uses the engine, where it can be used.
+async fn permissions(host: &Host, session: Option<&Session>) -> Point {
+    let user = match session {
+        Some(session) => look(session, "id -un").await,
+        None => here("id", &["-un"]).await,
+    };
+    match (user, host.address()) {
+        (Ok(user), Address::Ssh { socket, .. }) => permitted(user.trim(), Some(socket)),
+        (Ok(user), Address::Socket(path)) => {
+            permitted(user.trim(), Some(&path.display().to_string()))
+        }
+        (Ok(user), _) => permitted(user.trim(), None),
+        (Err(reason), _) => Point::new(PERMISSIONS, State::Unknown, reason),
+    }
+}
+
+/// The name of the point.
+const PERMISSIONS: &str = "permissions";
+
+fn permitted(user: &str, socket: Option<&str>) -> Point {
+    let found = match socket {
+        Some(socket) => format!("{user} may use the engine at {socket}"),
+        None => "the engine may be used".to_owned(),
+    };
+    Point::new(PERMISSIONS, State::Good, found)
+}
+
 async fn versions(engine: &Engine) -> Point {
     let spoken = engine.api_version();
     let version: Result<Value, String> = match engine.version().await {
@@ -256,7 +286,7 @@ async fn versions(engine: &Engine) -> Point {
                 "engine",
                 State::Good,
                 format!(
-                    "Docker {} on {}/{}, API {}, of which {spoken} is spoken",
+                    "Docker {} on {}/{}, API version {}, of which {spoken} is spoken",
                     text("Version"),
                     text("Os"),
                     text("Arch"),
@@ -282,13 +312,20 @@ fn clock(info: &Value, before: Timestamp, after: Timestamp) -> Point {
     } else {
         0
     };
+    clocks_apart(apart)
+}
+
+/// What seconds between the two clocks mean; negative where the engine's is behind.
+fn clocks_apart(apart: i64) -> Point {
     let found = match apart {
         0 => "goes as the one here".to_owned(),
-        apart if apart < 0 => format!("is {} s behind the one here", -apart),
+        apart if apart < 0 => {
+            format!("is {} s behind the one here", apart.unsigned_abs())
+        }
         apart => format!("is {apart} s ahead of the one here"),
     };
     let advice = "set it: `timedatectl set-ntp true`";
-    match apart.abs() {
+    match apart.saturating_abs() {
         0..=APART => Point::new("clock", State::Good, found),
         apart if apart <= FAR => Point::new("clock", State::Note, found).advised(advice),
         _ => Point::new("clock", State::Bad, found).advised(advice),
@@ -304,18 +341,20 @@ async fn disk(host: &Host, session: Option<&Session>, root: &str) -> Point {
     };
     let free = answer.and_then(|answer| free_space(&answer).ok_or("df answers oddly".to_owned()));
     match free {
-        Ok((free, total)) => {
-            let percent = free * 100 / total.max(1);
-            let found = format!("{} GiB free of {} GiB for {root}", free >> 20, total >> 20);
-            let advice =
-                "`docker system df` there tells what takes it; `docker system prune` frees it";
-            match percent {
-                0..LITTLE => Point::new("disk", State::Bad, found).advised(advice),
-                LITTLE..SCARCE => Point::new("disk", State::Note, found).advised(advice),
-                _ => Point::new("disk", State::Good, found),
-            }
-        }
+        Ok((free, total)) => space(free, total, root),
         Err(reason) => Point::new("disk", State::Unknown, reason),
+    }
+}
+
+/// What free space of a whole means, both in KiB.
+fn space(free: u64, total: u64, root: &str) -> Point {
+    let percent = u128::from(free) * 100 / u128::from(total.max(1));
+    let found = format!("{} GiB free of {} GiB for {root}", free >> 20, total >> 20);
+    let advice = "`docker system df` there tells what takes it; `docker system prune` frees it";
+    match percent {
+        0..LITTLE => Point::new("disk", State::Bad, found).advised(advice),
+        LITTLE..SCARCE => Point::new("disk", State::Note, found).advised(advice),
+        _ => Point::new("disk", State::Good, found),
     }
 }
 
@@ -406,6 +445,61 @@ mod tests {
         std::fs::remove_file(&socket).unwrap();
         std::fs::write(&socket, "").unwrap();
         assert_eq!(state().await, "none");
+    }
+
+    #[test]
+    fn little_space_is_told_with_what_frees_it() {
+        let whole = 100 << 20;
+        let of = |percent: u64| space(percent << 20, whole, "/var/lib/docker");
+        for (percent, state) in [
+            (0, State::Bad),
+            (4, State::Bad),
+            (5, State::Note),
+            (14, State::Note),
+            (15, State::Good),
+            (100, State::Good),
+        ] {
+            let point = of(percent);
+            assert_eq!(point.state, state, "{percent}");
+            let advised = point
+                .advice
+                .is_some_and(|it| it.contains("docker system prune"));
+            assert_eq!(advised, state != State::Good, "{percent}");
+        }
+        assert_eq!(of(4).found, "4 GiB free of 100 GiB for /var/lib/docker");
+        // A file system that says it has nothing.
+        assert_eq!(space(0, 0, "/").state, State::Bad);
+    }
+
+    #[test]
+    fn clocks_that_are_apart_are_to_be_set() {
+        for (apart, state) in [
+            (0, State::Good),
+            (2, State::Good),
+            (-3, State::Note),
+            (60, State::Note),
+            (-61, State::Bad),
+            (i64::MIN, State::Bad),
+        ] {
+            let point = clocks_apart(apart);
+            assert_eq!(point.state, state, "{apart}");
+            let advised = point.advice.is_some_and(|it| it.contains("set-ntp true"));
+            assert_eq!(advised, state != State::Good, "{apart}");
+        }
+        assert_eq!(clocks_apart(61).found, "is 61 s ahead of the one here");
+        assert_eq!(clocks_apart(-5).found, "is 5 s behind the one here");
+    }
+
+    #[test]
+    fn forwarding_that_is_off_has_all_that_turns_it_off() {
+        let way = Way {
+            kind: ChannelKind::StreamLocal,
+            reason: Some("refused".to_owned()),
+        };
+        let advice = way.point(State::Note, true).advice.unwrap_or_default();
+        for option in ["AllowStreamLocalForwarding", "DisableForwarding"] {
+            assert!(advice.contains(option), "{advice}");
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Ctrl-C and the other signals that ask for the end.
 
+use std::future::Future;
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::audit::Audit;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::terminal;
 
 /// A signal that asks for the end.
@@ -20,7 +23,7 @@ pub(crate) enum Asked {
 
 impl Asked {
     /// The exit code of a command that it ends, as shells say it.
-    fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         128 + match self {
             Self::Hangup => 1,
             Self::Interrupt => 2,
@@ -68,7 +71,7 @@ impl Signals {
 pub(crate) struct Interrupt(watch::Receiver<Option<u8>>);
 
 impl Interrupt {
-    /// Takes the signals from now on. A second one ends dfab at once.
+    /// Takes the signals from now on, until the last copy is dropped. A second one ends dfab at once.
     ///
     /// # Errors
     /// As [`Signals::listen`].
@@ -90,12 +93,56 @@ impl Interrupt {
     }
 }
 
+/// Does the work, unless the end is asked for first: then the work is dropped, and the code is the
+/// signal's. For work that asks nobody anything, since Ctrl-C ends no question while it is waited for here.
+///
+/// # Errors
+/// As the work, and as [`Signals::listen`].
+pub(crate) async fn or_ended(
+    work: impl Future<Output = Result<Code, Failure>>,
+) -> Result<Code, Failure> {
+    let interrupt = Interrupt::listen()?;
+    tokio::select! {
+        done = work => done,
+        code = interrupt.wait() => Ok(Code::Passed(code)),
+    }
+}
+
+/// Waits until what dfab began on hosts and did not end is ended there, [`ENDING`] at most, or until the
+/// end is asked for again.
+pub(crate) async fn elsewhere_ended() {
+    let ended = async {
+        tokio::join!(dfab_engine::end_channels(), dfab_ssh::commands_ended());
+    };
+    let asked_again = async {
+        match Signals::listen() {
+            Ok(mut signals) => {
+                signals.next().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = asked_again => {}
+        () = tokio::time::sleep(ENDING) => {}
+    }
+}
+
+/// How long a host may take to end what was begun there.
+const ENDING: Duration = Duration::from_secs(5);
+
 async fn pass(mut signals: Signals, sender: watch::Sender<Option<u8>>) {
     loop {
-        let code = signals.next().await.code();
+        let code = tokio::select! {
+            asked = signals.next() => asked.code(),
+            () = sender.closed() => return,
+        };
         let again = sender.send_replace(Some(code)).is_some();
         if again {
-            terminal::tell("Ended at once: what runs elsewhere may go on.");
+            terminal::tell(
+                "Ended at once. What runs elsewhere was told to end, but nobody waits for it any more.",
+            );
             if let Err(failure) = Audit::close() {
                 terminal::tell(&format!("error: {failure}"));
             }

@@ -70,6 +70,10 @@ fn main() -> ExitCode {
         let incomplete = told(failure);
         code = if code == Code::Done { incomplete } else { code };
     }
+    if code != Code::Done {
+        // What was broken off may have left something on hosts.
+        runtime.block_on(interrupt::elsewhere_ended());
+    }
     // Threads of sessions that wait for a host must not hold up the end.
     runtime.shutdown_background();
     dfab_ssh::end_proxy_commands();
@@ -117,7 +121,9 @@ async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
     let work = dispatch(&context, &matches);
     // What works on hosts knows how to end, and tells what it has by then.
     match matches.subcommand_name() {
-        Some("map" | "plugin" | "bundle" | "key" | "plan") => context.deadline.within(work).await,
+        Some("map" | "plugin" | "bundle" | "key") => context.deadline.within(work).await,
+        Some("plan") => interrupt::or_ended(context.deadline.within(work)).await,
+        Some("host" | "ps") => interrupt::or_ended(work).await,
         _ => work.await,
     }
 }

@@ -132,6 +132,16 @@ impl Project {
             None => Self::default(),
         };
         for (name, value) in &common.settings {
+            if name == crate::settings::SECRET {
+                // Arguments are for everybody to read, and are kept by shells.
+                return Err(Failure::usage(format!(
+                    "{name} is a secret, and no argument of a command line is one"
+                ))
+                .hint(
+                    "put it into a client file, as `password: !env VARIABLE` under `auth_configs`, \
+                     or log in by `docker login`",
+                ));
+            }
             let value = Value::String(value.clone());
             project.settings.insert(name.clone(), value);
             project.given.push(name.clone());

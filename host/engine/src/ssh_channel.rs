@@ -10,13 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader, ReadBuf,
+};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::causes::with_causes;
 use crate::channel::ChannelKind;
 use crate::connector::{ByteStream, ChannelError};
+use crate::processes::{self, Started};
 use crate::programs::{Programs, quoted};
 
 /// One way through a session.
@@ -168,6 +171,7 @@ struct ProcessStream<Stream> {
     stream: Stream,
     ended: bool,
     listener: JoinHandle<()>,
+    process: u64,
     _open: oneshot::Sender<()>,
 }
 
@@ -176,13 +180,16 @@ impl<Stream> ProcessStream<Stream> {
         stream: Stream,
         stderr: impl AsyncRead + Unpin + Send + 'static,
         status: impl Future<Output = Option<i32>> + Send + 'static,
+        started: Started,
+        session: dfab_ssh::Session,
         command: String,
         last_words: LastWords,
     ) -> Self {
         let (open, closed) = oneshot::channel();
+        let process = started.id();
         let listener = tokio::spawn(async move {
             tokio::select! {
-                () = listen(stderr, status, command, last_words) => {}
+                () = listen(stderr, status, &started, &session, command, last_words) => {}
                 () = async { closed.await.ok(); tokio::time::sleep(MOMENT).await } => {}
             }
         });
@@ -190,6 +197,7 @@ impl<Stream> ProcessStream<Stream> {
             stream,
             ended: false,
             listener,
+            process,
             _open: open,
         }
     }
@@ -200,6 +208,7 @@ impl<Stream> Drop for ProcessStream<Stream> {
         if !self.ended {
             self.listener.abort();
         }
+        processes::closed(self.process);
     }
 }
 
@@ -238,21 +247,35 @@ impl<Stream: AsyncWrite + Unpin> AsyncWrite for ProcessStream<Stream> {
     }
 }
 
-/// Keeps the end of standard error, and passes it on when the process has ended.
+/// Takes the process's number from its first line, keeps the end of the others, and passes that on when
+/// the process has ended.
 async fn listen(
-    mut stderr: impl AsyncRead + Unpin,
+    stderr: impl AsyncRead + Unpin,
     status: impl Future<Output = Option<i32>>,
+    started: &Started,
+    session: &dfab_ssh::Session,
     command: String,
     last_words: LastWords,
 ) {
+    let mut stderr = BufReader::new(stderr);
     let mut kept = Vec::new();
-    let mut piece = [0; 1024];
-    while let Ok(length @ 1..) = stderr.read(&mut piece).await {
-        kept.extend(piece.iter().take(length));
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut stderr).take(LINE).read_until(b'\n', &mut line).await;
+        if !matches!(read, Ok(1..)) {
+            break;
+        }
+        if !started.hear(&String::from_utf8_lossy(&line), session) {
+            kept.extend_from_slice(&line);
+        }
         let surplus = kept.len().saturating_sub(WORDS);
         kept.drain(..surplus);
     }
     let status = status.await;
+    if status.is_some() {
+        processes::ended(started.id());
+    }
     let said = String::from_utf8_lossy(&kept);
     let said = said.trim();
     let words = match status {
@@ -284,11 +307,18 @@ pub(crate) async fn open(
         }
         (_, Some(command)) => {
             last_words.take();
-            let process = way.session.exec(&command).await.map_err(refused)?;
+            let (started, line) = Started::new(&command);
+            let process = way.session.exec(&line).await.map_err(refused)?;
             let (stream, stderr, status) = process.into_parts();
             let words = last_words.clone();
             Ok(Box::new(ProcessStream::new(
-                stream, stderr, status, command, words,
+                stream,
+                stderr,
+                status,
+                started,
+                way.session.clone(),
+                command,
+                words,
             )))
         }
     }
@@ -318,6 +348,9 @@ pub(crate) async fn reason(way: &SshWay, failure: &ChannelError) -> String {
 
 /// What is kept of standard error, in bytes.
 const WORDS: usize = 4 * 1024;
+
+/// The longest line of it.
+const LINE: u64 = 4 * 1024;
 
 /// How long last words may take.
 const MOMENT: Duration = Duration::from_secs(1);

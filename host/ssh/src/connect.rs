@@ -196,8 +196,8 @@ fn open(
     let mut link = match (link, &target.proxy) {
         (Some(link), _) => link,
         (None, Proxy::Command(line)) => Link::command(line)?,
-        (None, _) => {
-            Link::tcp(&target.host, target.port, deadline).map_err(|error| match error {
+        (None, _) => Link::tcp(&target.host, target.port, target.address_family, deadline)
+            .map_err(|error| match error {
                 ConnectError::Tcp { address, source }
                     if source.kind() == io::ErrorKind::TimedOut =>
                 {
@@ -207,8 +207,7 @@ fn open(
                     }
                 }
                 other => other,
-            })?
-        }
+            })?,
     };
     match log_in(target, &link, asker, clock) {
         Ok(session) => Ok((session, link)),

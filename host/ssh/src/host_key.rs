@@ -10,6 +10,7 @@ use openssl::sha::sha256;
 use crate::certificate::Certificate;
 use crate::known_hosts::{KnownKeys, Line, Mark, remember};
 use crate::question::{Asker, Clock, NoAnswer, Question};
+use crate::revoked_keys::{self, RevokedKeysError};
 use crate::target::{HostKeyChecking, Target};
 use crate::wire::key_type;
 
@@ -66,6 +67,9 @@ pub enum HostKeyError {
         /// File and line.
         place: String,
     },
+    /// Nobody can say which keys are revoked.
+    #[error(transparent)]
+    RevokedKeys(#[from] RevokedKeysError),
     /// A person said no.
     #[error("the key of the host ({fingerprint}) was not accepted")]
     Declined {
@@ -117,6 +121,14 @@ pub(crate) fn check(
                 fingerprint: fingerprint(key),
                 place: line.place(),
             });
+        }
+        for file in &target.revoked_host_keys {
+            if let Some(line) = revoked_keys::find(file, key)? {
+                return Err(HostKeyError::Revoked {
+                    fingerprint: fingerprint(key),
+                    place: format!("{}:{line} (RevokedHostKeys)", file.display()),
+                });
+            }
         }
     }
     // A certificate that proves nothing is as a key without one, as in OpenSSH.

@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::connect::ConnectError;
 use crate::session::Channel;
+use crate::target::AddressFamily;
 
 /// How long sent data may stay unacknowledged before the connection counts as broken.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
@@ -62,8 +63,13 @@ enum Kind {
 
 impl Link {
     /// TCP to the first of the host's addresses that answers.
-    pub(crate) fn tcp(host: &str, port: u16, deadline: Instant) -> Result<Self, ConnectError> {
-        let tcp = connect_tcp(host, port, deadline)?;
+    pub(crate) fn tcp(
+        host: &str,
+        port: u16,
+        family: AddressFamily,
+        deadline: Instant,
+    ) -> Result<Self, ConnectError> {
+        let tcp = connect_tcp(host, port, family, deadline)?;
         set_options(&tcp).map_err(ConnectError::Local)?;
         Ok(Self {
             stream: tcp.into(),
@@ -236,13 +242,28 @@ fn listen(mut stderr: impl Read, complaints: &Mutex<Vec<u8>>) {
     }
 }
 
-/// Tries every address of the host.
-fn connect_tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, ConnectError> {
+/// Tries every address of the host that is of the family.
+fn connect_tcp(
+    host: &str,
+    port: u16,
+    family: AddressFamily,
+    deadline: Instant,
+) -> Result<TcpStream, ConnectError> {
     let name = |source| ConnectError::Name {
         host: host.to_owned(),
         source,
     };
-    let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(name)?.collect();
+    let all = (host, port).to_socket_addrs().map_err(name)?;
+    let is_meant = |address: &SocketAddr| match family {
+        AddressFamily::Any => true,
+        AddressFamily::Inet => address.is_ipv4(),
+        AddressFamily::Inet6 => address.is_ipv6(),
+    };
+    let addresses: Vec<SocketAddr> = all.filter(is_meant).collect();
+    if addresses.is_empty() {
+        let words = "it has no address of the AddressFamily that the SSH configuration asks for";
+        return Err(name(io::Error::new(io::ErrorKind::AddrNotAvailable, words)));
+    }
     let mut failure = None;
     let count = u32::try_from(addresses.len()).unwrap_or(1);
     for (address, others) in addresses.iter().zip((0..count).rev()) {
@@ -278,4 +299,29 @@ fn set_options(tcp: &TcpStream) -> io::Result<()> {
     rustix::net::sockopt::set_tcp_user_timeout(tcp, milliseconds)?;
     socket2::SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_the_family_are_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connect = |family| {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            connect_tcp("127.0.0.1", port, family, deadline)
+        };
+        for family in [AddressFamily::Any, AddressFamily::Inet] {
+            connect(family).unwrap();
+        }
+        let refused = connect(AddressFamily::Inet6).unwrap_err();
+        let ConnectError::Name { source, .. } = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(source.to_string().contains("AddressFamily"), "{source}");
+    }
 }

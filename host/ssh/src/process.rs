@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::handle::ExitStatus;
 use crate::pipe::ErrorStream;
@@ -176,6 +177,14 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Ends a command of this host by the number of its process, with everything that it started, as far
+    /// as the user may. Takes 10 s at most; where the host does not answer, nothing is ended.
+    pub async fn end_process(&self, number: u32) {
+        kill(self, &number.to_string()).await;
+    }
+}
+
 /// Ends the command when the future that waits for it is dropped.
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -204,21 +213,54 @@ impl Drop for Guard {
             (self.process.take(), tokio::runtime::Handle::try_current())
         {
             let session = self.session.clone();
-            runtime.spawn(async move { kill(&session, &process).await });
+            let under_way = UnderWay::begin();
+            runtime.spawn(async move {
+                kill(&session, &process).await;
+                drop(under_way);
+            });
         }
     }
+}
+
+/// How many commands are being ended that nobody waits for.
+static ENDING: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
+
+/// One of them.
+struct UnderWay;
+
+impl UnderWay {
+    fn begin() -> Self {
+        ENDING.send_modify(|count| *count += 1);
+        Self
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        ENDING.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// Waits until every command has ended that nobody waited for: to be called before a program ends. May
+/// be dropped at any time.
+pub async fn commands_ended() {
+    // The sender is never dropped.
+    let _ = ENDING.subscribe().wait_for(|count| *count == 0).await;
 }
 
 /// Ends a command with its whole process group: sshd gives each command one of its own.
 pub(crate) async fn kill(session: &Session, process: &str) {
     // Only with -s does every shell's kill know what -- means.
-    let line = format!(
-        "sh -c {}",
-        quoted(&format!(
-            "group=$(cut -d' ' -f5 /proc/{process}/stat) && kill -s TERM -- \"-$group\" && sleep 1; \
-             kill -s KILL -- \"-$group\" 2>/dev/null"
-        ))
+    let script = format!(
+        "group=$(cut -d' ' -f5 /proc/{process}/stat 2>/dev/null) || exit
+         kill -s TERM -- \"-$group\" 2>/dev/null || exit
+         for moment in 1 2 3 4 5 6 7 8 9 10; do
+             kill -s 0 -- \"-$group\" 2>/dev/null || exit 0
+             sleep 0.1 2>/dev/null || sleep 1
+         done
+         kill -s KILL -- \"-$group\" 2>/dev/null"
     );
+    let line = format!("sh -c {}", quoted(&script));
     let ending = async {
         if let Ok(process) = session.exec_at_once(&line).await {
             let (mut channel, _stderr, exit) = process.into_parts();

@@ -10,6 +10,10 @@ use crate::tokens::{TokenError, Tokens, home};
 
 /// How long connecting may take where the configuration says nothing.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest that a silent server goes unnoticed, whatever the configuration says.
+const SILENCE: Duration = Duration::from_secs(45);
+/// How often it is asked in vain at most, where it would be more seldom otherwise.
+const ASKED: u32 = 8;
 /// Where the configuration says nothing, a server that is silent is found within 40 s.
 const KEEP_ALIVE: KeepAlive = KeepAlive {
     interval: Duration::from_secs(10),
@@ -60,6 +64,31 @@ pub struct KeepAlive {
     pub count: u32,
 }
 
+impl KeepAlive {
+    /// As it is asked for, but so that a silent server is found within [`SILENCE`]: what works on many
+    /// hosts must not wait for one that has gone. A count of 0 stays never.
+    fn new(interval: Duration, count: u32) -> Self {
+        if count == 0 || interval.saturating_mul(count.saturating_add(1)) <= SILENCE {
+            return Self { interval, count };
+        }
+        let count = count.min(ASKED);
+        let interval = interval.min(SILENCE / (count + 1));
+        Self { interval, count }
+    }
+}
+
+/// Which addresses of a host are connected to (`AddressFamily`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum AddressFamily {
+    /// All.
+    #[default]
+    Any,
+    /// Those of IPv4.
+    Inet,
+    /// Those of IPv6.
+    Inet6,
+}
+
 /// What carries the connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Proxy {
@@ -82,6 +111,8 @@ pub struct Target {
     pub port: u16,
     /// User to log in as.
     pub user: String,
+    /// Which of its addresses are connected to.
+    pub address_family: AddressFamily,
     /// What carries the connection.
     pub proxy: Proxy,
     /// Private keys, in the order in which they are tried. Those that do not exist are passed over.
@@ -106,6 +137,8 @@ pub struct Target {
     pub hash_known_hosts: bool,
     /// The name under which the host's key is looked up, where it is another one.
     pub host_key_alias: Option<String>,
+    /// Files of keys that are no host's any more, one a line.
+    pub revoked_host_keys: Vec<PathBuf>,
     /// What to do with an unknown key.
     pub host_key_checking: HostKeyChecking,
     /// For TCP and the handshake together. Logging in gets its own time.
@@ -198,6 +231,11 @@ impl Target {
             host,
             port,
             user,
+            address_family: match settings.first("addressfamily") {
+                Some("inet") => AddressFamily::Inet,
+                Some("inet6") => AddressFamily::Inet6,
+                _ => AddressFamily::Any,
+            },
             proxy: proxy(settings, &tokens)?,
             identity_files: paths("identityfile", "IdentityFile")?.unwrap_or_else(|| {
                 own(&[
@@ -227,6 +265,7 @@ impl Target {
             ),
             hash_known_hosts: settings.flag("hashknownhosts", false),
             host_key_alias,
+            revoked_host_keys: paths("revokedhostkeys", "RevokedHostKeys")?.unwrap_or_default(),
             host_key_checking: match settings.first("stricthostkeychecking") {
                 Some("accept-new") => HostKeyChecking::AcceptNew,
                 Some("false" | "no" | "off") => HostKeyChecking::Off,
@@ -241,10 +280,10 @@ impl Target {
                 None | Some(0) => KEEP_ALIVE,
                 // Debian's client says so wherever BatchMode is on, and nobody asked for it.
                 Some(300) if settings.flag("batchmode", false) => KEEP_ALIVE,
-                Some(seconds) => KeepAlive {
-                    interval: Duration::from_secs(seconds),
-                    count: settings.number("serveralivecountmax").unwrap_or(3),
-                },
+                Some(seconds) => {
+                    let count = settings.number("serveralivecountmax").unwrap_or(3);
+                    KeepAlive::new(Duration::from_secs(seconds), count)
+                }
             },
             compression: settings.flag("compression", false),
             ciphers: cipher::offered(settings.first("ciphers")).ok_or_else(|| {
@@ -326,6 +365,7 @@ mod tests {
              identitiesonly yes\nidentityagent none\nuserknownhostsfile /k/h1 /k/h2\n\
              globalknownhostsfile none\nstricthostkeychecking accept-new\nconnecttimeout 3\n\
              proxycommand nc %h %p\npreferredauthentications hostbased,password,publickey\n\
+             revokedhostkeys /k/revoked\naddressfamily inet6\n\
              passwordauthentication no\nserveraliveinterval 5\nserveralivecountmax 2\n",
         )
         .unwrap();
@@ -342,6 +382,8 @@ mod tests {
             [PathBuf::from("/k/h1"), PathBuf::from("/k/h2")]
         );
         assert!(target.global_known_hosts.is_empty());
+        assert_eq!(target.revoked_host_keys, [PathBuf::from("/k/revoked")]);
+        assert_eq!(target.address_family, AddressFamily::Inet6);
         assert!(target.identities_only && target.identity_agent.is_none());
         assert_eq!(target.host_key_checking, HostKeyChecking::AcceptNew);
         assert_eq!(target.connect_timeout, Duration::from_secs(3));
@@ -349,6 +391,39 @@ mod tests {
         assert_eq!(target.methods, [Method::PublicKey]);
         assert_eq!(target.keep_alive.interval, Duration::from_secs(5));
         assert_eq!(target.keep_alive.count, 2);
+    }
+
+    #[test]
+    fn a_silent_server_is_found_soon_whatever_is_configured() {
+        let keep_alive = |interval: u64, count: u32| {
+            let printed =
+                format!("user me\nserveraliveinterval {interval}\nserveralivecountmax {count}\n");
+            target(&printed).unwrap().keep_alive
+        };
+        for (interval, count) in [
+            (60, 3),
+            (60, 1),
+            (300, 3),
+            (15, 100),
+            (2, 1000),
+            (u64::MAX, 1),
+        ] {
+            let bounded = keep_alive(interval, count);
+            let silent = bounded.interval * (bounded.count + 1);
+            assert!(
+                bounded.count > 0 && silent <= Duration::from_secs(45),
+                "{interval} {count}: {bounded:?}"
+            );
+            // The driver asks no more often than this.
+            assert!(bounded.interval >= Duration::from_secs(2), "{bounded:?}");
+        }
+        // What is found soon enough stays as it is, and never stays never.
+        let as_said = KeepAlive {
+            interval: Duration::from_secs(5),
+            count: 2,
+        };
+        assert_eq!(keep_alive(5, 2), as_said);
+        assert_eq!(keep_alive(60, 0).count, 0);
     }
 
     #[test]

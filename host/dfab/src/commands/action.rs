@@ -15,7 +15,7 @@ use super::{Context, NOT_BEGUN};
 use crate::arguments::{self, Form, PlanForm};
 use crate::deadline;
 use crate::failure::{Code, Failure};
-use crate::interrupt::Signals;
+use crate::interrupt::{Interrupt, Signals};
 use crate::terminal;
 
 /// How many steps run at a time on one host.
@@ -31,7 +31,17 @@ pub(crate) async fn run(
     matches: &ArgMatches,
 ) -> Result<Code, Failure> {
     let (policy, info) = policy(context, action)?;
-    let prepared = Prepared::new(context, policy, info, matches).await?;
+    let preparing = Prepared::new(context, policy, info, matches);
+    let prepared = if context.common.yes || context.common.dry_run {
+        let interrupt = Interrupt::listen()?;
+        tokio::select! {
+            prepared = preparing => prepared?,
+            code = interrupt.wait() => return Ok(Code::Passed(code)),
+        }
+    } else {
+        // Before a question Ctrl-C ends everything.
+        preparing.await?
+    };
     let json = context.common.output == Form::Json;
     prepared.tell_unreached();
     if prepared.hosts.is_empty() && !json {

@@ -1,5 +1,6 @@
 //! How a running action ends before its end.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dfab_deploy::execute::Stop;
@@ -50,6 +51,18 @@ pub(crate) async fn end_when_asked(stop: Stop, mut signals: Signals) {
         reason = "asked for, with the second signal"
     )]
     std::process::exit(130);
+}
+
+/// The same for work that leaves nothing to remove: the second signal ends what runs, and the process ends
+/// when that has been told. The signal's exit code is put into `code`.
+pub(crate) async fn stop_when_asked(stop: Stop, mut signals: Signals, code: Arc<OnceLock<u8>>) {
+    // It is set once.
+    let _ = code.set(signals.next().await.code());
+    stop.stop();
+    terminal::tell("Stopping: what runs is let end. Press Ctrl-C again to end at once.");
+    signals.next().await;
+    terminal::tell("Ending what runs.");
+    stop.stop_at_once();
 }
 
 /// Ends what is left of an action when its time is over: what runs is let end.

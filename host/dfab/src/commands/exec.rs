@@ -12,6 +12,7 @@ use super::Context;
 use super::choice::{Choice, argument, engine_failure, label};
 use crate::arguments::Form;
 use crate::failure::{Code, Failure};
+use crate::hosts::LOCAL;
 use crate::interrupt::Interrupt;
 use crate::lines::Prefix;
 use crate::relay::{
@@ -147,6 +148,13 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let several = targets.len() + failed.len() > 1;
     for (host, _, outcome) in &failed {
         tell((hosts > 1).then_some(host), outcome);
+    }
+    // Nobody said where: it is named before anything is run.
+    let meant = targets
+        .iter()
+        .find(|target| target.host.name() == LOCAL && !context.common.names_hosts());
+    if let Some(Target { host, .. }) = meant {
+        terminal::tell(&format!("exec on {} ({})", host.name(), host.address()));
     }
     let json = context.common.output == Form::Json;
     let mut request = ExecRequest {

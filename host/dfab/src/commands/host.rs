@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use dfab_deploy::checkup::{Point, State, check};
 use dfab_deploy::host::Host;
 use serde_json::{Map, Value, json};
@@ -18,13 +18,32 @@ pub(crate) fn command() -> Command {
     Command::new("host")
         .about("List, check and describe hosts")
         .subcommand_required(true)
-        .subcommand(Command::new("list").about("List the hosts of the project, and their groups"))
-        .subcommand(Command::new("check").about(
-            "Look whether hosts can be worked with, and what to do where not; all hosts, if none is named",
-        ))
-        .subcommand(Command::new("facts").about(
-            "Tell what engines and machines are; all hosts, if none is named",
-        ))
+        .subcommand(
+            Command::new("list")
+                .about("List the hosts of the project, and their groups")
+                .arg(as_json()),
+        )
+        .subcommand(
+            Command::new("check")
+                .about(
+                    "Look whether hosts can be worked with, and what to do where not; all hosts, if none \
+                     is named",
+                )
+                .arg(as_json()),
+        )
+        .subcommand(
+            Command::new("facts")
+                .about("Tell what engines and machines are; all hosts, if none is named")
+                .arg(as_json()),
+        )
+}
+
+/// The short form of the common option.
+fn as_json() -> Arg {
+    Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("Print data: the same as --output json")
 }
 
 /// Runs one of them.
@@ -33,8 +52,12 @@ pub(crate) fn command() -> Command {
 /// Where a name leads nowhere.
 pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     let directory = Directory::new(&context.project, &context.common)?;
+    let form = match matches.subcommand() {
+        Some((_, matches)) if matches.get_flag("json") => Form::Json,
+        _ => context.common.output,
+    };
     if let Some(("list", _)) = matches.subcommand() {
-        return list(context, &directory);
+        return list(context, &directory, form);
     }
     let hosts: Vec<Arc<Host>> = directory
         .meant_or_all(&context.common)?
@@ -42,13 +65,13 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         .map(Arc::new)
         .collect();
     match matches.subcommand() {
-        Some(("check", _)) => checkup(context, &hosts).await,
-        Some(("facts", _)) => facts(context, &hosts).await,
+        Some(("check", _)) => checkup(context, &hosts, form).await,
+        Some(("facts", _)) => facts(context, &hosts, form).await,
         _ => Err(Failure::usage("a command is wanted").hint("dfab host --help")),
     }
 }
 
-fn list(context: &Context, directory: &Directory) -> Result<Code, Failure> {
+fn list(context: &Context, directory: &Directory, form: Form) -> Result<Code, Failure> {
     let hosts = directory.meant_or_all(&context.common)?;
     let rows: Vec<Vec<String>> = hosts
         .iter()
@@ -61,7 +84,7 @@ fn list(context: &Context, directory: &Directory) -> Result<Code, Failure> {
             ]
         })
         .collect();
-    match context.common.output {
+    match form {
         Form::Json => {
             let data = hosts.iter().map(|host| {
                 let groups = directory.groups_of(host.name());
@@ -77,9 +100,9 @@ fn list(context: &Context, directory: &Directory) -> Result<Code, Failure> {
     Ok(Code::Done)
 }
 
-async fn checkup(context: &Context, hosts: &[Arc<Host>]) -> Result<Code, Failure> {
+async fn checkup(context: &Context, hosts: &[Arc<Host>], form: Form) -> Result<Code, Failure> {
     let found = for_each_host(context, hosts, |host| async move { Ok(check(&host).await) }).await;
-    match context.common.output {
+    match form {
         Form::Json => {
             let keyed = hosts.iter().zip(&found);
             let keyed: Map<String, Value> = keyed
@@ -150,7 +173,7 @@ fn code(points: &[Point]) -> Code {
     }
 }
 
-async fn facts(context: &Context, hosts: &[Arc<Host>]) -> Result<Code, Failure> {
+async fn facts(context: &Context, hosts: &[Arc<Host>], form: Form) -> Result<Code, Failure> {
     let found = for_each_host(context, hosts, |host| async move { facts_of(&host).await }).await;
     for (host, facts) in hosts.iter().zip(&found) {
         if let Err(failure) = facts {
@@ -162,7 +185,7 @@ async fn facts(context: &Context, hosts: &[Arc<Host>]) -> Result<Code, Failure> 
         }
     }
     let pairs = hosts.iter().zip(&found);
-    match context.common.output {
+    match form {
         Form::Json => {
             let keyed: Map<String, Value> = pairs
                 .map(|(host, facts)| {

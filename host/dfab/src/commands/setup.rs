@@ -1,18 +1,21 @@
 //! `dfab setup`: recipes for machines.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::ArgMatches;
+use dfab_deploy::execute::Stop;
 use dfab_deploy::host::Host;
 use dfab_deploy::setup::{Machine, Plan, SetupError};
 use dfab_runtime::recipe::{RecipeInfo, Step};
 use dfab_runtime::{CallError, PluginError, RecipePlugin};
 use serde_json::{Map, Value, json};
 
+use super::ending::stop_when_asked;
 use super::{Context, NOT_BEGUN, for_each_host, overall};
 use crate::arguments::{self, Form};
 use crate::deadline::{Deadline, over};
 use crate::failure::{Code, Failure, describe};
+use crate::interrupt::{Interrupt, Signals};
 use crate::pace::paced;
 use crate::task_host::Log;
 use crate::terminal;
@@ -36,7 +39,17 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         );
     }
     let hosts = context.hosts()?;
-    let plans = for_each_host(context, &hosts, |host| prepare(host, &recipes, matches)).await;
+    let preparing = for_each_host(context, &hosts, |host| prepare(host, &recipes, matches));
+    let plans = if context.common.yes || context.common.dry_run {
+        let interrupt = Interrupt::listen()?;
+        tokio::select! {
+            plans = preparing => plans,
+            code = interrupt.wait() => return Ok(Code::Passed(code)),
+        }
+    } else {
+        // Before a question Ctrl-C ends everything.
+        preparing.await
+    };
     let json = context.common.output == Form::Json;
     if !json || !context.common.yes {
         terminal::tell(&show(name, &hosts, &plans));
@@ -53,22 +66,32 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         && !context.common.dry_run
         && (context.common.yes || terminal::confirm("Do this?")?);
     let declined = something && !context.common.dry_run && !go;
+    // The exit code of the signal that asked for the end.
+    let ended_by: Arc<OnceLock<u8>> = Arc::default();
     let results: Vec<Result<usize, Failure>> = if go {
         let paired: Vec<_> = hosts.iter().zip(&plans).collect();
         let several = hosts.len() > 1;
         let pace = context.common.pace(hosts.len(), 0);
+        let stop = Stop::default();
+        let asked = Arc::clone(&ended_by);
+        let interrupt = tokio::spawn(stop_when_asked(stop.clone(), Signals::listen()?, asked));
+        let stop = &stop;
         let carried_out = paced(
             &pace,
             &paired,
             |(host, plan)| async move {
                 match plan {
-                    Ok(plan) => plan.carry_out(host.name(), several, context.deadline).await,
+                    Ok(plan) => {
+                        plan.carry_out(host.name(), several, context.deadline, stop)
+                            .await
+                    }
                     Err(failure) => Err(Failure::new(failure.code, failure.to_string())),
                 }
             },
             Result::is_err,
         )
         .await;
+        interrupt.abort();
         carried_out
             .into_iter()
             .map(|result| result.unwrap_or_else(|| Err(Failure::failed(NOT_BEGUN))))
@@ -93,6 +116,11 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     }
     if declined {
         return Ok(terminal::DECLINED);
+    }
+    if let Some(code) = ended_by.get()
+        && results.iter().any(Result::is_err)
+    {
+        return Ok(Code::Passed(*code));
     }
     let codes: Vec<_> = results
         .iter()
@@ -151,12 +179,13 @@ struct MachinePlan {
 
 impl MachinePlan {
     /// Makes the changes one after another; the first that fails ends it. None is begun after the
-    /// deadline, and none is broken off.
+    /// deadline or a stop, and none is broken off unless the stop is one at once.
     async fn carry_out(
         &self,
         host: &str,
         several: bool,
         deadline: Deadline,
+        stop: &Stop,
     ) -> Result<usize, Failure> {
         let prefix = if several {
             format!("{host}: ")
@@ -165,15 +194,26 @@ impl MachinePlan {
         };
         for (index, step) in self.steps.todo.iter().enumerate() {
             let summary = terminal::plain(&step.summary);
-            if deadline.is_over() {
+            if deadline.is_over() || stop.is_stopped() {
                 let left = self.steps.todo.len() - index;
-                let failure = over();
+                let failure = match stop.is_stopped() {
+                    true => Failure::failed("a stop was asked for"),
+                    false => over(),
+                };
                 terminal::tell(&format!(
                     "{host}: {failure}; changes that were not tried: {left}"
                 ));
                 return Err(failure);
             }
-            if let Err(error) = self.machine.change(step).await {
+            let changed = tokio::select! {
+                changed = self.machine.change(step) => changed,
+                () = stop.asked_at_once() => {
+                    let text = "ended by a signal; how far it came is not known";
+                    terminal::tell(&format!("{prefix}FAILED   {summary}: {text}"));
+                    return Err(Failure::failed(format!("{summary}: {text}")));
+                }
+            };
+            if let Err(error) = changed {
                 let left = self.steps.todo.len() - index - 1;
                 let text = terminal::plain(&describe(&error));
                 terminal::tell(&format!("{prefix}FAILED   {summary}: {text}"));

@@ -320,6 +320,7 @@ fn value(
         | "identityagent"
         | "certificatefile"
         | "hostkeyalias"
+        | "revokedhostkeys"
         | "ciphers"
         | "preferredauthentications" => vec![one(words()?)?],
         "port" => {
@@ -369,6 +370,13 @@ fn value(
                 "ask" | "accept-new" => word,
                 other => return Err(format!("{other} is no way to check keys of hosts")),
             }]
+        }
+        "addressfamily" => {
+            let word = one(words()?)?.to_ascii_lowercase();
+            if !["any", "inet", "inet6"].contains(&word.as_str()) {
+                return Err(format!("{word} is no family of addresses"));
+            }
+            vec![word]
         }
         "connecttimeout" | "serveraliveinterval" => {
             let word = one(words()?)?;

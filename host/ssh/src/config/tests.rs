@@ -109,6 +109,8 @@ fn option() -> impl Strategy<Value = String> {
             &["/h/a", "/h/a \"/h/b\"", "none", "/h/%h", "/h/%k.%p"]
         ),
         setting("GlobalKnownHostsFile", &["/h/g", "/h/g /h/g2", "none"]),
+        setting("RevokedHostKeys", &["/h/r", "~/r", "none", "\"/h/r 2\""]),
+        setting("AddressFamily", &["any", "inet", "inet6", "INET"]),
         setting("HostKeyAlias", &["alias", "ALIAS", "real-x"]),
         setting(
             "StrictHostKeyChecking",

@@ -92,6 +92,36 @@ async fn commands_wait_for_each_other_where_the_server_allows_few() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_more_than_eight_commands_run_at_once_in_a_session() {
+    let server = Server::start("");
+    let marks = server.folder().join("marks");
+    std::fs::create_dir(&marks).unwrap();
+    let session = Session::connect(&server.target("h")).await.unwrap();
+    // Each makes a mark for as long as it runs, and tells the most marks that it has seen.
+    let line = format!(
+        "cd {}; : > $$; most=0; for look in 1 2 3 4 5; do sleep 0.2; set -- *; \
+         [ $# -gt $most ] && most=$#; done; rm $$; echo $most",
+        marks.display()
+    );
+    let mut running = JoinSet::new();
+    for _ in 0..12 {
+        let (session, line) = (session.clone(), line.clone());
+        running.spawn(async move {
+            let limit = Duration::from_secs(60);
+            session.run(&line, None, limit, 1024).await
+        });
+    }
+    let seen = running.join_all().await.into_iter().map(|output| {
+        let output = output.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.trim().parse::<usize>().unwrap()
+    });
+    let most = seen.max().unwrap_or_default();
+    assert!((2..=8).contains(&most), "{most} at once");
+    assert_eq!(server.logins(), 1, "all in one session");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_only_command_that_is_allowed_can_be_ended() {
     let server = Server::start("MaxSessions 1");
     let session = Session::connect(&server.target("h")).await.unwrap();

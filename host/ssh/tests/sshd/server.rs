@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dfab_ssh::{
-    HostKeyChecking, KeepAlive, Method, NoAnswer, Prompter, Proxy, Question, Secret, Target,
+    AddressFamily, HostKeyChecking, KeepAlive, Method, NoAnswer, Prompter, Proxy, Question, Secret,
+    Target,
 };
 use tempfile::TempDir;
 
@@ -79,6 +80,7 @@ impl Server {
             host: "127.0.0.1".to_owned(),
             port: self.port,
             user: user(),
+            address_family: AddressFamily::Any,
             proxy: Proxy::None,
             identity_files: vec![self.folder().join("user")],
             certificate_files: Vec::new(),
@@ -95,6 +97,7 @@ impl Server {
             global_known_hosts: Vec::new(),
             hash_known_hosts: false,
             host_key_alias: None,
+            revoked_host_keys: Vec::new(),
             host_key_checking: HostKeyChecking::AcceptNew,
             connect_timeout: Duration::from_secs(20),
             keep_alive: KeepAlive {

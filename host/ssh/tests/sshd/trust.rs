@@ -124,6 +124,45 @@ async fn revoked_keys_are_refused_whatever_else_is_known() {
 }
 
 #[tokio::test]
+async fn revoked_host_keys_are_a_file_of_keys() {
+    let server = Server::with_keys(&["ed25519"], "");
+    let key = server.public("host_ed25519");
+    let line = format!("{} {key}", server.known_name());
+    let mut target = knowing(&server, "h", &[line]);
+    let file = server.folder().join("revoked");
+    target.revoked_host_keys = vec![file.clone()];
+    let other = server.public("user");
+    std::fs::write(&file, format!("# stolen\n\n{other} joe\n")).unwrap();
+    trusted(&target).await;
+    std::fs::write(&file, format!("# stolen\n\n{other} joe\n{key} web1\n")).unwrap();
+    for checking in [HostKeyChecking::Strict, HostKeyChecking::Off] {
+        target.host_key_checking = checking;
+        let error = refused(&target).await;
+        let place = format!("{}:4 (RevokedHostKeys)", file.display());
+        assert!(error.contains(&place), "{error}");
+    }
+    // Where nobody can say what is revoked, nobody is trusted: no key, a list of ssh-keygen's, no file.
+    std::fs::write(&file, format!("{other}\nnonsense\n")).unwrap();
+    let error = refused(&target).await;
+    assert!(
+        error.contains("RevokedHostKeys") && error.contains("line 2"),
+        "{error}"
+    );
+    keygen(server.folder(), &["-k", "-f", "krl", "user.pub"]);
+    target.revoked_host_keys = vec![server.folder().join("krl")];
+    let error = refused(&target).await;
+    for words in ["RevokedHostKeys", "/krl", "KRL", "one a line"] {
+        assert!(error.contains(words), "{words} is not in {error}");
+    }
+    target.revoked_host_keys = vec![server.folder().join("missing")];
+    let error = refused(&target).await;
+    assert!(
+        error.contains("RevokedHostKeys") && error.contains("/missing"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn new_keys_are_accepted_as_the_configuration_says() {
     let server = Server::start("");
     let fingerprint = server.fingerprint("host_ed25519");
@@ -243,6 +282,17 @@ async fn authorities_vouch_for_hosts() {
         std::fs::write(&target.user_known_hosts[0], &revoked).unwrap();
         let error = refused(&target).await;
         assert!(error.contains("revoked by"), "{error}");
+        // The same by a file of revoked keys, of the authority and of the key that it vouches for.
+        std::fs::write(&target.user_known_hosts[0], format!("{authority}\n")).unwrap();
+        trusted(&target).await;
+        for name in ["authority".to_owned(), format!("host_{kind}")] {
+            let file = server.folder().join("revoked");
+            std::fs::write(&file, maker.public(&name)).unwrap();
+            target.revoked_host_keys = vec![file];
+            let error = refused(&target).await;
+            assert!(error.contains("(RevokedHostKeys)"), "{name}: {error}");
+        }
+        target.revoked_host_keys = Vec::new();
 
         // Without an authority certificates are not asked for, and plain keys are compared.
         let plain = format!("web1 {}\n", maker.public(&format!("host_{kind}")));

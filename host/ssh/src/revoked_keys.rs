@@ -1,0 +1,91 @@
+//! Keys that are no host's any more: the file that `RevokedHostKeys` names, one public key a line.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::certificate::Certificate;
+use crate::wire::key_type;
+
+/// Why nobody can say which keys are revoked. No host is trusted then, as in OpenSSH.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokedKeysError {
+    /// The file is not to be read.
+    #[error(
+        "RevokedHostKeys names {}, which cannot be read, so that no key of a host is trusted; make it \
+         readable, or take the option away",
+        .file.display()
+    )]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file has the binary form of ssh-keygen.
+    #[error(
+        "RevokedHostKeys names {}, a binary revocation list (KRL), and dfab reads lists of keys only: \
+         name a file with the revoked public keys, one a line as in .pub files",
+        .0.display()
+    )]
+    Binary(PathBuf),
+    /// A line is no key.
+    #[error(
+        "RevokedHostKeys names {}, and its line {line} is no public key, so that no key of a host is \
+         trusted; a line is as in .pub files",
+        .file.display()
+    )]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+}
+
+/// What binary revocation lists begin with.
+const BINARY: &[u8] = b"SSHKRL\n\0";
+
+/// The line of the file that has this key, from 1.
+pub(crate) fn find(file: &Path, key: &[u8]) -> Result<Option<usize>, RevokedKeysError> {
+    let bytes = std::fs::read(file).map_err(|source| RevokedKeysError::Read {
+        file: file.to_owned(),
+        source,
+    })?;
+    if bytes.starts_with(BINARY) {
+        return Err(RevokedKeysError::Binary(file.to_owned()));
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let mut found = None;
+    // All lines are read: one that is no key may have been meant for this one.
+    for (line, number) in text.lines().zip(1..) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let revoked = read(line).ok_or_else(|| RevokedKeysError::Line {
+            file: file.to_owned(),
+            line: number,
+        })?;
+        if found.is_none() && revoked == key {
+            found = Some(number);
+        }
+    }
+    Ok(found)
+}
+
+/// The key of a line; of a certificate the key that is certified.
+fn read(line: &str) -> Option<Vec<u8>> {
+    let mut fields = line.split_ascii_whitespace();
+    let kind = fields.next()?;
+    let key = STANDARD.decode(fields.next()?).ok()?;
+    if key_type(&key) != Some(kind) {
+        return None;
+    }
+    Some(match Certificate::read(&key) {
+        Some(certificate) => certificate.key,
+        None => key,
+    })
+}
