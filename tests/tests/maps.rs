@@ -88,6 +88,38 @@ fn all_mistakes_of_a_map_are_told_at_once() -> Result<()> {
 }
 
 #[test]
+fn what_is_wrong_does_not_hide_what_else_is_wrong() -> Result<()> {
+    let project = project(
+        "name: shop\nweb:\n  imag: x\n  links: db\n  exposes: {80: [80, public]}\n\
+         \x20 network: bridge\ndb:\n  links: web\n  create_options: {lables: {a: b}}\n",
+    )?;
+    let told = project.dfab(&["map", "check"])?;
+    assert_eq!(told.status, 2);
+    for part in [
+        "shop.yaml:3:3: error: there is no key of a container imag",
+        "did you mean labels?",
+        "shop.web -> shop.db -> shop.web",
+        "port 80 is to be published on the interface public",
+        "shop.yaml:6:3: warning: network is called network_mode now",
+        "there are 4 mistakes, shown above",
+    ] {
+        assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
+    }
+    assert!(!told.stderr.contains("nothing was done"), "{}", told.stderr);
+    let acted = project.dfab(&["startup", "-y"])?;
+    assert_eq!(acted.status, 2);
+    let end = "there are 2 mistakes, shown above; nothing was done";
+    assert!(acted.stderr.contains(end), "{}", acted.stderr);
+    let shown = project.dfab(&["map", "show"])?;
+    assert!(
+        !shown.stderr.contains("nothing was done"),
+        "{}",
+        shown.stderr
+    );
+    Ok(())
+}
+
+#[test]
 fn maps_are_shown_formatted_drawn_and_described() -> Result<()> {
     let project = project(MAP)?;
     let json = project

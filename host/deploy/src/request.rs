@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use dfab_engine::{ContainerState, ObservedContainer, Snapshot};
-use dfab_maps::{Item, Planned, ResolvedMap};
+use dfab_maps::{Features, Item, Planned, ResolvedMap};
 use dfab_runtime::planning::{
     ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process, Remedy,
     Request, StopOptions,
@@ -248,7 +248,13 @@ fn container_differences(
         details,
     };
     let mut differences = drift::container(&wanted, live, scene);
-    for difference in &mut differences {
+    without_updates(&mut differences, &features);
+    Ok(differences)
+}
+
+/// What the engine cannot mend in place wants a new container.
+fn without_updates(differences: &mut [Difference], features: &Features) {
+    for difference in differences {
         let can_update = match difference.field.as_str() {
             "HostConfig.RestartPolicy" => features.container_update_restart_policy,
             _ => features.container_update,
@@ -257,7 +263,6 @@ fn container_differences(
             difference.remedy = Remedy::Recreate;
         }
     }
-    Ok(differences)
 }
 
 /// By volume, the names of the containers that have it mounted.
@@ -393,4 +398,122 @@ fn further_networks(map: &ResolvedMap, config: &str, survey: &Survey<'_>) -> Vec
         return Vec::new();
     }
     map.container_networks(config).into_iter().skip(1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use dfab_engine::ApiVersion;
+    use dfab_maps::{Client, NoSettings, Project, Walk, load_map};
+    use dfab_runtime::planning::{Operation, RunOptions, Step};
+    use serde_json::json;
+
+    use super::*;
+    use crate::host::{Address, Host, Options};
+    use crate::plan::{Plan, Work};
+
+    /// What a policy is asked of a container whose memory and restart policy are others, and the plan
+    /// that a run of it is.
+    fn asked(client: Client) -> (Vec<(String, Remedy)>, Plan) {
+        let text = "web:\n  image: app:1\n  host_config: {mem_limit: 2m, restart_policy: {Name: always}}\n";
+        let map = load_map(text, "m.yaml", "m", &NoSettings).unwrap().value;
+        let project = Project::new(vec![map]).unwrap();
+        let selected = project.select(&["web".to_owned()]).unwrap();
+        let items = project.walk(&selected, Walk::Selected).unwrap();
+        let address = Address::Socket("/nowhere".into());
+        let host = Host::new("h".to_owned(), address, client, Options::default());
+        let live = json!({
+            "Id": "c1", "Image": "sha256:a",
+            "Config": { "Image": "app:1", "Hostname": "m-web", "Labels": {} },
+            "HostConfig": { "Memory": 1, "RestartPolicy": { "Name": "no" } },
+        });
+        let mut snapshot = Snapshot::default();
+        snapshot.images.insert("app:1".into(), "sha256:a".into());
+        let details = Details {
+            containers: HashMap::from([("m.web".to_owned(), live)]),
+            ..Details::default()
+        };
+        let surveys = [Survey {
+            host: &host,
+            api_version: ApiVersion {
+                major: 1,
+                minor: 41,
+            },
+            items,
+            snapshot,
+            details: Some(details),
+        }];
+        let (request, subjects) = request("update", Vec::new(), &surveys).unwrap();
+        let found = request
+            .nodes
+            .iter()
+            .flat_map(|node| &node.observed.differences);
+        let found = found.filter(|one| one.field.starts_with("HostConfig."));
+        let found = found.map(|one| (one.field.clone(), one.remedy.clone()));
+        let found = found.collect();
+        let run = Step {
+            node: 0,
+            operation: Operation::Run(RunOptions {
+                entrypoint: None,
+                command: None,
+                folder: None,
+                upload: None,
+                download: None,
+                timeout_s: None,
+                keep: false,
+                timestamps: false,
+                tail: None,
+                must_succeed: true,
+            }),
+            after: Vec::new(),
+            reason: String::new(),
+            if_changed: Vec::new(),
+        };
+        let plan = Plan::new(&request, &subjects, &surveys, vec![run], &[]).unwrap();
+        (found, plan)
+    }
+
+    #[test]
+    fn what_an_engine_cannot_change_in_place_is_made_anew() {
+        let with = |features: &[&str]| {
+            let mut client = Client::default_client();
+            for feature in features {
+                client.features.insert((*feature).to_owned(), false);
+            }
+            let (found, _) = asked(client);
+            let of = |name: &str| {
+                let found = found.iter().find(|(field, _)| field == name);
+                match found.map(|(_, remedy)| remedy) {
+                    Some(Remedy::Update) => "update",
+                    Some(Remedy::Recreate) => "recreate",
+                    _ => "other",
+                }
+            };
+            [of("HostConfig.Memory"), of("HostConfig.RestartPolicy")]
+        };
+        assert_eq!(with(&[]), ["update", "update"]);
+        assert_eq!(with(&["container_update"]), ["recreate", "update"]);
+        assert_eq!(
+            with(&["container_update", "container_update_restart_policy"]),
+            ["recreate", "recreate"]
+        );
+    }
+
+    #[test]
+    fn a_run_is_waited_for_as_long_as_its_client_says() {
+        let waits = |wait: Option<u64>| {
+            let client = Client {
+                wait_timeout: wait.map(std::time::Duration::from_millis),
+                ..Client::default_client()
+            };
+            let (_, plan) = asked(client);
+            match plan.steps.first().map(|step| &step.work) {
+                Some(Work::Run(run)) => run.timeout_s,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(waits(Some(90_000)), 90);
+        // Less than a second is one, for 0 would be none at all.
+        assert_eq!(waits(Some(20)), 1);
+        assert_eq!(waits(None), 15 * 60);
+    }
 }

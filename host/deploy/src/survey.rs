@@ -147,3 +147,33 @@ async fn details(
         engine: with_constraints(&info, client),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_says_of_limits_goes_before_what_the_engine_tells() {
+        let mut client = Client::default_client();
+        let info = r#"{"MemoryLimit": true, "SwapLimit": true, "NCPU": 2}"#;
+        let told = serde_json::json!({ "MemoryLimit": true, "SwapLimit": true, "NCPU": 2 });
+        assert_eq!(with_constraints(info, &client), told);
+        for (name, has_it) in [
+            ("memswap_limit", false),
+            ("cpu_shares", false),
+            ("other", true),
+        ] {
+            client.constraints.insert(name.to_owned(), has_it);
+        }
+        let said = serde_json::json!({
+            "MemoryLimit": true, "SwapLimit": false, "NCPU": 2, "CPUShares": false,
+        });
+        assert_eq!(with_constraints(info, &client), said);
+        assert_eq!(with_constraints("no JSON", &client), Value::Null);
+    }
+
+    #[test]
+    fn client_files_know_every_limit() {
+        assert_eq!(LIMITS.map(|(name, _)| name), dfab_maps::CONSTRAINTS);
+    }
+}

@@ -68,6 +68,12 @@ impl Failure {
         self
     }
 
+    /// Says that it hindered all that was asked for.
+    pub(crate) fn before_anything(mut self) -> Self {
+        self.message.push_str("; nothing was done");
+        self
+    }
+
     /// Adds what to do next.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use dfab_bundles::Digest;
-use dfab_maps::{Client, Diagnostic, Invalid, Loaded, MapDefaults, Settings};
+use dfab_maps::{Client, Diagnostic, Invalid, Loaded, MapDefaults, Settings, Surroundings};
 use indexmap::{IndexMap, IndexSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -166,9 +166,25 @@ impl Project {
     /// # Errors
     /// Where there is none, or one has mistakes: all of them are told.
     pub(crate) fn load_maps(&self) -> Result<dfab_maps::Project, Failure> {
+        self.load_maps_or(&|failure| failure)
+    }
+
+    /// The same for what is to act on them: where it is hindered by mistakes, nothing was done.
+    ///
+    /// # Errors
+    /// As [`Project::load_maps`].
+    pub(crate) fn load_maps_to_act(&self) -> Result<dfab_maps::Project, Failure> {
+        self.load_maps_or(&Failure::before_anything)
+    }
+
+    fn load_maps_or(
+        &self,
+        mistaken: &dyn Fn(Failure) -> Failure,
+    ) -> Result<dfab_maps::Project, Failure> {
         let defaults = self.load_defaults()?;
-        let maps = self
-            .each_map(|text, file, name, settings| defaults.load_map(text, file, name, settings))?;
+        let maps = self.each_map(mistaken, |text, file, name, settings| {
+            defaults.load_map(text, file, name, settings)
+        })?;
         dfab_maps::Project::new(maps)
             .map_err(|error| Failure::usage("the maps do not go together").because(error))
     }
@@ -197,7 +213,9 @@ impl Project {
     /// # Errors
     /// As [`Project::load_maps`].
     pub(crate) fn map_documents(&self) -> Result<Vec<Value>, Failure> {
-        self.each_map(|text, file, _, settings| dfab_maps::document_json(text, file, settings))
+        self.each_map(&|failure| failure, |text, file, _, settings| {
+            dfab_maps::document_json(text, file, settings)
+        })
     }
 
     /// Reads the maps and the client files, and keeps all that is wrong with them.
@@ -210,28 +228,39 @@ impl Project {
         let mut clients = IndexMap::new();
         let mut defaults = MapDefaults::default();
         if let Some(path) = &self.map_defaults {
-            let read = MapDefaults::load(&read(path)?, &path.display().to_string(), self);
-            let read = sorted_out(read, &mut found.diagnostics);
-            defaults = read.unwrap_or_default();
+            let read = MapDefaults::read(&read(path)?, &path.display().to_string(), self);
+            found.diagnostics.extend(read.diagnostics);
+            defaults = read.value.unwrap_or_default();
         }
         for path in self.map_files()? {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let name = path.display().to_string();
-            let map = defaults.load_map(&read(path)?, &name, &stem, self);
-            let map = sorted_out(map, &mut found.diagnostics);
-            maps.extend(map.map(|map| (name, map)));
+            let read = defaults.read_map(&read(path)?, &name, &stem, self);
+            found.diagnostics.extend(read.diagnostics);
+            maps.extend(read.value);
         }
+        let mut are_clients_whole = true;
         for path in &self.clients {
-            let read = dfab_maps::load_clients(&read(path)?, &path.display().to_string(), self);
-            let read = sorted_out(read, &mut found.diagnostics);
-            clients.extend(read.into_iter().flatten());
+            let read = dfab_maps::read_clients(&read(path)?, &path.display().to_string(), self);
+            are_clients_whole &= !read.is_wrong();
+            found.diagnostics.extend(read.diagnostics);
+            clients.extend(read.value.into_iter().flatten());
         }
         let hosts: Vec<&str> = self.hosts.keys().map(String::as_str).collect();
-        for (file, map) in &maps {
-            let examined = dfab_maps::examine_map(map, file, &clients, &hosts);
+        let surroundings = Surroundings {
+            clients: &clients,
+            are_clients_whole,
+            hosts: &hosts,
+        };
+        for map in &maps {
+            let examined = dfab_maps::examine_map(map, surroundings);
             found.diagnostics.extend(examined);
         }
-        let maps = maps.into_iter().map(|(_, map)| map).collect();
+        let files = found.diagnostics.iter().map(|one| one.file.clone());
+        let files: IndexSet<String> = files.collect();
+        found
+            .diagnostics
+            .sort_by_key(|one| (files.get_index_of(&one.file), one.line, one.column));
         if let Err(error) = dfab_maps::Project::new(maps) {
             found.others.push(error.to_string());
         }
@@ -307,6 +336,7 @@ impl Project {
 
     fn each_map<T>(
         &self,
+        mistaken: &dyn Fn(Failure) -> Failure,
         load: impl Fn(&str, &str, &str, &dyn Settings) -> Result<Loaded<T>, Invalid>,
     ) -> Result<Vec<T>, Failure> {
         let mut maps = Vec::with_capacity(self.maps.len());
@@ -319,7 +349,7 @@ impl Project {
                 Err(Invalid(diagnostics)) => mistakes.extend(diagnostics),
             }
         }
-        refuse(&mistakes)?;
+        refuse(&mistakes).map_err(mistaken)?;
         Ok(maps)
     }
 
@@ -450,19 +480,6 @@ pub(crate) struct Diagnosis {
     pub(crate) others: Vec<String>,
 }
 
-fn sorted_out<T>(read: Result<Loaded<T>, Invalid>, diagnostics: &mut Vec<Diagnostic>) -> Option<T> {
-    match read {
-        Ok(loaded) => {
-            diagnostics.extend(loaded.warnings);
-            Some(loaded.value)
-        }
-        Err(Invalid(mistakes)) => {
-            diagnostics.extend(mistakes);
-            None
-        }
-    }
-}
-
 /// The project file in this folder or the nearest above.
 fn find() -> Result<Option<PathBuf>, Failure> {
     let here = std::env::current_dir()
@@ -502,17 +519,16 @@ pub(crate) fn mistaken(mistakes: &Invalid) -> Failure {
     }
 }
 
-fn refuse(mistakes: &[Diagnostic]) -> Result<(), Failure> {
-    for mistake in mistakes {
-        terminal::tell(&mistake.to_string());
+/// Tells mistakes and warnings; the failure that the mistakes are.
+fn refuse(told: &[Diagnostic]) -> Result<(), Failure> {
+    for one in told {
+        terminal::tell(&one.to_string());
     }
-    match mistakes.len() {
+    match told.iter().filter(|one| one.is_error()).count() {
         0 => Ok(()),
-        1 => Err(Failure::usage(
-            "there is a mistake, shown above; nothing was done",
-        )),
+        1 => Err(Failure::usage("there is a mistake, shown above")),
         count => Err(Failure::usage(format!(
-            "there are {count} mistakes, shown above; nothing was done"
+            "there are {count} mistakes, shown above"
         ))),
     }
 }
@@ -560,6 +576,23 @@ mod tests {
         dfab.yaml:1:18: timeouts.call: invalid value: integer `0`, expected a number of seconds, or one such as 5m or 2h
         dfab.yaml:1:12: timeouts: unknown field `cal`, expected one of `connect`, `call`, `idle`, `run`
         "#);
+    }
+
+    #[test]
+    fn warnings_are_no_mistakes() {
+        let told = dfab_maps::load_map(
+            "a: {network: host, image: 1.30, imag: x}\n",
+            "m.yaml",
+            "m",
+            &Project::default(),
+        );
+        let told = told.unwrap_err().0;
+        assert_eq!(told.len(), 3);
+        let failure = refuse(&told).unwrap_err();
+        assert_eq!(failure.to_string(), "there is a mistake, shown above");
+        let twice = [told.clone(), told].concat();
+        let failure = refuse(&twice).unwrap_err();
+        assert_eq!(failure.to_string(), "there are 2 mistakes, shown above");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 use crate::config::{delay, optional_text, seconds};
-use crate::diagnostic::{Invalid, Loaded, Report, nearest};
+use crate::diagnostic::{Invalid, Loaded, Reading, Report, nearest};
 use crate::tree::{self, Node, Settings, Value};
 
 /// The name of the client that is meant when a map names none.
@@ -175,6 +175,15 @@ pub fn load_clients(
     file: &str,
     settings: &dyn Settings,
 ) -> Result<Loaded<IndexMap<String, Client>>, Invalid> {
+    read_clients(text, file, settings).checked()
+}
+
+/// Reads as much of a client file as can be, with all that is wrong.
+pub fn read_clients(
+    text: &str,
+    file: &str,
+    settings: &dyn Settings,
+) -> Reading<IndexMap<String, Client>> {
     let mut report = Report::new(file);
     let mut clients = IndexMap::new();
     if let Some(root) = tree::read(text, settings, &mut report) {
@@ -190,7 +199,7 @@ pub fn load_clients(
             _ => report.error(root.at, "a client file is a mapping from names to clients"),
         }
     }
-    report.finish(clients)
+    report.reading(Some(clients))
 }
 
 const FEATURES: [&str; 8] = [

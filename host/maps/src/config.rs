@@ -70,6 +70,8 @@ pub struct ContainerConfig {
     pub(crate) persistent: Option<bool>,
     pub(crate) create_options: Vec<ContainerOption>,
     pub(crate) host_config: Vec<ContainerOption>,
+    /// Keys of whose values a mistake was told: what is missing of them is not missed again.
+    pub(crate) wrong_keys: Vec<String>,
 }
 
 /// Which network stack a container has.
@@ -146,7 +148,11 @@ impl ContainerConfig {
                     self.host_config.clear();
                 }
                 for (key, value) in pairs {
+                    let (before, has_unset) = (report.errors(), value.has_unset());
                     self.read_key(&key, value, report);
+                    if has_unset || report.errors() > before {
+                        self.wrong_keys.push(key.key_text().into_owned());
+                    }
                 }
             }
             _ => report.error(at, format!("a container is a mapping, not {kind}")),

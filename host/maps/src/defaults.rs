@@ -1,6 +1,6 @@
 //! What maps have that say nothing else.
 
-use crate::diagnostic::{Invalid, Loaded, Report};
+use crate::diagnostic::{Invalid, Loaded, Reading, Report};
 use crate::map::ResolvedMap;
 use crate::tree::{self, Node, Settings, Value};
 
@@ -35,6 +35,11 @@ impl MapDefaults {
     /// # Errors
     /// All mistakes of the file. A name, groups and containers are a map's own.
     pub fn load(text: &str, file: &str, settings: &dyn Settings) -> Result<Loaded<Self>, Invalid> {
+        Self::read(text, file, settings).checked()
+    }
+
+    /// Reads as much of them as can be, with all that is wrong.
+    pub fn read(text: &str, file: &str, settings: &dyn Settings) -> Reading<Self> {
         let mut report = Report::new(file);
         let mut map = ResolvedMap::empty();
         if let Some(root) = tree::read(text, settings, &mut report) {
@@ -47,7 +52,7 @@ impl MapDefaults {
                 }
             }
         }
-        report.finish(Self(map))
+        report.reading(Some(Self(map)))
     }
 
     /// Reads a map, which has from these what it does not say.
@@ -61,6 +66,18 @@ impl MapDefaults {
         fallback_name: &str,
         settings: &dyn Settings,
     ) -> Result<Loaded<ResolvedMap>, Invalid> {
+        self.read_map(text, file, fallback_name, settings).checked()
+    }
+
+    /// Reads as much of a map as can be, with all that is wrong: for [`crate::examine_map`], which
+    /// finds what else there is.
+    pub fn read_map(
+        &self,
+        text: &str,
+        file: &str,
+        fallback_name: &str,
+        settings: &dyn Settings,
+    ) -> Reading<ResolvedMap> {
         let mut base = self.0.clone();
         fallback_name.clone_into(&mut base.name);
         ResolvedMap::load(base, text, file, settings)

@@ -1,5 +1,6 @@
 //! Mistakes and warnings, with the place in the file that they are about.
 
+use std::collections::HashSet;
 use std::fmt;
 
 /// How bad it is.
@@ -26,6 +27,13 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// Whether the file cannot be used for it.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
 }
 
 impl fmt::Display for Diagnostic {
@@ -71,8 +79,35 @@ pub struct Loaded<T> {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// What a file says as far as it can be read, and all that there is to be said about it.
+#[derive(Debug, Clone)]
+pub struct Reading<T> {
+    /// What was read, without what is wrong; none where nothing can be.
+    pub value: Option<T>,
+    /// Mistakes and warnings, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl<T> Reading<T> {
+    /// Whether there is a mistake in it.
+    pub fn is_wrong(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// The value, unless there was a mistake.
+    pub(crate) fn checked(self) -> Result<Loaded<T>, Invalid> {
+        match self.value {
+            Some(value) if !self.diagnostics.iter().any(Diagnostic::is_error) => Ok(Loaded {
+                value,
+                warnings: self.diagnostics,
+            }),
+            _ => Err(Invalid(self.diagnostics)),
+        }
+    }
+}
+
 /// A place in a file, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Place {
     pub(crate) line: usize,
     pub(crate) column: usize,
@@ -83,6 +118,9 @@ pub(crate) struct Place {
 pub(crate) struct Report {
     file: String,
     diagnostics: Vec<Diagnostic>,
+    /// Where settings are meant that are not set: what is read there is not what it will be.
+    unset: HashSet<Place>,
+    errors: usize,
 }
 
 impl Report {
@@ -90,6 +128,8 @@ impl Report {
         Self {
             file: file.to_owned(),
             diagnostics: Vec::new(),
+            unset: HashSet::new(),
+            errors: 0,
         }
     }
 
@@ -100,6 +140,23 @@ impl Report {
 
     pub(crate) fn append(&mut self, mut other: Self) {
         self.diagnostics.append(&mut other.diagnostics);
+        self.unset.extend(other.unset);
+        self.errors += other.errors;
+    }
+
+    /// How many mistakes were told.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// Tells of a setting that is not set. Nothing else is told of that place.
+    pub(crate) fn unset(&mut self, at: Place, name: &str) {
+        self.error_with_help(
+            at,
+            format!("the setting {name} is not set"),
+            format!("set it under `settings` in dfab.yaml, or give --set {name}=VALUE"),
+        );
+        self.unset.insert(at);
     }
 
     pub(crate) fn error(&mut self, at: Place, message: impl Into<String>) {
@@ -136,6 +193,7 @@ impl Report {
 
     fn add(&mut self, severity: Severity, at: Place, message: String, help: Option<String>) {
         let (line, column) = (at.line, at.column);
+        self.errors += usize::from(severity == Severity::Error);
         let file = self.file.clone();
         self.diagnostics.push(Diagnostic {
             severity,
@@ -152,19 +210,26 @@ impl Report {
         self.diagnostics
     }
 
-    /// The value, unless there was an error. What is said is in the order of the file.
-    pub(crate) fn finish<T>(mut self, value: T) -> Result<Loaded<T>, Invalid> {
+    /// The value as far as it could be read. What is said is in the order of the file.
+    pub(crate) fn reading<T>(mut self, value: Option<T>) -> Reading<T> {
         self.diagnostics
             .sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
-        let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
-        if self.diagnostics.iter().any(is_error) {
-            Err(Invalid(self.diagnostics))
-        } else {
-            Ok(Loaded {
-                value,
-                warnings: self.diagnostics,
-            })
+        let mut told = HashSet::new();
+        let unset = self.unset;
+        self.diagnostics.retain(|one| {
+            let (line, column) = (one.line, one.column);
+            let at = Place { line, column };
+            !unset.contains(&at) || told.insert(at)
+        });
+        Reading {
+            value,
+            diagnostics: self.diagnostics,
         }
+    }
+
+    /// The value, unless there was a mistake. What is said is in the order of the file.
+    pub(crate) fn finish<T>(self, value: T) -> Result<Loaded<T>, Invalid> {
+        self.reading(Some(value)).checked()
     }
 }
 

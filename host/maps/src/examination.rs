@@ -5,22 +5,32 @@ use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 
-use crate::body::{Features, container_body, publications};
+use crate::body::{BodyError, Features, body_with_faults, publications};
 use crate::client::Client;
 use crate::diagnostic::{Diagnostic, Place, Report, nearest};
 use crate::graph::circles;
 use crate::map::{Item, ResolvedMap};
 use crate::names::{NAMES, is_engine_name};
 
-/// Examines a map of a file, with the clients of its project, and the names of further hosts.
-pub fn examine_map(
-    map: &ResolvedMap,
-    file: &str,
-    clients: &IndexMap<String, Client>,
-    hosts: &[&str],
-) -> Vec<Diagnostic> {
-    let mut report = Report::new(file);
-    examine_clients(map, clients, hosts, &mut report);
+/// What a map's project has beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Of the client files.
+    pub clients: &'a IndexMap<String, Client>,
+    /// Whether those files have no mistake: what is missing in wrong ones is not missed.
+    pub are_clients_whole: bool,
+    /// The names of further hosts.
+    pub hosts: &'a [&'a str],
+}
+
+/// Examines a map, of which only a part may have been read: what was told of it then is not told
+/// again.
+pub fn examine_map(map: &ResolvedMap, surroundings: Surroundings<'_>) -> Vec<Diagnostic> {
+    let mut report = Report::new(&map.file);
+    let clients = surroundings.clients;
+    if surroundings.are_clients_whole {
+        examine_clients(map, clients, surroundings.hosts, &mut report);
+    }
     for (item, circle) in circles(map) {
         report.error(map.place_of(&item), circle.to_string());
     }
@@ -32,19 +42,16 @@ pub fn examine_map(
             }
         }
     }
-    let mut refused = HashSet::new();
-    let mut publishers = HashMap::new();
+    let mut examined = Examined {
+        report: &mut report,
+        refused: HashSet::new(),
+        publishers: HashMap::new(),
+        are_clients_whole: surroundings.are_clients_whole,
+    };
     for config in map.containers.keys() {
         for item in map.instances(config) {
             for client in clients_of(map, &item, clients) {
-                examine_container(
-                    map,
-                    &item,
-                    &client,
-                    &mut report,
-                    &mut refused,
-                    &mut publishers,
-                );
+                examined.container(map, &item, &client);
             }
         }
     }
@@ -88,41 +95,77 @@ fn examine_clients(
 /// Where the host publishes a port: the client, the address, the port and the protocol.
 type Publication = [String; 4];
 
-fn examine_container(
-    map: &ResolvedMap,
-    item: &Item,
-    client: &Client,
-    report: &mut Report,
-    refused: &mut HashSet<String>,
-    publishers: &mut HashMap<Publication, String>,
-) {
-    let Item::Container { config, instance } = item else {
-        return;
-    };
-    let newest = Features::for_api(1, u32::MAX);
-    let at = map.place_of(item);
-    let name = map.engine_name(item);
-    let body = match container_body(map, config, instance.as_deref(), client, &newest) {
-        Ok(body) => body,
-        Err(error) => {
-            let message = format!("container {config}: {error}");
-            if refused.insert(message.clone()) {
-                report.error(at, message);
-            }
+/// What was found out of containers so far.
+struct Examined<'r> {
+    report: &'r mut Report,
+    refused: HashSet<String>,
+    publishers: HashMap<Publication, String>,
+    are_clients_whole: bool,
+}
+
+impl Examined<'_> {
+    fn container(&mut self, map: &ResolvedMap, item: &Item, client: &Client) {
+        let Item::Container { config, instance } = item else {
             return;
+        };
+        let newest = Features::for_api(1, u32::MAX);
+        let at = map.place_of(item);
+        let name = map.engine_name(item);
+        let (body, faults) = body_with_faults(map, config, instance.as_deref(), client, &newest);
+        for fault in faults {
+            if self.was_told(map, config, &fault) {
+                continue;
+            }
+            let message = format!("container {config}: {fault}");
+            if self.refused.insert(message.clone()) {
+                self.report.error(at, message);
+            }
         }
-    };
-    let bindings = body.pointer("/HostConfig/PortBindings");
-    for (address, port, protocol) in bindings.map(publications).unwrap_or_default() {
-        let place = [client.name.as_str(), address, port, protocol].map(str::to_owned);
-        if let Some(other) = publishers.get(&place) {
-            report.warning(
-                at,
-                format!("{name} publishes {port}/{protocol} of the host, as {other} does"),
-                "only one of them can run at a time; give them several host ports or interfaces",
-            );
-        } else {
-            publishers.insert(place, name.clone());
+        let bindings = body.pointer("/HostConfig/PortBindings");
+        let mut own = HashSet::new();
+        for (address, port, protocol) in bindings.map(publications).unwrap_or_default() {
+            let place = [client.name.as_str(), address, port, protocol].map(str::to_owned);
+            // Twice by itself is told already.
+            if !own.insert(place.clone()) {
+                continue;
+            }
+            if let Some(other) = self.publishers.get(&place) {
+                self.report.warning(
+                    at,
+                    format!("{name} publishes {port}/{protocol} of the host, as {other} does"),
+                    "only one of them can run at a time; give them several host ports or interfaces",
+                );
+            } else {
+                self.publishers.insert(place, name.clone());
+            }
+        }
+    }
+
+    /// Whether it only follows from what was told when the files were read.
+    fn was_told(&self, map: &ResolvedMap, config: &str, fault: &BodyError) -> bool {
+        let Some(container) = map.containers.get(config) else {
+            return true;
+        };
+        let is_wrong = |keys: &[&str]| {
+            let wrong = &container.wrong_keys;
+            wrong.iter().any(|key| keys.contains(&key.as_str()))
+        };
+        match fault {
+            BodyError::NoContainer(_) => true,
+            BodyError::Name(_) => is_wrong(&["instances"]),
+            BodyError::Image(_) => is_wrong(&["image"]) || map.has_wrong_image_parts,
+            BodyError::User(_) => is_wrong(&["user"]),
+            BodyError::NoHostPath { what, .. } => {
+                let volume = map.volumes.get(what);
+                let is_path = what.starts_with('/');
+                let is_known = map.host.contains_key(what)
+                    && volume.is_some_and(|volume| volume.default_path.is_some());
+                is_wrong(&["instances", "binds"]) || !(is_path || is_known)
+            }
+            BodyError::NoInterface { .. } => !self.are_clients_whole || is_wrong(&["exposes"]),
+            BodyError::Conflict { .. } => is_wrong(&["network_mode", "network"]),
+            BodyError::PortTwice { .. } => is_wrong(&["exposes"]),
+            BodyError::TooOld(_) => false,
         }
     }
 }
@@ -157,7 +200,16 @@ mod tests {
 
     fn examined(text: &str) -> String {
         let map = load_map(text, "map.yaml", "m", &NoSettings).unwrap().value;
-        let found = examine_map(&map, "map.yaml", &IndexMap::new(), &["web1", "web2"]);
+        shown(&map)
+    }
+
+    fn shown(map: &ResolvedMap) -> String {
+        let surroundings = Surroundings {
+            clients: &IndexMap::new(),
+            are_clients_whole: true,
+            hosts: &["web1", "web2"],
+        };
+        let found = examine_map(map, surroundings);
         let lines: Vec<String> = found.iter().map(Diagnostic::to_string).collect();
         lines.join("\n")
     }
@@ -208,5 +260,31 @@ mod tests {
         map.yaml:19:3: error: container odd name: "m.odd name" cannot be a container's name: letters, numbers, `_`, `.` and `-`, beginning with a letter or number
         map.yaml:21:14: error: "a b" cannot be a volume's name: letters, numbers, `_`, `.` and `-`, beginning with a letter or number
         "#);
+    }
+
+    /// As `dfab map check` does.
+    fn checked(text: &str) -> String {
+        let read = crate::MapDefaults::default().read_map(text, "map.yaml", "m", &NoSettings);
+        let lines: Vec<String> = read.diagnostics.iter().map(Diagnostic::to_string).collect();
+        format!("{}\n\n{}", lines.join("\n"), shown(&read.value.unwrap()))
+    }
+
+    #[test]
+    fn what_is_wrong_otherwise_does_not_hide_what_the_examination_finds() {
+        let text = "web:\n  exposs: [80]\n  exposes: {80: [80, eth0], 81: [81, eth1]}\n\
+                    \x20 create_options: {lables: {}}\n  links: db\n  user: '-1'\n\
+                    db:\n  links: web\n\
+                    one:\n  network_mode: db\n  links: web\n  create_options: {hostname: x}\n";
+        insta::assert_snapshot!(checked(text), @"");
+    }
+
+    #[test]
+    fn what_follows_from_a_mistake_is_not_told_beside_it() {
+        let text = "default_tag: !env tag\nhost: {data: {i: /d}}\nvolumes: {data: /data}\n\
+                    Web: {image: [x]}\n\
+                    web: {image: !env IMAGE, exposes: [!env port]}\n\
+                    db: {network_mode: {a: b}, links: web, networks: n}\nnetworks: {n: null}\n\
+                    two: {instances: 5, binds: [data, none]}\n";
+        insta::assert_snapshot!(checked(text), @"");
     }
 }

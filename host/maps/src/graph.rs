@@ -14,8 +14,11 @@ pub struct Project {
 
 /// Why maps do not go together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("two maps are called {0}; give one of them another `name`")]
-pub struct ProjectError(String);
+#[error("two maps are called {name}, {} and {}; give one of them another `name`", .files[0], .files[1])]
+pub struct ProjectError {
+    name: String,
+    files: [String; 2],
+}
 
 /// Why a reference selects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,10 +104,13 @@ impl Project {
     /// # Errors
     /// Where two are called the same.
     pub fn new(maps: Vec<ResolvedMap>) -> Result<Self, ProjectError> {
-        let mut names = HashSet::new();
+        let mut files = HashMap::new();
         for map in &maps {
-            if !names.insert(map.name()) {
-                return Err(ProjectError(map.name().to_owned()));
+            if let Some(other) = files.insert(map.name(), &map.file) {
+                return Err(ProjectError {
+                    name: map.name().to_owned(),
+                    files: [other.clone(), map.file.clone()],
+                });
             }
         }
         Ok(Self { maps })
@@ -526,6 +532,9 @@ mod tests {
         let map =
             |name: &str, text: &str| load_map(text, "m.yaml", name, &NoSettings).unwrap().value;
         let maps = vec![map("shop", "web: {instances: [a]}"), map("web", "a: {}")];
+        let twice = [("m", "x.yaml"), ("n", "y.yaml"), ("m", "z.yaml")];
+        let twice = twice.map(|(name, file)| load_map("", file, name, &NoSettings).unwrap().value);
+        insta::assert_snapshot!(Project::new(twice.into()).unwrap_err(), @"two maps are called m, x.yaml and z.yaml; give one of them another `name`");
         let project = Project::new(maps).unwrap();
         assert_eq!(names(&project, &["web.a"], Walk::Selected), ["web.a"]);
         assert_eq!(

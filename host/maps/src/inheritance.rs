@@ -148,5 +148,6 @@ impl ContainerConfig {
         replace(&mut self.persistent, other.persistent);
         update(&mut self.create_options, other.create_options);
         update(&mut self.host_config, other.host_config);
+        self.wrong_keys.extend(other.wrong_keys);
     }
 }

@@ -35,12 +35,12 @@ pub use body::{
     BodyError, Features, Preparation, container_body, data_container_body, endpoint_body,
     network_body, preparations, volume_body,
 };
-pub use client::{Client, RegistryLogin, Secret, load_clients};
+pub use client::{Client, RegistryLogin, Secret, load_clients, read_clients};
 pub use compose::{Imported, Note, import_compose};
 pub use config::ContainerConfig;
 pub use defaults::MapDefaults;
-pub use diagnostic::{Diagnostic, Invalid, Loaded, Severity};
-pub use examination::examine_map;
+pub use diagnostic::{Diagnostic, Invalid, Loaded, Reading, Severity};
+pub use examination::{Surroundings, examine_map};
 pub use format::format_map;
 pub use graph::{CycleError, Planned, Project, ProjectError, SelectError, Selected, Walk};
 pub use image_name::{ImageName, ImageNameError};

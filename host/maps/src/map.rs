@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::config::{ContainerConfig, names, optional_text, prefix};
 use crate::defaults::MapDefaults;
-use crate::diagnostic::{Invalid, Loaded, Place, Report, nearest};
+use crate::diagnostic::{Invalid, Loaded, Place, Reading, Report, nearest};
 use crate::mount::HostPath;
 use crate::names::{is_preset_network, split_tag};
 use crate::resource::{NetworkConfig, VolumeConfig};
@@ -49,6 +49,8 @@ pub enum Item {
 #[derive(Debug, Clone, Default)]
 pub struct ResolvedMap {
     pub(crate) name: String,
+    /// As it was named.
+    pub(crate) file: String,
     pub(crate) repository: Option<String>,
     pub(crate) default_tag: Option<String>,
     pub(crate) default_domain: Option<String>,
@@ -68,6 +70,8 @@ pub struct ResolvedMap {
     /// Aliases that some configuration attaches, and which one. With parent names the alias is
     /// `config.alias`.
     pub(crate) attached: IndexMap<String, (String, String)>,
+    /// Whether a mistake was told of what the names of all images have.
+    pub(crate) has_wrong_image_parts: bool,
 }
 
 pub(crate) const SECTIONS: [&str; 13] = [
@@ -113,17 +117,18 @@ impl ResolvedMap {
         }
     }
 
-    /// Reads a map that has from `base` what it does not say.
+    /// Reads a map that has from `base` what it does not say, as far as it can be read.
     pub(crate) fn load(
         base: Self,
         text: &str,
         file: &str,
         settings: &dyn Settings,
-    ) -> Result<Loaded<Self>, Invalid> {
+    ) -> Reading<Self> {
         let mut report = Report::new(file);
         // They are in another file.
         let base = Self {
             client_names: Vec::new(),
+            file: file.to_owned(),
             ..base
         };
         let map = base.document(text, settings, &mut report).map(|mut map| {
@@ -132,7 +137,7 @@ impl ResolvedMap {
             map.check(&mut report);
             map
         });
-        report.finish(map.unwrap_or_default())
+        report.reading(map)
     }
 
     /// Its name, with which the names of its containers begin.
@@ -337,6 +342,8 @@ impl ResolvedMap {
     pub(crate) fn read(&mut self, pairs: Pairs, report: &mut Report) {
         for (key, value) in pairs {
             let name = key.key_text();
+            let of_images = matches!(&*name, "repository" | "default_tag");
+            let (before, has_unset) = (report.errors(), of_images && value.has_unset());
             match &*name {
                 "name" => {
                     if let Some(name) = optional_text(&value, "a name", report) {
@@ -412,6 +419,7 @@ impl ResolvedMap {
                     }
                 },
             }
+            self.has_wrong_image_parts |= has_unset || of_images && report.errors() > before;
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) value: Value,
     /// How a boolean or number is written: `0750`, or `yes`.
     pub(crate) written: Option<String>,
+    /// Whether it is a setting that is not set, by its name.
+    pub(crate) is_unset: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +66,18 @@ impl Node {
             at,
             value,
             written: None,
+            is_unset: false,
         }
+    }
+
+    /// Whether it or something in it is a setting that is not set.
+    pub(crate) fn has_unset(&self) -> bool {
+        self.is_unset
+            || match &self.value {
+                Value::List(items) => items.iter().any(Self::has_unset),
+                Value::Map(pairs) => pairs.iter().any(|(_, value)| value.has_unset()),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => false,
+            }
     }
 
     pub(crate) fn is_null(&self) -> bool {
@@ -334,6 +347,7 @@ impl<'a> Reader<'a, '_> {
                     at,
                     value,
                     written: is_read.then(|| text.into_owned()),
+                    is_unset: false,
                 };
                 self.finished(node, anchor, 1, tag.as_deref())
             }
@@ -457,14 +471,11 @@ impl<'a> Reader<'a, '_> {
                 match self.settings.setting(&name) {
                     Some(value) => Some(Node::from_json(node.at, value)),
                     None => {
-                        self.report.error_with_help(
-                            node.at,
-                            format!("the setting {name} is not set"),
-                            format!(
-                                "set it under `settings` in dfab.yaml, or give --set {name}=VALUE"
-                            ),
-                        );
-                        Some(node)
+                        self.report.unset(node.at, &name);
+                        Some(Node {
+                            is_unset: true,
+                            ..node
+                        })
                     }
                 }
             }

@@ -347,7 +347,7 @@ impl<'a> Comparison<'a> {
             return;
         }
         // A limit that is no longer wanted cannot be taken away in place.
-        let remedy = if field.mend == Mend::Update && !is_empty(wanted) {
+        let remedy = if field.mend == Mend::Update && !field.form.of(wanted).is_null() {
             Remedy::Update
         } else {
             Remedy::Recreate

@@ -31,6 +31,8 @@ pub(super) enum Form {
     RestartPolicy,
     /// A signal by its name or number.
     Signal,
+    /// Numbers of CPUs or memory nodes, as text: there is one that is called 0.
+    Numbers,
 }
 
 impl Form {
@@ -75,6 +77,10 @@ impl Form {
             Self::Links => sorted(texts(value).iter().map(|text| link(text)).collect()),
             Self::RestartPolicy => restart_policy(value),
             Self::Signal => json!(signal(&text_of(value))),
+            Self::Numbers => match text_of(value) {
+                text if text.is_empty() => Value::Null,
+                text => json!([text]),
+            },
         };
         if is_empty(&value) { Value::Null } else { value }
     }

@@ -218,6 +218,32 @@ fn every_field_of_a_container_is_compared() {
         ("HostConfig/Memory", json!(1024), json!(2048), "update"),
         ("HostConfig/CpuShares", json!(5), json!(0), "update"),
         ("HostConfig/PidsLimit", json!(5), json!(6), "update"),
+        ("HostConfig/BlkioWeight", json!(500), json!(300), "update"),
+        (
+            "HostConfig/CpuPeriod",
+            json!(100_000),
+            json!(50_000),
+            "update",
+        ),
+        (
+            "HostConfig/CpuQuota",
+            json!(50_000),
+            json!(20_000),
+            "update",
+        ),
+        (
+            "HostConfig/CpusetCpus",
+            json!("0-2"),
+            json!("0,1"),
+            "update",
+        ),
+        ("HostConfig/CpusetMems", json!("0"), json!(""), "update"),
+        (
+            "HostConfig/MemoryReservation",
+            json!(512),
+            json!(1024),
+            "update",
+        ),
         (
             "HostConfig/RestartPolicy",
             json!({ "Name": "always" }),
@@ -249,6 +275,60 @@ fn every_field_of_a_container_is_compared() {
         let found = engine.differences(&plain(), &[], &taken_out);
         assert_eq!(found, [format!("{field}: recreate")], "{path} taken out");
     }
+}
+
+#[test]
+fn an_entry_point_is_compared_with_its_command() {
+    let engine = Engine::new();
+    let body = json!({ "Image": "app:1", "Entrypoint": ["/init", "-v"], "Cmd": ["serve"] });
+    let same = with(live(), "Config/Entrypoint", json!(["/init", "-v"]));
+    assert!(engine.differences(&body, &[], &same).is_empty());
+    for other in [json!(null), json!(["/init"]), json!(["-v", "/init"])] {
+        let differs = with(live(), "Config/Entrypoint", other);
+        let found = engine.differences(&body, &[], &differs);
+        assert_eq!(found, ["Entrypoint: recreate"]);
+    }
+    // Taken out of the map: the image has none.
+    assert_eq!(
+        engine.differences(&plain(), &[], &same),
+        ["Entrypoint: recreate"]
+    );
+}
+
+#[test]
+fn a_health_check_is_compared_with_what_the_image_adds_to_it() {
+    let engine = Engine::new();
+    let check = |check: Value| json!({ "Image": "app:1", "Healthcheck": check });
+    let here = |check: Value| with(live(), "Config/Healthcheck", check);
+    let own = check(json!({ "Test": ["CMD", "own"], "Retries": 3 }));
+    // The image's interval is that of a check which has none.
+    let same = json!({ "Test": ["CMD", "own"], "Retries": 3, "Interval": 5_000_000_000_i64 });
+    assert!(
+        engine
+            .differences(&own, &[], &here(same.clone()))
+            .is_empty()
+    );
+    for (field, other) in [
+        ("Test", json!(["CMD", "other"])),
+        ("Retries", json!(4)),
+        ("Interval", json!(1)),
+        ("Timeout", json!(1)),
+    ] {
+        let differs = here(with(same.clone(), field, other));
+        let found = engine.differences(&own, &[], &differs);
+        assert_eq!(found, ["Healthcheck: recreate"], "{field}");
+    }
+    // Taken out of the map, the image's is wanted; taken away, none is.
+    let left = here(same);
+    assert_eq!(
+        engine.differences(&plain(), &[], &left),
+        ["Healthcheck: recreate"]
+    );
+    let none = check(json!({ "Test": ["NONE"] }));
+    assert_eq!(
+        engine.differences(&none, &[], &live()),
+        ["Healthcheck: recreate"]
+    );
 }
 
 #[test]
@@ -360,6 +440,35 @@ fn connections_are_mended_one_by_one() {
     let links = json!({ "Links": ["m.db:db"] });
     let reconnect = ["Networks.m.net.Links: reconnect m.net"];
     assert_eq!(engine.differences(&body, &net(links), &here), reconnect);
+    // Addresses of its own: each differs, and each is missing.
+    let wanted = json!({ "IPAMConfig": {
+        "IPv4Address": "10.0.0.5", "IPv6Address": "fd00::1", "LinkLocalIPs": ["169.254.0.1", "fe80:0::1"],
+    }});
+    let same = connected(json!({ "NetworkID": "n1", "IPAMConfig": {
+        "IPv4Address": "10.0.0.5", "IPv6Address": "fd00::1", "LinkLocalIPs": ["fe80::1", "169.254.0.1"],
+    }}));
+    assert!(
+        engine
+            .differences(&body, &net(wanted.clone()), &same)
+            .is_empty()
+    );
+    for (name, other, field) in [
+        ("IPv4Address", json!("10.0.0.6"), "IPAMConfig"),
+        ("IPv4Address", json!(null), "IPAMConfig"),
+        ("IPv6Address", json!("fd00::2"), "IPAMConfig"),
+        (
+            "LinkLocalIPs",
+            json!(["169.254.0.1"]),
+            "IPAMConfig.LinkLocalIPs",
+        ),
+        ("LinkLocalIPs", json!(null), "IPAMConfig.LinkLocalIPs"),
+    ] {
+        let place = format!("NetworkSettings/Networks/m.net/IPAMConfig/{name}");
+        let differs = with(same.clone(), &place, other);
+        let found = engine.differences(&body, &net(wanted.clone()), &differs);
+        let reconnect = format!("Networks.m.net.{field}: reconnect m.net");
+        assert_eq!(found, [reconnect], "{name}");
+    }
     // Another network of the same name; one that is missing; one that is too many.
     let gone = connected(json!({ "NetworkID": "n9" }));
     assert_eq!(

@@ -9,7 +9,7 @@ use dfab_runtime::PolicyPlugin;
 use dfab_runtime::planning::ActionInfo;
 
 use super::ending::{end_when_asked, end_when_over};
-use super::prepared::Prepared;
+use super::prepared::{Aim, Prepared};
 use super::report::{Notes, Results, ended, show, summary};
 use super::{Context, NOT_BEGUN};
 use crate::arguments::{self, Form, PlanForm};
@@ -31,7 +31,7 @@ pub(crate) async fn run(
     matches: &ArgMatches,
 ) -> Result<Code, Failure> {
     let (policy, info) = policy(context, action)?;
-    let preparing = Prepared::new(context, policy, info, matches);
+    let preparing = Prepared::new(context, policy, info, matches, Aim::Act);
     let prepared = if context.common.yes || context.common.dry_run {
         let interrupt = Interrupt::listen()?;
         tokio::select! {
@@ -87,7 +87,7 @@ pub(crate) async fn plan(context: &Context, matches: &ArgMatches) -> Result<Code
         ));
     };
     let (policy, info) = policy(context, action)?;
-    let prepared = Prepared::new(context, policy, info, matches).await?;
+    let prepared = Prepared::new(context, policy, info, matches, Aim::Show).await?;
     prepared.tell_unreached();
     let form = match (arguments::plan_form(matches), context.common.output) {
         (Some(form), _) => form,

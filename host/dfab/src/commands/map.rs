@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::EnumValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueEnum, ValueHint, value_parser};
-use dfab_maps::{Diagnostic, Picture, Severity};
+use dfab_maps::Picture;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -154,12 +154,12 @@ fn with_files(context: &Context, matches: &ArgMatches) -> Project {
 
 fn check(context: &Context, project: &Project) -> Result<Code, Failure> {
     let found = project.diagnose()?;
-    let is_error = |one: &&Diagnostic| one.severity == Severity::Error;
-    let count = found.diagnostics.iter().filter(is_error).count() + found.others.len();
+    let mistakes = found.diagnostics.iter().filter(|one| one.is_error());
+    let count = mistakes.count() + found.others.len();
     if context.common.output == Form::Json {
         let told = found.diagnostics.iter().map(|one| {
             json!({
-                "severity": if one.severity == Severity::Error { "error" } else { "warning" },
+                "severity": if one.is_error() { "error" } else { "warning" },
                 "file": one.file, "line": one.line, "column": one.column,
                 "message": one.message, "help": one.help,
             })

@@ -32,6 +32,13 @@ pub(crate) struct Prepared {
     unreached: Vec<(String, Failure)>,
 }
 
+/// What a plan is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aim {
+    Act,
+    Show,
+}
+
 impl Prepared {
     /// Looks at the engines and asks the policy.
     ///
@@ -43,8 +50,12 @@ impl Prepared {
         policy: &PolicyPlugin,
         info: &ActionInfo,
         matches: &ArgMatches,
+        aim: Aim,
     ) -> Result<Self, Failure> {
-        let maps = context.project.load_maps()?;
+        let maps = match aim {
+            Aim::Act if !context.common.dry_run => context.project.load_maps_to_act()?,
+            Aim::Act | Aim::Show => context.project.load_maps()?,
+        };
         let selected = maps
             .select(&arguments::references(matches))
             .map_err(|error| Failure::usage(error.to_string()))?;

@@ -9,13 +9,13 @@ use super::BodyError;
 use super::ports::publications;
 
 /// Refuses what the engine would refuse when the container is created.
-pub(super) fn refuse(body: &Map<String, Json>) -> Result<(), BodyError> {
+pub(super) fn refuse(body: &Map<String, Json>, faults: &mut Vec<BodyError>) {
     let host = body.get("HostConfig");
     let in_host = |field: &str| host.and_then(|host| host.get(field));
     let bindings = in_host("PortBindings");
     let host_name = body.get("Hostname");
     if in_host("UTSMode").is_some_and(|mode| mode == "host") && host_name.is_some_and(is_given) {
-        return Err(BodyError::Conflict {
+        faults.push(BodyError::Conflict {
             what: "`hostname`",
             mode: "uts_mode host",
         });
@@ -24,13 +24,13 @@ pub(super) fn refuse(body: &Map<String, Json>) -> Result<(), BodyError> {
         Some(mode) if mode.starts_with("container:") => SHARED,
         Some("host") => "the network of the host",
         Some("none") => "network_mode none",
-        _ => return refuse_twice(bindings),
+        _ => return refuse_twice(bindings, faults),
     };
     let shares = mode == SHARED;
     let networking = body.get("NetworkingConfig");
     let endpoints = networking.and_then(|config| config.get("EndpointsConfig"));
     let links = in_host("Links").filter(|_| mode != "network_mode none");
-    let found = [
+    let fields = [
         ("`links`", links),
         ("`networks`", endpoints),
         ("`exposes`", body.get("ExposedPorts").filter(|_| shares)),
@@ -39,19 +39,18 @@ pub(super) fn refuse(body: &Map<String, Json>) -> Result<(), BodyError> {
         ("`extra_hosts`", in_host("ExtraHosts").filter(|_| shares)),
         ("`hostname`", host_name.filter(|_| shares)),
         ("`mac_address`", body.get("MacAddress").filter(|_| shares)),
-    ]
-    .into_iter()
-    .find(|(_, field)| field.is_some_and(is_given));
-    match found {
-        Some((what, _)) => Err(BodyError::Conflict { what, mode }),
-        None => refuse_twice(bindings),
-    }
+    ];
+    let found = fields
+        .into_iter()
+        .filter(|(_, field)| field.is_some_and(is_given));
+    faults.extend(found.map(|(what, _)| BodyError::Conflict { what, mode }));
+    refuse_twice(bindings, faults);
 }
 
 const SHARED: &str = "the network of another container";
 
 /// One place of the host publishes one port.
-fn refuse_twice(bindings: Option<&Json>) -> Result<(), BodyError> {
+fn refuse_twice(bindings: Option<&Json>, faults: &mut Vec<BodyError>) {
     let mut places = HashSet::new();
     for (address, port, protocol) in bindings.map(publications).unwrap_or_default() {
         if !places.insert((address, port, protocol)) {
@@ -59,10 +58,12 @@ fn refuse_twice(bindings: Option<&Json>) -> Result<(), BodyError> {
                 "" => format!("port {port}/{protocol}"),
                 address => format!("{address}:{port}/{protocol}"),
             };
-            return Err(BodyError::PortTwice { place });
+            let fault = BodyError::PortTwice { place };
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
         }
     }
-    Ok(())
 }
 
 fn is_given(field: &Json) -> bool {

@@ -278,12 +278,24 @@ pub fn container_body(
     client: &Client,
     features: &Features,
 ) -> Result<Json, BodyError> {
-    let container = map
-        .containers
-        .get(config)
-        .ok_or_else(|| BodyError::NoContainer(config.to_owned()))?;
-    let Item::Image { .. } = map.image(config, container) else {
-        return Err(BodyError::NoContainer(config.to_owned()));
+    let (body, faults) = body_with_faults(map, config, instance, client, features);
+    match faults.into_iter().next() {
+        Some(fault) => Err(fault),
+        None => Ok(body),
+    }
+}
+
+/// The same as far as it can be made, with all that stands in its way.
+pub(crate) fn body_with_faults(
+    map: &ResolvedMap,
+    config: &str,
+    instance: Option<&str>,
+    client: &Client,
+    features: &Features,
+) -> (Json, Vec<BodyError>) {
+    let mut faults = Vec::new();
+    let Some(container) = map.containers.get(config) else {
+        return (Json::Null, vec![BodyError::NoContainer(config.to_owned())]);
     };
     let item = Item::Container {
         config: config.to_owned(),
@@ -291,12 +303,12 @@ pub fn container_body(
     };
     let name = map.engine_name(&item);
     if !is_engine_name(&name) {
-        return Err(BodyError::Name(name));
+        faults.push(BodyError::Name(name.clone()));
     }
     let mut body = Map::new();
     let image = map.engine_name(&map.image(config, container));
     if !is_image(&image) {
-        return Err(BodyError::Image(image));
+        faults.push(BodyError::Image(image.clone()));
     }
     body.insert("Image".to_owned(), json!(image));
     let own_host_name = map.set_hostname.then(|| {
@@ -319,15 +331,20 @@ pub fn container_body(
         .and_then(Option::as_ref)
         .filter(|user| !is_owner(user))
     {
-        return Err(BodyError::User(user.clone()));
+        faults.push(BodyError::User(user.clone()));
     }
     if let Some(user) = container.container_user() {
         body.insert("User".to_owned(), json!(user));
     }
     let mut host = Map::new();
-    mounts(map, config, instance, features, &mut body, &mut host)?;
-    ports(container, client, &mut body, &mut host)?;
-    networking(map, container, features, &mut body, &mut host)?;
+    let mut parts = Parts {
+        body: &mut body,
+        host: &mut host,
+        faults: &mut faults,
+    };
+    mounts(map, config, instance, features, &mut parts);
+    ports(container, client, &mut parts);
+    networking(map, container, features, &mut parts);
     stopping(container, features, &mut body);
     let links: Vec<String> = container
         .links
@@ -352,8 +369,15 @@ pub fn container_body(
     if !host.is_empty() {
         body.insert("HostConfig".to_owned(), Json::Object(host));
     }
-    conflict::refuse(&body)?;
-    Ok(Json::Object(body))
+    conflict::refuse(&body, &mut faults);
+    (Json::Object(body), faults)
+}
+
+/// A body that is being made, and what stands in its way.
+struct Parts<'a> {
+    body: &'a mut Map<String, Json>,
+    host: &'a mut Map<String, Json>,
+    faults: &'a mut Vec<BodyError>,
 }
 
 fn stopping(container: &ContainerConfig, features: &Features, body: &mut Map<String, Json>) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{BodyError, Features};
+use super::{BodyError, Features, Parts};
 use crate::map::{Item, ResolvedMap};
 use crate::mount::Bind;
 
@@ -12,11 +12,10 @@ pub(super) fn mounts(
     config: &str,
     instance: Option<&str>,
     features: &Features,
-    body: &mut Map<String, Json>,
-    host: &mut Map<String, Json>,
-) -> Result<(), BodyError> {
+    parts: &mut Parts<'_>,
+) {
     let Some(container) = map.containers.get(config) else {
-        return Ok(());
+        return;
     };
     let mut binds = Vec::new();
     let mut from = Vec::new();
@@ -38,15 +37,16 @@ pub(super) fn mounts(
                 read_only,
             } => (path, Some(path.as_str()), Some(host_path), read_only),
         };
-        let missing = || BodyError::NoHostPath {
-            what: what.clone(),
-            instance: instance.map(str::to_owned),
-        };
-        let path = path.ok_or_else(missing)?;
-        let host_path = host_path
-            .and_then(|paths| map.host_path(paths, instance))
-            .ok_or_else(missing)?;
-        binds.push(format!("{host_path}:{path}:{}", mode(*read_only)));
+        let host_path = host_path.and_then(|paths| map.host_path(paths, instance));
+        match (path, host_path) {
+            (Some(path), Some(host_path)) => {
+                binds.push(format!("{host_path}:{path}:{}", mode(*read_only)));
+            }
+            _ => parts.faults.push(BodyError::NoHostPath {
+                what: what.clone(),
+                instance: instance.map(str::to_owned),
+            }),
+        }
     }
     let item = |owner: &str, alias: &str| Item::Volume {
         owner: owner.to_owned(),
@@ -94,13 +94,14 @@ pub(super) fn mounts(
             .iter()
             .map(|path| (path.clone(), json!({})))
             .collect();
-        body.insert("Volumes".to_owned(), Json::Object(volumes));
+        parts
+            .body
+            .insert("Volumes".to_owned(), Json::Object(volumes));
     }
     if !binds.is_empty() {
-        host.insert("Binds".to_owned(), json!(binds));
+        parts.host.insert("Binds".to_owned(), json!(binds));
     }
     if !from.is_empty() {
-        host.insert("VolumesFrom".to_owned(), json!(from));
+        parts.host.insert("VolumesFrom".to_owned(), json!(from));
     }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{BodyError, Features};
+use super::{BodyError, Features, Parts};
 use crate::config::{ContainerConfig, NetworkMode};
 use crate::map::{Item, ResolvedMap};
 use crate::names::is_preset_network;
@@ -29,9 +29,8 @@ pub(super) fn networking(
     map: &ResolvedMap,
     container: &ContainerConfig,
     features: &Features,
-    body: &mut Map<String, Json>,
-    host: &mut Map<String, Json>,
-) -> Result<(), BodyError> {
+    parts: &mut Parts<'_>,
+) {
     let mode = match &container.network_mode {
         Some((NetworkMode::Plain(mode), _)) => Some(mode.clone()),
         Some((NetworkMode::Container { config, instance }, _)) => {
@@ -44,31 +43,30 @@ pub(super) fn networking(
         None => None,
     };
     if mode.as_deref() == Some("none") {
-        body.insert("NetworkDisabled".to_owned(), json!(true));
+        parts.body.insert("NetworkDisabled".to_owned(), json!(true));
     } else if let Some(first) = container.networks.first() {
         if !features.networks {
-            return Err(BodyError::TooOld("networks"));
+            parts.faults.push(BodyError::TooOld("networks"));
         }
         let name = network_name(map, first);
         let endpoints = json!({ name.clone(): endpoint_of(map, container, first) });
-        body.insert(
+        parts.body.insert(
             "NetworkingConfig".to_owned(),
             json!({ "EndpointsConfig": endpoints }),
         );
         // Else the engine would connect its default network as well.
         if mode.is_none() {
-            host.insert("NetworkMode".to_owned(), json!(name));
+            parts.host.insert("NetworkMode".to_owned(), json!(name));
         }
     }
     if let Some(mode) = mode {
         // The engine refuses a host name for a container that shares another one's network.
         if mode.starts_with("container:") || mode == "host" {
-            body.remove("Hostname");
-            body.remove("Domainname");
+            parts.body.remove("Hostname");
+            parts.body.remove("Domainname");
         }
-        host.insert("NetworkMode".to_owned(), json!(mode));
+        parts.host.insert("NetworkMode".to_owned(), json!(mode));
     }
-    Ok(())
 }
 
 fn network_name(map: &ResolvedMap, endpoint: &Endpoint) -> String {

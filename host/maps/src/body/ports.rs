@@ -2,20 +2,15 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::BodyError;
+use super::{BodyError, Parts};
 use crate::client::Client;
 use crate::config::ContainerConfig;
 use crate::port::Port;
 
 /// Puts them into a body.
-pub(super) fn ports(
-    container: &ContainerConfig,
-    client: &Client,
-    body: &mut Map<String, Json>,
-    host: &mut Map<String, Json>,
-) -> Result<(), BodyError> {
+pub(super) fn ports(container: &ContainerConfig, client: &Client, parts: &mut Parts<'_>) {
     if container.exposes.is_empty() {
-        return Ok(());
+        return;
     }
     let mut exposes: Vec<&Port> = container.exposes.iter().collect();
     // By number, then protocol (B-06).
@@ -31,19 +26,31 @@ pub(super) fn ports(
             };
             let mut binding = json!({ "HostPort": host_port });
             if let Some(interface) = &port.interface {
-                let address = address_of(port, interface, client)?;
-                binding = json!({ "HostIp": address, "HostPort": host_port });
+                match address_of(port, interface, client) {
+                    Ok(address) => {
+                        binding = json!({ "HostIp": address, "HostPort": host_port });
+                    }
+                    Err(fault) => {
+                        if !parts.faults.contains(&fault) {
+                            parts.faults.push(fault);
+                        }
+                        continue;
+                    }
+                }
             }
             if let Json::Array(list) = bindings.entry(name).or_insert_with(|| json!([])) {
                 list.push(binding);
             }
         }
     }
-    body.insert("ExposedPorts".to_owned(), Json::Object(exposed));
+    parts
+        .body
+        .insert("ExposedPorts".to_owned(), Json::Object(exposed));
     if !bindings.is_empty() {
-        host.insert("PortBindings".to_owned(), Json::Object(bindings));
+        parts
+            .host
+            .insert("PortBindings".to_owned(), Json::Object(bindings));
     }
-    Ok(())
 }
 
 /// Where the host publishes ports: the address, the port and the protocol of each one. Where it is
