@@ -6,7 +6,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use crate::config::{delay, optional_text, seconds};
+use crate::config::{delay, number_text, optional_text, seconds};
 use crate::diagnostic::{Invalid, Loaded, Reading, Report, nearest};
 use crate::tree::{self, Node, Settings, Value};
 
@@ -213,6 +213,20 @@ const FEATURES: [&str; 8] = [
     "stop_timeout",
 ];
 
+/// Limits that a client file may say its engine has, by the names of their options.
+pub const CONSTRAINTS: [&str; 10] = [
+    "mem_limit",
+    "memswap_limit",
+    "kernel_memory",
+    "cpu_period",
+    "cpu_quota",
+    "cpu_shares",
+    "cpuset_cpus",
+    "cpuset_mems",
+    "oom_kill_disable",
+    "pids_limit",
+];
+
 const FIELDS: [&str; 25] = [
     "host",
     "fabric_host",
@@ -284,8 +298,13 @@ impl Client {
             "interfaces" => self.interfaces = addresses(value, report),
             "interfaces_ipv6" => self.interfaces_ipv6 = addresses(value, report),
             "auth_configs" => self.auth_configs = logins(value, report),
-            "features" => self.features.extend(switches(value, report)),
-            "constraints" => self.constraints = switches(value, report),
+            "features" => {
+                let features = switches(value, "feature", &FEATURES, report);
+                self.features.extend(features);
+            }
+            "constraints" => {
+                self.constraints = switches(value, "constraint", &CONSTRAINTS, report);
+            }
             "domainname" => self.domain_name = optional_text(value, "a domain", report),
             // A time to stop is a number; as a feature it is on or off.
             "stop_timeout" if !matches!(value.value, Value::Bool(_)) => {
@@ -313,7 +332,7 @@ impl Client {
 }
 
 fn port(node: &Node, report: &mut Report) -> Option<u16> {
-    let port = node.reading().and_then(|port| port.parse().ok());
+    let port = number_text(node, report).and_then(|port| port.parse().ok());
     let port = port.filter(|port| *port > 0);
     if port.is_none() {
         report.error(node.at, "a port is a number from 1 to 65535");
@@ -345,15 +364,30 @@ fn addresses(node: &Node, report: &mut Report) -> IndexMap<String, String> {
     addresses
 }
 
-fn switches(node: &Node, report: &mut Report) -> IndexMap<String, bool> {
-    section(
-        node,
-        "this is a mapping from names to true or false",
-        report,
-    )
-    .iter()
-    .map(|(key, value)| (key.key_text().into_owned(), value.is_truthy()))
-    .collect()
+fn switches(
+    node: &Node,
+    what: &str,
+    known: &[&str],
+    report: &mut Report,
+) -> IndexMap<String, bool> {
+    let what_it_is = "this is a mapping from names to true or false";
+    let mut switches = IndexMap::new();
+    for (key, value) in section(node, what_it_is, report) {
+        let name = key.key_text();
+        if name.starts_with("x-") {
+            continue;
+        }
+        if !known.contains(&&*name) {
+            let help = match nearest(&name, known.iter().copied()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("there is: {}", known.join(", ")),
+            };
+            let message = format!("there is no {what} {name}; it means nothing to dfab");
+            report.warning(key.at, message, help);
+        }
+        switches.insert(name.into_owned(), value.is_truthy());
+    }
+    switches
 }
 
 fn logins(node: &Node, report: &mut Report) -> IndexMap<String, RegistryLogin> {
@@ -462,6 +496,27 @@ mod tests {
         assert_eq!(web.interfaces["private"], "10.0.0.7");
         assert_eq!(web.domain_name.as_deref(), Some("example.com"));
         assert_eq!(web.extra["rack"], 7);
+    }
+
+    #[test]
+    fn what_a_client_file_says_of_unknown_things_is_told() {
+        let loaded = load_clients(
+            "a: {features: {netwroks: true, x-mine: 1}, constraints: {memory_limit: no, gpu: yes}, port: 0022}\n",
+            "clients.yaml",
+            &NoSettings,
+        )
+        .unwrap();
+        let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(warnings.join("\n"), @r"
+        clients.yaml:1:16: warning: there is no feature netwroks; it means nothing to dfab
+          help: did you mean networks?
+        clients.yaml:1:58: warning: there is no constraint memory_limit; it means nothing to dfab
+          help: did you mean mem_limit?
+        clients.yaml:1:76: warning: there is no constraint gpu; it means nothing to dfab
+          help: there is: mem_limit, memswap_limit, kernel_memory, cpu_period, cpu_quota, cpu_shares, cpuset_cpus, cpuset_mems, oom_kill_disable, pids_limit
+        clients.yaml:1:93: warning: 0022 without quotes is 18 in YAML 1.1
+          help: write 18 if that is meant
+        ");
     }
 
     #[test]

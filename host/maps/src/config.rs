@@ -209,9 +209,35 @@ impl ContainerConfig {
                     .extend(options::read(Section::HostConfig, value, report));
             }
             free if free.starts_with("x-") => {}
-            other => report.unknown(key.at, "key of a container", other, &KEYS),
+            other => unknown_key(key, other, report),
         }
     }
+}
+
+/// Keys of other tools, and where the same is said here.
+const ELSEWHERE: [(&str, &str); 5] = [
+    (
+        "depends_on",
+        "what a container links or uses is started before it",
+    ),
+    ("ports", "write exposes: {PORT: HOST_PORT}"),
+    ("volumes", "write binds, attaches, uses or shares"),
+    ("volumes_from", "write uses"),
+    ("expose", "did you mean exposes?"),
+];
+
+fn unknown_key(key: &Node, name: &str, report: &mut Report) {
+    let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == name);
+    let help = match (elsewhere, options::place_of(name)) {
+        (Some((_, help)), _) => (*help).to_owned(),
+        (None, Some(place)) => format!("write it as {place}"),
+        (None, None) => return report.unknown(key.at, "key of a container", name, &KEYS),
+    };
+    report.error_with_help(
+        key.at,
+        format!("there is no key of a container {name}"),
+        help,
+    );
 }
 
 /// One text or a list of them; null is none.
@@ -332,11 +358,29 @@ fn attached(node: Node, report: &mut Report) -> Vec<Volume> {
     volumes
 }
 
+/// A number as YAML 1.1 reads it, with a warning where people read another one.
+pub(crate) fn number_text(node: &Node, report: &mut Report) -> Option<String> {
+    let reading = node.reading()?;
+    if let (Value::Number(_), Some(written)) = (&node.value, &node.written) {
+        // Whoever writes `0x10` means it.
+        let is_meant = written.contains("0x") || written.contains("0b");
+        let plain = written.replace('_', "").parse::<f64>().ok();
+        if !is_meant && plain != reading.parse().ok() {
+            report.warning(
+                node.at,
+                format!("{written} without quotes is {reading} in YAML 1.1"),
+                format!("write {reading} if that is meant"),
+            );
+        }
+    }
+    Some(reading)
+}
+
 pub(crate) fn seconds(node: &Node, report: &mut Report) -> Option<u32> {
     if node.is_null() {
         return None;
     }
-    let number = node.reading().and_then(|text| text.parse().ok());
+    let number = number_text(node, report).and_then(|text| text.parse().ok());
     if number.is_none() {
         report.error(node.at, "whole seconds are wanted here");
     }
@@ -347,7 +391,7 @@ pub(crate) fn delay(node: &Node, report: &mut Report) -> Option<Duration> {
     if node.is_null() {
         return None;
     }
-    let number = node.reading().and_then(|text| text.parse().ok());
+    let number = number_text(node, report).and_then(|text| text.parse().ok());
     let delay = number.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     if delay.is_none() {
         report.error(node.at, "seconds are wanted here");

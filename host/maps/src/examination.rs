@@ -251,13 +251,24 @@ mod tests {
         map.yaml:2:3: error: container web: "Web Server:latest" cannot be an image's name, which is [REGISTRY/]NAME[:TAG] in small letters, without spaces
         map.yaml:4:3: error: container db: `links` cannot go with the network of another container; leave out one of them
         map.yaml:9:3: error: container web3: port 2 is to be published on the interface eth0, of which the client __default__ has no address; add it to its `interfaces` in the client file
+        map.yaml:9:3: warning: m.web3.a publishes 9001/tcp of the host, as m.web2 does
+          help: only one of them can run at a time; give them several host ports or interfaces
+        map.yaml:9:3: warning: m.web3.b publishes 9001/tcp of the host, as m.web2 does
+          help: only one of them can run at a time; give them several host ports or interfaces
         map.yaml:12:3: error: container web4: port 9001/tcp of the host is to publish two ports of the container; give one of them another
+        map.yaml:12:3: warning: m.web4 publishes 9001/tcp of the host, as m.web2 does
+          help: only one of them can run at a time; give them several host ports or interfaces
         map.yaml:14:3: error: container web5: "-1" is no user; write USER, USER:GROUP or their numbers
+        map.yaml:14:3: warning: m.web5.a publishes 9001/tcp of the host, as m.web2 does
+          help: only one of them can run at a time; give them several host ports or interfaces
+        map.yaml:14:3: warning: m.web5.b publishes 9001/tcp of the host, as m.web2 does
+          help: only one of them can run at a time; give them several host ports or interfaces
         map.yaml:17:7: warning: m.web6.a publishes 9001/tcp of the host, as m.web2 does
           help: only one of them can run at a time; give them several host ports or interfaces
         map.yaml:17:7: warning: m.web6.b publishes 9001/tcp of the host, as m.web2 does
           help: only one of them can run at a time; give them several host ports or interfaces
         map.yaml:19:3: error: container odd name: "m.odd name" cannot be a container's name: letters, numbers, `_`, `.` and `-`, beginning with a letter or number
+        map.yaml:19:3: error: container odd name: `networks` cannot go with the network of the host; leave out one of them
         map.yaml:21:14: error: "a b" cannot be a volume's name: letters, numbers, `_`, `.` and `-`, beginning with a letter or number
         "#);
     }
@@ -275,7 +286,19 @@ mod tests {
                     \x20 create_options: {lables: {}}\n  links: db\n  user: '-1'\n\
                     db:\n  links: web\n\
                     one:\n  network_mode: db\n  links: web\n  create_options: {hostname: x}\n";
-        insta::assert_snapshot!(checked(text), @"");
+        insta::assert_snapshot!(checked(text), @r#"
+        map.yaml:2:3: error: there is no key of a container exposs
+          help: did you mean exposes?
+        map.yaml:4:20: error: lables is no option of the engine
+          help: did you mean labels?
+
+        map.yaml:2:3: error: containers of m need each other in a circle: m.web -> m.db -> m.web
+        map.yaml:2:3: error: container web: "-1" is no user; write USER, USER:GROUP or their numbers
+        map.yaml:2:3: error: container web: port 80 is to be published on the interface eth0, of which the client __default__ has no address; add it to its `interfaces` in the client file
+        map.yaml:2:3: error: container web: port 81 is to be published on the interface eth1, of which the client __default__ has no address; add it to its `interfaces` in the client file
+        map.yaml:10:3: error: container one: `links` cannot go with the network of another container; leave out one of them
+        map.yaml:10:3: error: container one: `hostname` cannot go with the network of another container; leave out one of them
+        "#);
     }
 
     #[test]
@@ -285,6 +308,17 @@ mod tests {
                     web: {image: !env IMAGE, exposes: [!env port]}\n\
                     db: {network_mode: {a: b}, links: web, networks: n}\nnetworks: {n: null}\n\
                     two: {instances: 5, binds: [data, none]}\n";
-        insta::assert_snapshot!(checked(text), @"");
+        insta::assert_snapshot!(checked(text), @r"
+        map.yaml:1:14: error: the setting tag is not set
+          help: set it under `settings` in dfab.yaml, or give --set tag=VALUE
+        map.yaml:4:14: error: an image is wanted here, not a list
+        map.yaml:5:14: error: the setting IMAGE is not set
+          help: set it under `settings` in dfab.yaml, or give --set IMAGE=VALUE
+        map.yaml:5:36: error: the setting port is not set
+          help: set it under `settings` in dfab.yaml, or give --set port=VALUE
+        map.yaml:8:18: error: a list is wanted here, not a number
+        map.yaml:8:35: error: two binds none, which has no path under `host`
+        map.yaml:8:35: error: two binds none, which has no path under `volumes`
+        ");
     }
 }

@@ -533,7 +533,8 @@ mod tests {
             |name: &str, text: &str| load_map(text, "m.yaml", name, &NoSettings).unwrap().value;
         let maps = vec![map("shop", "web: {instances: [a]}"), map("web", "a: {}")];
         let twice = [("m", "x.yaml"), ("n", "y.yaml"), ("m", "z.yaml")];
-        let twice = twice.map(|(name, file)| load_map("", file, name, &NoSettings).unwrap().value);
+        let twice =
+            twice.map(|(name, file)| load_map("{}", file, name, &NoSettings).unwrap().value);
         insta::assert_snapshot!(Project::new(twice.into()).unwrap_err(), @"two maps are called m, x.yaml and z.yaml; give one of them another `name`");
         let project = Project::new(maps).unwrap();
         assert_eq!(names(&project, &["web.a"], Walk::Selected), ["web.a"]);

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::config::number_text;
 use crate::diagnostic::Report;
 use crate::record::command_line;
 use crate::tree::{Node, Value};
@@ -29,6 +30,7 @@ impl HealthCheck {
                     let name = key.key_text();
                     match FIELDS.iter().find(|field| **field == name) {
                         Some(field) => fields.push((*field, value)),
+                        None if name.starts_with("x-") => {}
                         None => report.unknown(key.at, "field of a health check", &name, &FIELDS),
                     }
                 }
@@ -63,7 +65,7 @@ impl HealthCheck {
         let (interval, timeout, start_period) =
             (time("interval"), time("timeout"), time("start_period"));
         let retries = get("retries").filter(|retries| !retries.is_null());
-        let number = retries.and_then(|node| node.reading()?.parse().ok());
+        let number = retries.and_then(|node| number_text(node, report)?.parse().ok());
         if let (Some(retries), None) = (retries, number) {
             report.error(retries.at, "retries are a whole number");
         }

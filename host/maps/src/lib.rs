@@ -35,7 +35,7 @@ pub use body::{
     BodyError, Features, Preparation, container_body, data_container_body, endpoint_body,
     network_body, preparations, volume_body,
 };
-pub use client::{Client, RegistryLogin, Secret, load_clients, read_clients};
+pub use client::{CONSTRAINTS, Client, RegistryLogin, Secret, load_clients, read_clients};
 pub use compose::{Imported, Note, import_compose};
 pub use config::ContainerConfig;
 pub use defaults::MapDefaults;

@@ -176,7 +176,7 @@ impl Record for Port {
                 let names = ["host_port", "interface", "ipv6"];
                 for (key, _) in pairs {
                     let name = key.key_text();
-                    if !names.contains(&&*name) {
+                    if !names.contains(&&*name) && !name.starts_with("x-") {
                         report.unknown(key.at, "field", &name, &names);
                         return None;
                     }
@@ -267,7 +267,10 @@ impl Record for Endpoint {
             }
         };
         for (name, value) in &fields {
-            if name != "network_name" && !ENDPOINT_FIELDS.contains(&name.as_str()) {
+            if name != "network_name"
+                && !name.starts_with("x-")
+                && !ENDPOINT_FIELDS.contains(&name.as_str())
+            {
                 report.unknown(value.at, "field", name, &ENDPOINT_FIELDS);
                 return None;
             }

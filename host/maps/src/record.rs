@@ -6,7 +6,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Place, Report};
-use crate::tree::{Node, Value};
+use crate::tree::{Node, Pairs, Value};
 
 /// A record of a list, which may replace an inherited one.
 pub(crate) trait Record: Sized + Clone + PartialEq {
@@ -89,12 +89,7 @@ impl Element {
         let at = node.at;
         let parts = match node.value {
             Value::List(items) => Parts::Positional(items),
-            Value::Map(pairs) => Parts::Named(
-                pairs
-                    .into_iter()
-                    .map(|(key, value)| (key.key_text().into_owned(), value))
-                    .collect(),
-            ),
+            Value::Map(pairs) => Parts::Named(named(pairs)),
             _ => Parts::Positional(vec![node]),
         };
         Self { at, parts }
@@ -141,6 +136,17 @@ impl Element {
         }
         Some(Ok(parts))
     }
+}
+
+/// Pairs by the texts of their keys, without those that are free. Alone, one may be the name of
+/// what the record is about.
+pub(crate) fn named(pairs: Pairs) -> Vec<(String, Node)> {
+    let is_alone = pairs.len() == 1;
+    pairs
+        .into_iter()
+        .map(|(key, value)| (key.key_text().into_owned(), value))
+        .filter(|(name, _)| is_alone || !name.starts_with("x-"))
+        .collect()
 }
 
 /// Fields by name, each of which is known.

@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use crate::config::{optional_text, permissions, user};
 use crate::diagnostic::Report;
+use crate::options::{NETWORK, Shape, VOLUME};
 use crate::tree::{Node, Value};
 
 /// What the `volumes` section says of an alias.
@@ -48,7 +49,9 @@ impl VolumeConfig {
                         }
                         "driver" => volume.driver = optional_text(value, "a driver", report),
                         "driver_options" => volume.driver_options = mapping(value, report),
-                        "create_options" => volume.create_options = mapping(value, report),
+                        "create_options" => {
+                            volume.create_options = create_options(value, &VOLUME, report);
+                        }
                         "user" => volume.user = user(value, report),
                         "permissions" => volume.permissions = permissions(value, report),
                         free if free.starts_with("x-") => {}
@@ -75,7 +78,9 @@ impl NetworkConfig {
                         "driver" => network.driver = optional_text(value, "a driver", report),
                         "driver_options" => network.driver_options = mapping(value, report),
                         "internal" => network.internal = value.truth(report),
-                        "create_options" => network.create_options = mapping(value, report),
+                        "create_options" => {
+                            network.create_options = create_options(value, &NETWORK, report);
+                        }
                         free if free.starts_with("x-") => {}
                         other => report.unknown(key.at, "key of a network", other, &KEYS),
                     }
@@ -85,6 +90,15 @@ impl NetworkConfig {
         }
         network
     }
+}
+
+/// What the engine is told beside.
+fn create_options(node: &Node, shape: &Shape, report: &mut Report) -> Option<Json> {
+    let mut node = node.clone();
+    if matches!(node.value, Value::Map(_)) {
+        shape.check(&mut node, "create_options", report);
+    }
+    mapping(&node, report)
 }
 
 /// Options, if there are any.

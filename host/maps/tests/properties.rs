@@ -96,9 +96,9 @@ const AROUND: &str = "use_attached_parent_name: true\n\
 /// The sections that belong to it, with nothing more than their names and with all that they can say.
 const THINGS: [&str; 2] = [
     "networks: {n: null, m: null, o: null}\nvolumes: {v: /v}\nhost: {v: /v}\n",
-    "volumes: {v: {default_path: /v, driver: d, driver_options: {a: 1}, create_options: {b: {c: d}}, \
+    "volumes: {v: {default_path: /v, driver: d, driver_options: {a: 1}, create_options: {labels: {c: d}}, \
      user: [b, c], permissions: '0750'}}\n\
-     networks: {n: {driver: d, internal: yes, driver_options: {a: b}, create_options: {e: 1}}, m: null, o: null}\n\
+     networks: {n: {driver: d, internal: yes, driver_options: {a: b}, create_options: {attachable: 1}}, m: null, o: null}\n\
      host: {v: {i: /a, default: /b}, u: x}\n",
 ];
 

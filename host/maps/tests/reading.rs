@@ -204,6 +204,139 @@ fn all_mistakes_are_told_at_once_each_at_its_place() {
 }
 
 #[test]
+fn fields_of_records_within_options_are_known() {
+    insta::assert_snapshot!(
+        mistakes(
+            "a:\n  host_config:\n    restart_policy: {Nam: always}\n    ulimits: [{nam: x}, {name: nofile, soft: 1}]\n\
+             \x20   log_config: {typ: x}\n    mounts: [{tpe: bind}, {type: bind, bind_options: {non_recursiv: yes}}]\n\
+             \x20   devices: [/dev/null, {path: /dev/null}]\n    device_requests: [{device_id: [x]}]\n\
+             \x20   device_read_bps: [{Path: /dev/sda, Weight: 1}]\n    blkio_weight_device: [{Path: /dev/sda, Rate: 1}]\n\
+             \x20   binds: {/a: {bnd: /b}}\n    port_bindings: {80: {HostPrt: 80}}\n\
+             \x20 create_options: {healthcheck: {tset: x}}\n\
+             volumes: {v: {default_path: /v, create_options: {lables: {a: b}}}}\n\
+             networks:\n  n: {create_options: {enable_ipvv6: true, ipam: {confg: [], config: [{subnett: x, ip_range: y}]}}}\n"
+        ),
+        @r"
+    m.yaml:3:22: error: there is no field of restart_policy Nam
+      help: did you mean Name?
+    m.yaml:4:16: error: there is no field of ulimits nam
+      help: did you mean name?
+    m.yaml:5:18: error: there is no field of log_config typ
+      help: did you mean type?
+    m.yaml:6:15: error: there is no field of mounts tpe
+      help: did you mean type?
+    m.yaml:6:55: error: there is no field of mounts.bind_options non_recursiv
+      help: did you mean NonRecursive?
+    m.yaml:7:27: error: there is no field of devices path
+      help: did you mean path_on_host?
+    m.yaml:8:24: error: there is no field of device_requests device_id
+      help: did you mean device_ids?
+    m.yaml:9:40: error: there is no field of device_read_bps Weight
+      help: there is: Path, Rate
+    m.yaml:10:44: error: there is no field of blkio_weight_device Rate
+      help: there is: Path, Weight
+    m.yaml:11:18: error: there is no field of binds bnd
+      help: did you mean bind?
+    m.yaml:12:26: error: there is no field of port_bindings HostPrt
+      help: did you mean HostPort?
+    m.yaml:13:34: error: there is no field of healthcheck tset
+      help: did you mean test?
+    m.yaml:14:50: error: there is no field of create_options lables
+      help: did you mean labels?
+    m.yaml:16:24: error: there is no field of create_options enable_ipvv6
+      help: did you mean enable_ipv6?
+    m.yaml:16:51: error: there is no field of create_options.ipam confg
+      help: did you mean Config?
+    m.yaml:16:72: error: there is no field of create_options.ipam.config subnett
+      help: did you mean Subnet?
+    m.yaml:16:84: error: there is no field of create_options.ipam.config ip_range
+      help: there is: Subnet, IPRange, Gateway, AuxiliaryAddresses
+    "
+    );
+    let map = resolved(
+        "a:\n  host_config: {restart_policy: {name: always, maximum_retry_count: 2}, log_config: {Type: x, config: {any: y}},\n\
+         \x20   mounts: [{type: volume, VolumeOptions: {NoCopy: true, labels: {any: x}}}], sysctls: {x-any: 1}}\n\
+         networks: {n: {create_options: {ipam: {Config: [{Subnet: 10.0.0.0/8, iprange: 10.0.0.0/9}]}, enable_ipv6: true}}}\n",
+    );
+    assert_eq!(map["networks"]["n"]["create_options"]["enable_ipv6"], true);
+}
+
+#[test]
+fn free_keys_may_stand_wherever_names_are_fixed() {
+    let map = resolved(
+        "volumes: {v: {default_path: /v, create_options: {x-a: 1, labels: {x-b: c}}}}\nnetworks: {n: {create_options: {x-a: 1}}}\n\
+         a:\n  host_config: {x-a: 1, privileged: true, restart_policy: {Name: always, x-a: 1}, ulimits: [{name: n, x-a: 1}]}\n\
+         \x20 create_options: {x-a: 1, environment: {x-b: c}}\n  healthcheck: {test: x, x-a: 1}\n\
+         \x20 networks: [{network_name: n, x-a: 1}]\n  exec_commands: [{cmd: ls, x-a: 1}]\n  exposes: [{exposed_port: 80, x-a: 1}]\n\
+         b: {networks: {n: {aliases: x, x-a: 1}}, exposes: {80: {host_port: 80, x-a: 1}}}\n",
+    );
+    let text = map.to_string();
+    assert!(!text.contains("x-a"), "{text}");
+    assert_eq!(
+        map["volumes"]["v"]["create_options"],
+        json!({ "labels": { "x-b": "c" } })
+    );
+    let options = &map["containers"]["a"];
+    assert_eq!(
+        options["host_config"]["restart_policy"],
+        json!({ "Name": "always" })
+    );
+    assert_eq!(
+        options["create_options"],
+        json!({ "environment": { "x-b": "c" } })
+    );
+}
+
+#[test]
+fn keys_of_other_places_and_tools_lead_to_the_right_ones() {
+    insta::assert_snapshot!(
+        mistakes(
+            "a:\n  restart: always\n  environment: {A: b}\n  command: x\n  ports: ['80:80']\n  mem_limit: 5m\n\
+             \x20 host_config: {memory: 5m, memory_swap: 6m}\n  create_options: {cmd: x, env: {A: b}}\n"
+        ),
+        @r"
+    m.yaml:2:3: error: there is no key of a container restart
+      help: write it as host_config.restart_policy
+    m.yaml:3:3: error: there is no key of a container environment
+      help: write it as create_options.environment
+    m.yaml:4:3: error: there is no key of a container command
+      help: write it as create_options.command
+    m.yaml:5:3: error: there is no key of a container ports
+      help: write exposes: {PORT: HOST_PORT}
+    m.yaml:6:3: error: there is no key of a container mem_limit
+      help: write it as host_config.mem_limit
+    m.yaml:7:17: error: memory is no option of the engine
+      help: did you mean mem_limit?
+    m.yaml:7:29: error: memory_swap is no option of the engine
+      help: did you mean memswap_limit?
+    m.yaml:8:20: error: cmd is no option of the engine
+      help: did you mean command?
+    m.yaml:8:28: error: env is no option of the engine
+      help: did you mean environment?
+    "
+    );
+}
+
+#[test]
+fn numbers_that_read_otherwise_are_told() {
+    insta::assert_snapshot!(
+        warnings(
+            "a: {stop_timeout: 010, start_delay: 1:30, healthcheck: {test: x, retries: 010}}\n\
+             b: {stop_timeout: 10, start_delay: 1.50, healthcheck: {test: x, retries: 1_0}}\n\
+             c: {stop_timeout: '010', start_delay: 0x10}\n"
+        ),
+        @r"
+    m.yaml:1:19: warning: 010 without quotes is 8 in YAML 1.1
+      help: write 8 if that is meant
+    m.yaml:1:37: warning: 1:30 without quotes is 90 in YAML 1.1
+      help: write 90 if that is meant
+    m.yaml:1:75: warning: 010 without quotes is 8 in YAML 1.1
+      help: write 8 if that is meant
+    "
+    );
+}
+
+#[test]
 fn permissions_are_what_chmod_takes() {
     insta::assert_snapshot!(
         mistakes("a: {permissions: u=rwx, user: u}\nb: {permissions: rwx}\nvolumes: {v: {permissions: '999'}}\n"),

@@ -307,7 +307,9 @@ pub(crate) fn body_with_faults(
     }
     let mut body = Map::new();
     let image = map.engine_name(&map.image(config, container));
-    if !is_image(&image) {
+    let is_named = matches!(&container.image, Some(Some(_)));
+    // Without an image it is the name that is wrong, which is told.
+    if !is_image(&image) && (is_named || faults.is_empty()) {
         faults.push(BodyError::Image(image.clone()));
     }
     body.insert("Image".to_owned(), json!(image));
@@ -442,4 +444,47 @@ pub(crate) fn pascal_case(name: &str) -> String {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_engine_can_do_is_known_by_its_version() {
+        let of = |minor: u32| {
+            let features = Features::for_api(1, minor);
+            [
+                features.networks,
+                features.volumes,
+                features.stop_signal,
+                features.container_update,
+                features.container_update_restart_policy,
+                features.healthcheck,
+                features.stop_timeout,
+            ]
+        };
+        for (minor, wanted) in [
+            (20, [false, false, false, false, false, false, false]),
+            (21, [true, true, true, false, false, false, false]),
+            (22, [true, true, true, true, false, false, false]),
+            (23, [true, true, true, true, true, false, false]),
+            (24, [true, true, true, true, true, true, false]),
+            (25, [true, true, true, true, true, true, true]),
+        ] {
+            assert_eq!(of(minor), wanted, "1.{minor}");
+        }
+        assert_eq!(Features::for_api(2, 0), Features::for_api(1, 25));
+    }
+
+    #[test]
+    fn what_a_client_says_of_its_engine_goes_before_the_version() {
+        let mut client = Client::default_client();
+        let plain = Features::of(1, 22, &client);
+        assert_eq!(plain, Features::for_api(1, 22));
+        client.features.insert("container_update".to_owned(), false);
+        client.features.insert("healthcheck".to_owned(), true);
+        let said = Features::of(1, 22, &client);
+        assert!(!said.container_update && said.healthcheck && said.networks);
+    }
 }

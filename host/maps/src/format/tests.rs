@@ -160,7 +160,7 @@ fn what_others_refer_to_stays_before_them() {
         formatted(text),
         "volumes:\n  v: /v\n\nnetworks: {}\n\na: &a\n  image: x\n\nb: *a\n"
     );
-    let text = "a:\n  create_options: &o\n    tty: true\n\nvolumes:\n  v: {create_options: *o}\n";
+    let text = "a:\n  create_options: &o\n    labels: {a: b}\n\nvolumes:\n  v: {create_options: *o}\n";
     assert_eq!(formatted(text), text);
 }
 

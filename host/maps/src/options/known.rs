@@ -27,6 +27,23 @@ pub(super) const REFUSED: [(&str, &str); 5] = [
     ("platform", "name an image of that platform, by its digest"),
 ];
 
+/// What options are called elsewhere.
+pub(super) const USUAL: [(&str, &str); 13] = [
+    ("cap_adds", "cap_add"),
+    ("cmd", "command"),
+    ("cpus", "nano_cpus"),
+    ("env", "environment"),
+    ("environment_variables", "environment"),
+    ("log_driver", "log_config"),
+    ("logging", "log_config"),
+    ("memory", "mem_limit"),
+    ("memory_reservation", "mem_reservation"),
+    ("memory_swap", "memswap_limit"),
+    ("restart", "restart_policy"),
+    ("security_opts", "security_opt"),
+    ("workdir", "working_dir"),
+];
+
 /// Arguments of the SDK that mean nothing to the engine.
 pub(super) const WITHOUT_EFFECT: [&str; 4] = ["detach", "lxc_conf", "use_config_proxy", "version"];
 

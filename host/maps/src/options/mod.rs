@@ -3,6 +3,7 @@
 
 mod form;
 mod known;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value as Json};
 pub(crate) use form::{Form, RESTART_POLICIES};
 use known::KNOWN;
 pub(crate) use known::Known;
+pub(crate) use shape::{NETWORK, Shape, VOLUME};
 
 use crate::diagnostic::{Report, nearest};
 use crate::tree::{Node, Value};
@@ -80,6 +82,42 @@ impl ContainerOption {
     }
 }
 
+impl Known {
+    /// The fields of the records that are in it, and what else may be in their place.
+    pub(crate) fn shape(&self) -> Option<&'static Shape> {
+        match self.form {
+            Form::RestartPolicy => Some(&shape::RESTART_POLICY),
+            Form::HealthCheck => Some(&shape::HEALTH_CHECK),
+            Form::LogConfig => Some(&shape::LOG_CONFIG),
+            Form::Devices => Some(&shape::DEVICE),
+            Form::PortBindings => Some(&shape::PORT_BINDING),
+            Form::Binds => Some(&shape::BIND),
+            Form::Records => Some(match self.name {
+                "mounts" => &shape::MOUNT,
+                "ulimits" => &shape::ULIMIT,
+                "device_requests" => &shape::DEVICE_REQUEST,
+                "blkio_weight_device" => &shape::WEIGHT,
+                _ => &shape::RATE,
+            }),
+            _ => None,
+        }
+    }
+
+    fn check_fields(&self, node: &mut Node, report: &mut Report) {
+        let Some(shape) = self.shape() else { return };
+        match (self.form, &mut node.value) {
+            // Names that are the map's own, with records in them.
+            (Form::PortBindings | Form::Binds, Value::Map(pairs)) => {
+                for (_, value) in pairs {
+                    shape.check(value, self.name, report);
+                }
+            }
+            (Form::Binds, _) => {}
+            _ => shape.check(node, self.name, report),
+        }
+    }
+}
+
 /// Reads the options of a section.
 pub(crate) fn read(section: Section, node: Node, report: &mut Report) -> Vec<ContainerOption> {
     let (at, kind) = (node.at, node.kind());
@@ -100,15 +138,23 @@ pub(crate) fn read(section: Section, node: Node, report: &mut Report) -> Vec<Con
 fn read_one(
     section: Section,
     key: &Node,
-    node: Node,
+    mut node: Node,
     report: &mut Report,
 ) -> Option<ContainerOption> {
     let name = key.key_text();
+    if name.starts_with("x-") {
+        return None;
+    }
     let Some(known) = section.options().find(|known| known.name == name) else {
         unknown(section, key, &name, report);
         return None;
     };
     warn_of_readings(known.form, &node, report);
+    let before = report.errors();
+    known.check_fields(&mut node, report);
+    if report.errors() > before {
+        return None;
+    }
     let value = if node.is_null() {
         Json::Null
     } else if let Some(value) = known.form.value_of(&node) {
@@ -128,6 +174,19 @@ fn read_one(
         written: node,
         value,
     })))
+}
+
+/// Where an option belongs that stands among the keys of a container; none where it is no option.
+pub(crate) fn place_of(name: &str) -> Option<String> {
+    let usual = known::USUAL.iter().find(|(usual, _)| *usual == name);
+    let name = usual.map_or(name, |(_, known)| known);
+    let known = KNOWN.iter().find(|known| known.name == name)?;
+    let section = if known.is_host {
+        "host_config"
+    } else {
+        "create_options"
+    };
+    Some(format!("{section}.{name}"))
 }
 
 fn unknown(section: Section, key: &Node, name: &str, report: &mut Report) {
@@ -154,6 +213,10 @@ fn unknown(section: Section, key: &Node, name: &str, report: &mut Report) {
         );
     }
     let message = format!("{name} is no option of the engine");
+    let usual = known::USUAL.iter().find(|(usual, _)| *usual == name);
+    if let Some((_, known)) = usual {
+        return report.error_with_help(key.at, message, format!("did you mean {known}?"));
+    }
     match nearest(name, section.options().map(|known| known.name)) {
         Some(near) => report.error_with_help(key.at, message, format!("did you mean {near}?")),
         None => report.error_with_help(

@@ -11,7 +11,7 @@ mod tests;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::options::Section;
+use crate::options::{NETWORK, Section, VOLUME};
 
 /// The schema of a map file.
 pub fn map_schema() -> Json {
@@ -195,7 +195,7 @@ fn definitions() -> Json {
                 ("driver", "The engine's driver; `local` without it.", reference("text")),
                 ("driver_options", "What the driver takes.", reference("options")),
                 ("create_options", "Further arguments of its creation, such as `labels`.",
-                 reference("options")),
+                 json!({ "type": ["object", "null"], "propertyNames": option::names(&VOLUME) })),
                 ("user", "Whom it belongs to; before the container's `user`.", reference("user")),
                 ("permissions", "Its permissions, as chmod takes them; before the container's.",
                  reference("text")),
@@ -208,7 +208,7 @@ fn definitions() -> Json {
                 ("driver_options", "What the driver takes.", reference("options")),
                 ("internal", "Whether nothing outside can be reached from it.", reference("flag")),
                 ("create_options", "Further arguments of its creation, such as `ipam` or `enable_ipv6`.",
-                 reference("options")),
+                 json!({ "type": ["object", "null"], "propertyNames": option::names(&NETWORK) })),
             ]))],
         },
         "options": { "type": ["object", "null"] },
@@ -513,11 +513,12 @@ fn object(properties: Map<String, Json>) -> Json {
     })
 }
 
-/// A mapping with these keys only.
+/// The same, or nothing.
 fn object_or_null(properties: Map<String, Json>) -> Json {
     json!({
         "type": ["object", "null"],
         "properties": properties,
+        "patternProperties": { "^x-": free() },
         "additionalProperties": false,
     })
 }

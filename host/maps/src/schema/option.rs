@@ -3,12 +3,12 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{of_type, reference};
-use crate::options::{Form, Known, Section};
+use crate::options::{Form, Known, Section, Shape};
 
 /// What a section may have.
 pub(super) fn properties(section: Section) -> Map<String, Json> {
     let property = |known: &Known| {
-        let mut schema = schema(known.form);
+        let mut schema = schema(known);
         if let Some(fields) = schema.as_object_mut() {
             fields.insert("description".to_owned(), json!(known.description));
         }
@@ -17,13 +17,21 @@ pub(super) fn properties(section: Section) -> Map<String, Json> {
     section.options().map(property).collect()
 }
 
-fn schema(form: Form) -> Json {
+/// The names of a record's fields, and free ones.
+pub(super) fn names(shape: &Shape) -> Json {
+    let names: Vec<_> = shape.names().collect();
+    json!({ "anyOf": [{ "enum": names }, { "pattern": "^x-" }] })
+}
+
+fn schema(known: &Known) -> Json {
+    let form = known.form;
+    let names = || known.shape().map_or(json!({}), names);
     let scalars = json!({ "type": "array", "items": { "$ref": "#/$defs/scalar" } });
     let values = json!({
         "type": "object",
         "additionalProperties": { "$ref": "#/$defs/text" },
     });
-    let records = |items: &[&str]| json!({ "type": ["array", "null"], "items": { "type": items } });
+    let records = |items: &[&str]| json!({ "type": ["array", "null"], "items": { "type": items, "propertyNames": names() } });
     match form {
         Form::Text => reference("text"),
         Form::Flag => reference("flag"),
@@ -39,8 +47,9 @@ fn schema(form: Form) -> Json {
         Form::Pairs | Form::Binds | Form::Volumes | Form::Ports => {
             of_type(&["array", "object", "string", "integer", "null"])
         }
-        Form::PortBindings | Form::RestartPolicy | Form::HealthCheck | Form::LogConfig => {
-            of_type(&["object", "null"])
+        Form::PortBindings => of_type(&["object", "null"]),
+        Form::RestartPolicy | Form::HealthCheck | Form::LogConfig => {
+            json!({ "type": ["object", "null"], "propertyNames": names() })
         }
         Form::Records => records(&["object"]),
         Form::Devices => records(&["object", "string"]),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{fields, of_type, reference};
+use super::{fields, free, of_type, reference};
 
 /// The definitions of all lists of records, and of what else has several forms.
 pub(super) fn definitions() -> Map<String, Json> {
@@ -48,6 +48,7 @@ fn named(properties: Map<String, Json>, required: &[&str]) -> Json {
     json!({
         "type": "object",
         "properties": properties,
+        "patternProperties": { "^x-": free() },
         "required": required,
         "additionalProperties": false,
     })
