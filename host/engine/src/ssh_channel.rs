@@ -165,7 +165,7 @@ impl LastWords {
     }
 }
 
-/// Standard input and output of a process on the host. When it is dropped, so is everything else
+/// Standard input and output of a process on the host, whose number is kept (see [`processes`]). When it is dropped, so is everything else
 /// of the process, and sshd ends it; one that ended by itself gets a moment for its last words.
 struct ProcessStream<Stream> {
     stream: Stream,
