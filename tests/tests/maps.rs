@@ -106,7 +106,7 @@ fn what_is_wrong_does_not_hide_what_else_is_wrong() -> Result<()> {
         assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
     }
     assert!(!told.stderr.contains("nothing was done"), "{}", told.stderr);
-    let acted = project.dfab(&["startup", "-y"])?;
+    let acted = project.dfab(&["startup", "__all__", "-y"])?;
     assert_eq!(acted.status, 2);
     let end = "there are 2 mistakes, shown above; nothing was done";
     assert!(acted.stderr.contains(end), "{}", acted.stderr);
