@@ -1,6 +1,9 @@
 //! `dfab map`, and plans as shell scripts.
 
 use anyhow::{Context as _, Result};
+use dfab_maps::Client;
+use dfab_tests::planner::{self, Planner};
+use dfab_tests::simulation::Simulation;
 use dfab_tests::{Output, Project, TestHost, images};
 
 const IMAGE: &str = "dfab-test/maps:1";
@@ -106,7 +109,7 @@ fn what_is_wrong_does_not_hide_what_else_is_wrong() -> Result<()> {
         assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
     }
     assert!(!told.stderr.contains("nothing was done"), "{}", told.stderr);
-    let acted = project.dfab(&["startup", "-y"])?;
+    let acted = project.dfab(&["startup", "__all__", "-y"])?;
     assert_eq!(acted.status, 2);
     let end = "there are 2 mistakes, shown above; nothing was done";
     assert!(acted.stderr.contains(end), "{}", acted.stderr);
@@ -219,6 +222,40 @@ fn b_49_a_plan_as_a_script_does_what_the_plan_does() -> Result<()> {
     let down = script("shutdown")?;
     host.shell(&down).with_context(|| down.clone())?;
     assert_eq!(host.docker(&["ps", "-aq"])?.trim(), "");
+    Ok(())
+}
+
+#[test]
+fn a_restart_as_a_script_runs_its_commands_again_when_asked() -> Result<()> {
+    let map = "web: {image: app:1, exec_commands: [ls -l, [sync, root, initial]]}\n";
+    let map = planner::project(map, "m")?;
+    let everything = ["__all__".to_owned()];
+    let runtime = tokio::runtime::Runtime::new()?;
+    let script = |options: &[(&str, &str)]| -> Result<String> {
+        runtime.block_on(async {
+            let planner = Planner::new().await?;
+            let mut engine = Simulation::new();
+            let plan = |action, options, engine: &Simulation| {
+                let client = Client::default_client();
+                let seen = engine.seen();
+                planner.plan_seen(action, &map, &everything, seen, client, options)
+            };
+            for step in plan("startup", &[], &engine).await?.steps {
+                engine.apply(&step)?;
+            }
+            let restart = plan("restart", options, &engine).await?;
+            let docker = |_: &str| vec!["docker".to_owned()];
+            Ok(dfab_deploy::shell::script(&restart, &docker)?)
+        })
+    };
+    let plain = script(&[])?;
+    assert!(plain.contains("docker start m.web"), "{plain}");
+    assert!(!plain.contains("docker exec"), "{plain}");
+    let again = script(&[("restart-exec-commands", "true")])?;
+    assert!(again.contains("docker exec m.web ls -l"), "{again}");
+    assert!(!again.contains("sync"), "{again}");
+    let both = script(&[("restart-exec-commands", "true"), ("initial", "true")])?;
+    assert!(both.contains("m.web sync"), "{both}");
     Ok(())
 }
 

@@ -156,6 +156,8 @@ impl ResolvedMap {
 impl ContainerConfig {
     /// Whether it has volumes that can be used by its name.
     fn has_mounts(&self) -> bool {
-        !(self.shares.is_empty() && self.binds.is_empty() && self.uses.is_empty())
+        let is_waiting = !self.unset.is_empty();
+        let has_none = self.shares.is_empty() && self.binds.is_empty() && self.uses.is_empty();
+        is_waiting || !has_none
     }
 }

@@ -187,6 +187,7 @@ pub fn read_clients(
     let mut report = Report::new(file);
     let mut clients = IndexMap::new();
     if let Some(root) = tree::read(text, settings, &mut report) {
+        root.tell_untold(&mut report);
         match &root.value {
             Value::Null => {}
             Value::Map(pairs) => {

@@ -40,6 +40,16 @@ pub(crate) const KEYS: [&str; 25] = [
     "network",
 ];
 
+/// Keys that say something only of the container's creation, so that `!env_lazy` can wait for it.
+const LAZY: [&str; 6] = [
+    "binds",
+    "exposes",
+    "healthcheck",
+    "create_options",
+    "host_config",
+    "start_options",
+];
+
 /// A container as a map describes it, with what it extends.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContainerConfig {
@@ -72,6 +82,8 @@ pub struct ContainerConfig {
     pub(crate) host_config: Vec<ContainerOption>,
     /// Keys of whose values a mistake was told: what is missing of them is not missed again.
     pub(crate) wrong_keys: Vec<String>,
+    /// Settings that it cannot be made without, and that are not set.
+    pub(crate) unset: Vec<(String, Place)>,
 }
 
 /// Which network stack a container has.
@@ -148,6 +160,12 @@ impl ContainerConfig {
                     self.host_config.clear();
                 }
                 for (key, value) in pairs {
+                    let untold = value.untold();
+                    if !untold.is_empty() && LAZY.contains(&&*key.key_text()) {
+                        self.wait_for(untold, &key, report);
+                        continue;
+                    }
+                    value.tell_untold(report);
                     let (before, has_unset) = (report.errors(), value.has_unset());
                     self.read_key(&key, value, report);
                     if has_unset || report.errors() > before {
@@ -157,6 +175,22 @@ impl ContainerConfig {
             }
             _ => report.error(at, format!("a container is a mapping, not {kind}")),
         }
+    }
+
+    /// Notes that a key cannot be read without settings.
+    fn wait_for(&mut self, settings: Vec<(String, Place)>, key: &Node, report: &mut Report) {
+        for (name, at) in &settings {
+            report.warning(
+                *at,
+                format!(
+                    "the setting {name} is not set; without it the container cannot be created \
+                     or compared"
+                ),
+                format!("set it under `settings` in dfab.yaml, or give --set {name}=VALUE"),
+            );
+        }
+        self.wrong_keys.push(key.key_text().into_owned());
+        self.unset.extend(settings);
     }
 
     fn read_key(&mut self, key: &Node, value: Node, report: &mut Report) {

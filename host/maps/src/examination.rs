@@ -151,7 +151,7 @@ impl Examined<'_> {
             wrong.iter().any(|key| keys.contains(&key.as_str()))
         };
         match fault {
-            BodyError::NoContainer(_) => true,
+            BodyError::NoContainer(_) | BodyError::Unset { .. } => true,
             BodyError::Name(_) => is_wrong(&["instances"]),
             BodyError::Image(_) => is_wrong(&["image"]) || map.has_wrong_image_parts,
             BodyError::User(_) => is_wrong(&["user"]),

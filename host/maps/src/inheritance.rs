@@ -149,5 +149,6 @@ impl ContainerConfig {
         update(&mut self.create_options, other.create_options);
         update(&mut self.host_config, other.host_config);
         self.wrong_keys.extend(other.wrong_keys);
+        self.unset.extend(other.unset);
     }
 }

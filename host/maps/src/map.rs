@@ -342,6 +342,14 @@ impl ResolvedMap {
     pub(crate) fn read(&mut self, pairs: Pairs, report: &mut Report) {
         for (key, value) in pairs {
             let name = key.key_text();
+            // Of a container some may wait until it is made, and of free keys all.
+            let is_section = SECTIONS.contains(&&*name) && name != "containers";
+            if is_section || value.is_unset {
+                value.tell_untold(report);
+            }
+            if value.is_unset && !is_section {
+                continue;
+            }
             let of_images = matches!(&*name, "repository" | "default_tag");
             let (before, has_unset) = (report.errors(), of_images && value.has_unset());
             match &*name {

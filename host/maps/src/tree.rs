@@ -48,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) written: Option<String>,
     /// Whether it is a setting that is not set, by its name.
     pub(crate) is_unset: bool,
+    /// Whether that was told already. It is not of `!env_lazy`, which may never be used.
+    pub(crate) is_told: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +69,37 @@ impl Node {
             value,
             written: None,
             is_unset: false,
+            is_told: false,
+        }
+    }
+
+    /// The settings in it that are not set and of which nobody was told.
+    pub(crate) fn untold(&self) -> Vec<(String, Place)> {
+        let mut found = Vec::new();
+        self.find_untold(&mut found);
+        found
+    }
+
+    fn find_untold(&self, found: &mut Vec<(String, Place)>) {
+        if self.is_unset && !self.is_told {
+            found.push((self.key_text().into_owned(), self.at));
+        }
+        match &self.value {
+            Value::List(items) => items.iter().for_each(|item| item.find_untold(found)),
+            Value::Map(pairs) => {
+                for (key, value) in pairs {
+                    key.find_untold(found);
+                    value.find_untold(found);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+        }
+    }
+
+    /// Tells of them, where what they stand for is always used.
+    pub(crate) fn tell_untold(&self, report: &mut Report) {
+        for (name, at) in self.untold() {
+            report.unset(at, &name);
         }
     }
 
@@ -348,6 +381,7 @@ impl<'a> Reader<'a, '_> {
                     value,
                     written: is_read.then(|| text.into_owned()),
                     is_unset: false,
+                    is_told: false,
                 };
                 self.finished(node, anchor, 1, tag.as_deref())
             }
@@ -471,9 +505,13 @@ impl<'a> Reader<'a, '_> {
                 match self.settings.setting(&name) {
                     Some(value) => Some(Node::from_json(node.at, value)),
                     None => {
-                        self.report.unset(node.at, &name);
+                        let is_lazy = tag.suffix == "env_lazy";
+                        if !is_lazy {
+                            self.report.unset(node.at, &name);
+                        }
                         Some(Node {
                             is_unset: true,
+                            is_told: !is_lazy,
                             ..node
                         })
                     }

@@ -5,7 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
-use dfab_maps::{Diagnostic, Settings, load_map};
+use dfab_maps::{Client, Diagnostic, Features, Settings, container_body, load_map};
 use serde_json::{Value, json};
 
 struct Project;
@@ -103,6 +103,41 @@ fn settings_may_be_anything() {
     assert_eq!(map["default_tag"], "1.30");
     assert_eq!(map["containers"]["a"]["exposes"][0]["host_port"], 8080);
     assert_eq!(map["containers"]["a"]["exposes"][1]["exposed_port"], 443);
+}
+
+#[test]
+fn a_lazy_setting_is_missed_by_what_uses_it_alone() {
+    let text = "web: {image: x, create_options: {environment: {KEY: !env_lazy key}}}\n\
+                db: {image: x, create_options: {environment: {A: !env_lazy tag}}}\nx-any: {a: !env_lazy other}\n";
+    let map = load_map(text, "m.yaml", "m", &Project).unwrap().value;
+    let client = Client::default_client();
+    let features = Features::for_api(1, 41);
+    let made = |config: &str| container_body(&map, config, None, &client, &features);
+    insta::assert_snapshot!(made("web").unwrap_err(), @"the setting key is not set, which line 1 of m.yaml asks for; set it under `settings` in dfab.yaml, or give --set key=VALUE");
+    assert!(made("db").is_ok());
+    insta::assert_snapshot!(warnings(text), @r"
+    m.yaml:1:53: warning: the setting key is not set; without it the container cannot be created or compared
+      help: set it under `settings` in dfab.yaml, or give --set key=VALUE
+    ");
+    // What is used in any case is missed in any case.
+    insta::assert_snapshot!(
+        mistakes(
+            "default_tag: !env_lazy tagg\nhost: {a: !env_lazy path}\n\
+             web: {image: !env_lazy image, exec_commands: [!env_lazy command]}\ndb: !env_lazy db\n"
+        ),
+        @r"
+    m.yaml:1:14: error: the setting tagg is not set
+      help: set it under `settings` in dfab.yaml, or give --set tagg=VALUE
+    m.yaml:2:11: error: the setting path is not set
+      help: set it under `settings` in dfab.yaml, or give --set path=VALUE
+    m.yaml:3:14: error: the setting image is not set
+      help: set it under `settings` in dfab.yaml, or give --set image=VALUE
+    m.yaml:3:47: error: the setting command is not set
+      help: set it under `settings` in dfab.yaml, or give --set command=VALUE
+    m.yaml:4:5: error: the setting db is not set
+      help: set it under `settings` in dfab.yaml, or give --set db=VALUE
+    "
+    );
 }
 
 #[test]

@@ -30,6 +30,19 @@ pub enum BodyError {
     /// There is no such configuration.
     #[error("there is no container {0}")]
     NoContainer(String),
+    /// A setting of `!env_lazy`.
+    #[error(
+        "the setting {name} is not set, which line {line} of {file} asks for; set it under `settings` \
+         in dfab.yaml, or give --set {name}=VALUE"
+    )]
+    Unset {
+        /// The setting.
+        name: String,
+        /// The map.
+        file: String,
+        /// Where it stands there.
+        line: usize,
+    },
     /// The engine would not take this name.
     #[error("{0:?} cannot be a container's name: {NAMES}")]
     Name(String),
@@ -297,19 +310,25 @@ pub(crate) fn body_with_faults(
     let Some(container) = map.containers.get(config) else {
         return (Json::Null, vec![BodyError::NoContainer(config.to_owned())]);
     };
+    faults.extend(container.unset.iter().map(|(name, at)| BodyError::Unset {
+        name: name.clone(),
+        file: map.file.clone(),
+        line: at.line,
+    }));
     let item = Item::Container {
         config: config.to_owned(),
         instance: instance.map(str::to_owned),
     };
     let name = map.engine_name(&item);
-    if !is_engine_name(&name) {
+    let has_name = is_engine_name(&name);
+    if !has_name {
         faults.push(BodyError::Name(name.clone()));
     }
     let mut body = Map::new();
     let image = map.engine_name(&map.image(config, container));
     let is_named = matches!(&container.image, Some(Some(_)));
     // Without an image it is the name that is wrong, which is told.
-    if !is_image(&image) && (is_named || faults.is_empty()) {
+    if !is_image(&image) && (is_named || has_name) {
         faults.push(BodyError::Image(image.clone()));
     }
     body.insert("Image".to_owned(), json!(image));

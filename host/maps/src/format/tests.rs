@@ -160,7 +160,8 @@ fn what_others_refer_to_stays_before_them() {
         formatted(text),
         "volumes:\n  v: /v\n\nnetworks: {}\n\na: &a\n  image: x\n\nb: *a\n"
     );
-    let text = "a:\n  create_options: &o\n    labels: {a: b}\n\nvolumes:\n  v: {create_options: *o}\n";
+    let text =
+        "a:\n  create_options: &o\n    labels: {a: b}\n\nvolumes:\n  v: {create_options: *o}\n";
     assert_eq!(formatted(text), text);
 }
 
@@ -465,11 +466,11 @@ proptest! {
     #[test]
     fn any_value_comes_back_as_it_was(value in any_json()) {
         let options = json!({ "any": value });
-        let map = json!({ "volumes": { "a": { "create_options": options } } });
+        let map = json!({ "volumes": { "a": { "driver_options": options } } });
         let new = formatted(&map.to_string());
         let read = normal_form(&new);
         prop_assert_eq!(&read, &normal_form(&map.to_string()), "{}", &new);
-        prop_assert_eq!(&read["volumes"]["a"]["create_options"], &options, "{}", &new);
+        prop_assert_eq!(&read["volumes"]["a"]["driver_options"], &options, "{}", &new);
         prop_assert_eq!(&formatted(&new), &new);
     }
 }
