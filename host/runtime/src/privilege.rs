@@ -185,8 +185,7 @@ mod tests {
         assert_eq!(
             line(None, "ls '; reboot'"),
             Ok(
-                "if test \"$(id -un)\" = root; then exec ls '; reboot'; fi; exec sudo -n -- ls '; \
-                 reboot'"
+                r#"if test "$(id -un)" = root; then exec ls \;\ reboot; fi; exec sudo -n -- ls \;\ reboot"#
                     .to_owned()
             )
         );

@@ -43,7 +43,7 @@ mod tests {
     fn nothing_is_left_to_interpret() {
         let words = ["a", "", r"\'; reboot #", "$(x) `y` ~ * ! ü", "a\nb", "=ls"];
         insta::assert_snapshot!(quoted_line(&words), @r"
-        a '' \\\'\;\ reboot\ \#\ \$\(x\)\ \`y\`\ \~\ \*\ \!\ ü a'
+        a '' \\\'\;\ reboot\ \# \$\(x\)\ \`y\`\ \~\ \*\ \!\ ü a'
         'b \=ls
         ");
         // In fish, too, a quote is opened and closed by quotes alone where no backslash is between them.

@@ -298,7 +298,7 @@ async fn of_a_granted_command_the_words_are_run() {
     let command = async |line: &str| run(&plugin, "run-command", &[("line", line)]).await;
     let (answer, asked) = command("systemctl restart \"a; reboot\"").await;
     assert!(answer.is_ok(), "{answer:?}");
-    assert_eq!(asked, ["run systemctl restart 'a; reboot'"]);
+    assert_eq!(asked, [r"run systemctl restart a\;\ reboot"]);
     for line in [
         "reboot",
         "systemctl restart a; reboot",
@@ -319,8 +319,7 @@ async fn a_command_of_another_user_is_words() {
     assert_eq!(
         asked,
         [
-            "run if test \"$(id -un)\" = root; then exec systemctl restart 'a; reboot'; fi; exec sudo -n \
-             -- systemctl restart 'a; reboot'"
+            r#"run if test "$(id -un)" = root; then exec systemctl restart a\;\ reboot; fi; exec sudo -n -- systemctl restart a\;\ reboot"#
         ]
     );
     let (answer, asked) = call("run-as-app").await;
