@@ -173,7 +173,9 @@ fn what_is_interrupted_is_in_the_audit() -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()?;
-    process::until(Duration::from_secs(30), || host.shell("pgrep -x sleep"))?;
+    process::until(Duration::from_secs(30), || {
+        host.shell("pgrep -fx 'sleep 60'")
+    })?;
     let process = child.id().to_string();
     ensure!(
         Command::new("kill")

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use dfab_tests::{Project, TestHost, process};
+use dfab_tests::{Output, Project, TestHost, process};
 
 const VERSION: [&str; 5] = ["run", "docker", "version", "-H", "h1"];
 
@@ -41,7 +41,7 @@ fn project_without_key(host: &TestHost) -> Result<Project> {
     Ok(project)
 }
 
-fn with_variables(project: &Project, variables: &[(&str, &str)]) -> Result<process::Output> {
+fn with_variables(project: &Project, variables: &[(&str, &str)]) -> Result<Output> {
     let mut command = project.command(&VERSION)?;
     command.envs(variables.iter().copied());
     process::run(&mut command, b"", Duration::from_secs(60))
@@ -209,6 +209,30 @@ fn hosts_behind_another_share_its_login() -> Result<()> {
         "{}",
         output.stderr
     );
+    Ok(())
+}
+
+/// Where OpenSSH's client is not installed, with what the file includes, from its own folder.
+#[test]
+fn the_users_own_configuration_is_read_without_the_client() -> Result<()> {
+    let host = TestHost::start()?;
+    let project = Project::new()?;
+    project.add_host("h1", &host)?;
+    let config = std::fs::read_to_string(project.folder().join("ssh_config"))?;
+    project.write("home/.ssh/config", "Include conf.d/*.conf\n")?;
+    project.write("home/.ssh/conf.d/hosts.conf", &config)?;
+    project.write("home/.ssh/conf.d/other", "Host h1\n  HostName 127.0.0.9\n")?;
+    let home = project.folder().join("home");
+    let run = |home: &std::path::Path| -> Result<Output> {
+        let mut command = project.command(&["ssh", "-H", "h1", "--", "echo there"])?;
+        command.env_remove("DFAB_SSH_CONFIG");
+        command.env("HOME", home).env("PATH", "/none");
+        process::run(&mut command, b"", Duration::from_secs(60))
+    };
+    let output = run(&home)?.success()?;
+    ensure!(output.contains("there"), "{output}");
+    let without = run(project.folder())?;
+    ensure!(without.status == 4, "{without:?}");
     Ok(())
 }
 

@@ -23,6 +23,9 @@ const LIFE: [&str; 12] = [
     "startup", "shutdown",
 ];
 
+/// How each life ends.
+const END: [&str; 6] = ["shutdown", "create", "remove", "startup", "stop", "remove"];
+
 /// A map, and what it is led through.
 struct Life<'a> {
     map: &'a str,
@@ -85,7 +88,7 @@ impl Life<'_> {
         let stages = stages
             .chain([(map, "startup")])
             .chain(changes)
-            .chain([(map, "shutdown")]);
+            .chain(END.iter().map(|action| (map, *action)));
         for (file, action) in stages {
             self.stage(file, action, &place, &planner, &mut machines)
                 .await

@@ -164,6 +164,36 @@ fn files_go_into_containers_that_cannot_be_written_to_and_come_out_as_they_were(
     Ok(())
 }
 
+/// A session does for all that a command does on a host, and one more for files.
+#[test]
+fn a_command_logs_in_once_and_once_more_for_files() -> Result<()> {
+    let scene = Scene::new(1)?;
+    let logins = || -> Result<usize> {
+        let log = scene.host().exec(&["cat", "/var/log/sshd.log"])?;
+        Ok(log.matches("Accepted publickey").count())
+    };
+    let target = scene.project.folder().join("results");
+    let lines = "write /tmp/script_run/one hi\n";
+    let script = scene.script(lines, &["locked"])?;
+    let download = ["--download", &target.display().to_string()];
+    let mut before = logins()?;
+    for (command, most) in [
+        (vec!["startup", "web", "linked"], 1),
+        (vec!["update", "web", "linked"], 1),
+        (vec!["run", "docker", "cleanup-containers"], 1),
+        (vec!["setup", "group", "workers", "--gid", "4000"], 1),
+        ([&words(&script)[..], &download].concat(), 2),
+    ] {
+        scene.dfab(&command)?.success()?;
+        let after = logins()?;
+        let count = after - before;
+        ensure!((1..=most).contains(&count), "{command:?}: {count} logins");
+        before = after;
+    }
+    ensure!(std::fs::read(target.join("one"))? == b"hi");
+    Ok(())
+}
+
 #[test]
 fn results_of_several_containers_and_hosts_do_not_meet() -> Result<()> {
     let scene = Scene::new(2)?;

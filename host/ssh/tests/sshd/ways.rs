@@ -46,6 +46,36 @@ async fn fifty_hosts_behind_one_share_its_connection() {
     until("the bastion is left", || bastion.connections().is_empty());
 }
 
+/// Whoever is behind it comes back through one new connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bastion_whose_session_broke_is_connected_to_once_again() {
+    let bastion = Server::start("");
+    let server = Server::start("MaxStartups 3:30:10\n");
+    let connector = Connector::default();
+    for round in 1..=2 {
+        let mut connecting = JoinSet::new();
+        for number in 0..12 {
+            let connector = connector.clone();
+            let mut target = through(&bastion.target("bastion"), server.target("h"));
+            target.name = format!("h{number}");
+            connecting.spawn(async move { connector.connect(&target).await });
+        }
+        let mut sessions = Vec::new();
+        for session in connecting.join_all().await {
+            // The host behind turns some down, which are asked again.
+            sessions.push(session.unwrap_or_else(|error| panic!("{}", chain(&error))));
+        }
+        for session in &sessions {
+            assert_eq!(says(session, "echo here").await, "here\n");
+        }
+        assert_eq!(bastion.logins(), round);
+        bastion.signal("KILL");
+        until("the bastion's session is gone", || {
+            bastion.connections().is_empty()
+        });
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bastion_that_does_not_let_us_in_is_tried_once_for_all() {
     let bastion = Server::start("");
