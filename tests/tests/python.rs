@@ -81,7 +81,7 @@ fn an_action_in_python_is_a_command_and_does_what_it_plans() -> Result<()> {
     assert_eq!(plan["steps"][0]["operation"], "signal");
     assert_eq!(plan["steps"][0]["signal"], "SIGHUP");
     let reload = ["reload", "app", "-H", "h1", "-y", "--signal", "SIGTERM"];
-    dfab(&project, &reload)?.success()?;
+    dfab(&project, &[&["perform"], &reload[..]].concat())?.success()?;
     process::until(Duration::from_secs(10), || {
         let state = host.inspect("one.app")?["State"]["Status"].clone();
         ensure!(state == "exited", "{state}");

@@ -175,7 +175,8 @@ fn a_command_logs_in_once_and_once_more_for_files() -> Result<()> {
     let target = scene.project.folder().join("results");
     let lines = "write /tmp/script_run/one hi\n";
     let script = scene.script(lines, &["locked"])?;
-    let download = ["--download", &target.display().to_string()];
+    let target_text = target.display().to_string();
+    let download = ["--download", &target_text];
     let mut before = logins()?;
     for (command, most) in [
         (vec!["startup", "web", "linked"], 1),
@@ -183,6 +184,19 @@ fn a_command_logs_in_once_and_once_more_for_files() -> Result<()> {
         (vec!["run", "docker", "cleanup-containers"], 1),
         (vec!["setup", "group", "workers", "--gid", "4000"], 1),
         ([&words(&script)[..], &download].concat(), 2),
+        (
+            vec![
+                "single-cmd",
+                "locked",
+                "--entrypoint",
+                "/app",
+                "--command",
+                "write /tmp/script_run/two hi",
+                download[0],
+                download[1],
+            ],
+            2,
+        ),
     ] {
         scene.dfab(&command)?.success()?;
         let after = logins()?;
@@ -191,6 +205,7 @@ fn a_command_logs_in_once_and_once_more_for_files() -> Result<()> {
         before = after;
     }
     ensure!(std::fs::read(target.join("one"))? == b"hi");
+    ensure!(std::fs::read(target.join("two"))? == b"hi");
     Ok(())
 }
 
