@@ -30,22 +30,13 @@ pub(crate) fn json(value: &Value) -> Result<(), Failure> {
 fn escaped(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
-        if is_harmless(character) {
-            escaped.push(character);
-        } else {
+        if dfab_runtime::steers(character) {
             escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            escaped.push(character);
         }
     }
     escaped
-}
-
-/// Neither a control character, nor one that turns the direction of writing around.
-fn is_harmless(character: char) -> bool {
-    match character {
-        '\n' | '\t' => true,
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
-        other => !other.is_control(),
-    }
 }
 
 /// Prints output of a container as it is, but for what could steer a terminal.
@@ -152,7 +143,9 @@ pub(crate) fn columns(headings: &[String], rows: &[Vec<String>]) -> String {
 
 /// Text from outside without what could steer a terminal.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().filter(|it| is_harmless(*it)).collect()
+    text.chars()
+        .filter(|it| !dfab_runtime::steers(*it))
+        .collect()
 }
 
 fn written<T>(result: std::io::Result<T>) -> Result<T, Failure>

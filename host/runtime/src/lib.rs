@@ -76,6 +76,7 @@ pub use quoting::quoted_line;
 pub use remote_path::{RemotePath, RemotePathError, RemotePattern};
 pub use task_host::{LogSink, TaskHost};
 pub use terms::{Hosts, Terms};
+pub use text::steers;
 
 /// What a policy sees, and what it answers with.
 pub mod planning {

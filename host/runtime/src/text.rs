@@ -69,7 +69,8 @@ pub(crate) fn last_lines(text: &str, lines: usize, width: usize) -> String {
     kept.join("\n")
 }
 
-fn steers(character: char) -> bool {
+/// Whether a character could steer a terminal: it controls it, or turns the direction of writing.
+pub fn steers(character: char) -> bool {
     (character.is_control() && character != '\n' && character != '\t')
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
