@@ -10,6 +10,7 @@ pub mod artifact_registry;
 pub mod certificates;
 pub mod components;
 pub mod fleet;
+pub mod guests;
 pub mod host;
 pub mod images;
 pub mod planner;

@@ -10,6 +10,7 @@ mod components;
 mod contexts;
 mod credentials;
 mod deadline;
+mod examination;
 mod failure;
 mod fetch;
 mod hosts;

@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::command_pattern::CommandPattern;
+use crate::effect::{
+    Change, CommandLine, Download, ImageSource, Look, ReadSetting, RunCommand, Transfer, Upload,
+};
 use crate::grant::Grant;
-use crate::host_call::{Change, HostCall, ImageSource, Labelled, Transfer};
+use crate::host_call::HostCall;
 use crate::label_scope::{LabelScope, Labels};
 use crate::local_path::{LocalPath, LocalRoot};
 use crate::privilege;
@@ -56,17 +59,20 @@ pub(crate) enum Class {
 
 impl Need {
     /// All that a call needs. A path that the operator gave needs nothing.
-    pub(crate) fn of(call: &HostCall) -> Vec<Self> {
+    pub(crate) fn of(call: HostCall<'_>) -> Vec<Self> {
         match call {
             HostCall::Free(_) => Vec::new(),
-            HostCall::Version | HostCall::Info | HostCall::Images | HostCall::Inspect(_) => {
-                vec![Self::Object(Class::Read)]
+            HostCall::ReadVersion(_)
+            | HostCall::ReadInfo(_)
+            | HostCall::ListImages(_)
+            | HostCall::Inspect(_) => vec![Self::Object(Class::Read)],
+            HostCall::ListContainers(_) | HostCall::ListNetworks(_) | HostCall::ListVolumes(_) => {
+                vec![Self::List]
             }
-            HostCall::Containers | HostCall::Networks | HostCall::Volumes => vec![Self::List],
             HostCall::Look(object) => vec![Self::Look(match object {
-                Labelled::Container(_) => &[Class::Containers, Class::Exec, Class::Read],
-                Labelled::Network(_) => &[Class::Networks],
-                Labelled::Volume(_) => &[Class::Volumes],
+                Look::Container(_) => &[Class::Containers, Class::Exec, Class::Read],
+                Look::Network(_) => &[Class::Networks],
+                Look::Volume(_) => &[Class::Volumes],
             })],
             HostCall::Change(change) => vec![match change {
                 Change::StopContainer { .. } | Change::RemoveContainer { .. } => {
@@ -82,24 +88,41 @@ impl Need {
                 Change::RemoveVolume { .. } => Self::Object(Class::Volumes),
             }],
             HostCall::Transfer(transfer) => Self::of_transfer(transfer),
-            HostCall::Request { method, path } => {
-                vec![CanonicalRequest::new(method, path).map_or(Self::Nothing, Self::DockerRequest)]
-            }
-            HostCall::Shell => vec![Self::Shell],
-            HostCall::Run { line, words: None } => {
-                let mut needs = vec![Self::Just(Grant::SshRun(None))];
-                if privilege::is_in(line) {
-                    needs.push(Self::Just(Grant::SshSudo(None)));
-                }
-                needs
-            }
-            HostCall::Run {
-                words: Some(words), ..
-            } => Self::of_words(words),
-            HostCall::RunAs(command) => vec![Self::Sudo(command.granted_as())],
+            HostCall::RawRequest(request) => vec![
+                CanonicalRequest::new(request.method, &request.path)
+                    .map_or(Self::Nothing, Self::DockerRequest),
+            ],
+            HostCall::FindShell(_) => vec![Self::Shell],
+            HostCall::RunCommand(RunCommand { command, .. }) => match command {
+                CommandLine::Line(line) => Self::of_line(line),
+                CommandLine::Words(words) => Self::of_words(words),
+            },
+            HostCall::RunAs(run) => vec![Self::Sudo(run.command.granted_as())],
             HostCall::RunInContainer(_) => vec![Self::Object(Class::Exec)],
-            HostCall::Setting { name } => vec![Self::SettingsRead(name.clone())],
+            HostCall::ReadSetting(ReadSetting { name }) => vec![Self::SettingsRead(name.clone())],
+            HostCall::Upload(Upload { local, remote, .. }) => {
+                let read = Self::of_path(local, Self::FilesRead);
+                [Self::Upload(remote.clone())]
+                    .into_iter()
+                    .chain(read)
+                    .collect()
+            }
+            HostCall::Download(Download { remote, to }) => {
+                let write = Self::of_path(to, Self::FilesWrite);
+                [Self::Download(remote.clone())]
+                    .into_iter()
+                    .chain(write)
+                    .collect()
+            }
         }
+    }
+
+    fn of_line(line: &str) -> Vec<Self> {
+        let mut needs = vec![Self::Just(Grant::SshRun(None))];
+        if privilege::is_in(line) {
+            needs.push(Self::Just(Grant::SshSudo(None)));
+        }
+        needs
     }
 
     /// A command that is run by somebody else than the connection's user needs nothing of `ssh.run`; one
@@ -120,11 +143,7 @@ impl Need {
         let images = || Self::Just(Grant::DockerImages);
         let read = |path| Self::of_path(path, Self::FilesRead);
         let write = |path| Self::of_path(path, Self::FilesWrite);
-        let (remote, local) = match transfer {
-            Transfer::Upload { local, remote, .. } => {
-                (vec![Self::Upload(remote.clone())], read(local))
-            }
-            Transfer::Download { remote, to } => (vec![Self::Download(remote.clone())], write(to)),
+        let (engine, local) = match transfer {
             Transfer::BuildImage { folder, .. } => {
                 (vec![Self::Just(Grant::DockerBuild)], read(folder))
             }
@@ -138,7 +157,7 @@ impl Need {
                 ImageSource::Image(_) => (vec![images()], None),
             },
         };
-        remote.into_iter().chain(local).collect()
+        engine.into_iter().chain(local).collect()
     }
 
     fn of_path(path: &LocalPath, need: fn(PathBuf) -> Self) -> Option<Self> {

@@ -3,7 +3,14 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod grants;
+#[cfg(test)]
+#[path = "../../../../tests/src/guests.rs"]
+mod guests;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

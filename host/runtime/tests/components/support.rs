@@ -1,46 +1,27 @@
 //! Components and hosts for the tests. The components are real ones, built from `tests/guests`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command as Process;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dfab_runtime::task::{
-    Command, ContainerOutcome, ContainerSummary, ImageSummary, NetworkSummary, Outcome, Output,
-    View, VolumeSummary,
+    ContainerOutcome, ContainerSummary, ImageSummary, NetworkSummary, Outcome, Output, View,
+    VolumeSummary,
 };
 use dfab_runtime::{
-    CallError, Change, ContainerCommand, Grants, Labelled, Level, Limits, Looked, Object, Origin,
-    Permit, Plugin, PluginError, Runtime, RuntimeOptions, TaskHost, TaskPlugin, Terms, Transfer,
-    Transferred,
+    CallError, Change, Download, FindShell, Grants, Inspect, Level, Limits, ListContainers,
+    ListImages, ListNetworks, ListVolumes, Look, Looked, Origin, Permit, Plugin, PluginError,
+    RawRequest, ReadInfo, ReadSetting, ReadVersion, RunAs, RunCommand, RunInContainer, Runtime,
+    RuntimeOptions, TaskHost, TaskPlugin, Terms, Transfer, Transferred, Upload,
 };
 
-/// The bytes of a component of `tests/guests`; all are built once for a test run.
+use crate::guests;
+
+/// The bytes of a component of `tests/guests`.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let target = root.join("target/guests");
-        let status = Process::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--target",
-                "wasm32-wasip2",
-                "--target-dir",
-            ])
-            .arg(&target)
-            .current_dir(root.join("tests/guests"))
-            .status()
-            .expect("cargo starts");
-        assert!(
-            status.success(),
-            "the guests do not build; is the target wasm32-wasip2 there?"
-        );
-        target.join("wasm32-wasip2/debug")
-    });
-    std::fs::read(folder.join(format!("{name}.wasm"))).expect("the guest was built")
+    let file = guests::guest(name).expect("the guests are built");
+    std::fs::read(file).expect("the guest was built")
 }
 
 /// Limits that tests reach soon.
@@ -186,26 +167,24 @@ impl TaskHost for Recorder {
         &self.given
     }
 
-    async fn setting(&self, _: Permit, name: &str) -> Result<Option<String>, CallError> {
-        self.note(format!("setting {name}"));
+    async fn setting(&self, permit: Permit<ReadSetting>) -> Result<Option<String>, CallError> {
+        self.note(format!("setting {}", permit.effect().name));
         Ok(Some("\"value\"".to_owned()))
     }
 
-    async fn version(&self, _: Permit) -> Result<String, CallError> {
+    async fn version(&self, _: Permit<ReadVersion>) -> Result<String, CallError> {
         self.note("version".to_owned());
         Ok("{}".to_owned())
     }
 
-    async fn info(&self, _: Permit) -> Result<String, CallError> {
+    async fn info(&self, _: Permit<ReadInfo>) -> Result<String, CallError> {
         self.note("info".to_owned());
         Ok(r#"{"Name":"web1"}"#.to_owned())
     }
 
     async fn containers(
         &self,
-        _: Permit,
-        _: bool,
-        _: &[(String, String)],
+        _: Permit<ListContainers>,
     ) -> Result<Vec<ContainerSummary>, CallError> {
         self.note("containers".to_owned());
         let summary = |(name, labels)| ContainerSummary {
@@ -223,21 +202,12 @@ impl TaskHost for Recorder {
         Ok(self.objects().into_iter().map(summary).collect())
     }
 
-    async fn images(
-        &self,
-        _: Permit,
-        _: bool,
-        _: &[(String, String)],
-    ) -> Result<Vec<ImageSummary>, CallError> {
+    async fn images(&self, _: Permit<ListImages>) -> Result<Vec<ImageSummary>, CallError> {
         self.note("images".to_owned());
         Ok(Vec::new())
     }
 
-    async fn networks(
-        &self,
-        _: Permit,
-        _: &[(String, String)],
-    ) -> Result<Vec<NetworkSummary>, CallError> {
+    async fn networks(&self, _: Permit<ListNetworks>) -> Result<Vec<NetworkSummary>, CallError> {
         self.note("networks".to_owned());
         let summary = |(name, labels)| NetworkSummary {
             id: String::new(),
@@ -249,11 +219,7 @@ impl TaskHost for Recorder {
         Ok(self.objects().into_iter().map(summary).collect())
     }
 
-    async fn volumes(
-        &self,
-        _: Permit,
-        _: &[(String, String)],
-    ) -> Result<Vec<VolumeSummary>, CallError> {
+    async fn volumes(&self, _: Permit<ListVolumes>) -> Result<Vec<VolumeSummary>, CallError> {
         self.note("volumes".to_owned());
         let summary = |(name, labels)| VolumeSummary {
             name: format!("volume-{name}"),
@@ -263,16 +229,15 @@ impl TaskHost for Recorder {
         Ok(self.objects().into_iter().map(summary).collect())
     }
 
-    async fn inspect(&self, _: Permit, object: &Object) -> Result<String, CallError> {
-        self.note(format!("inspect {object:?}"));
+    async fn inspect(&self, permit: Permit<Inspect>) -> Result<String, CallError> {
+        self.note(format!("inspect {:?}", permit.effect()));
         Ok("{}".to_owned())
     }
 
-    async fn look(&self, _: Permit, object: &Labelled) -> Result<Option<Looked>, CallError> {
+    async fn look(&self, permit: Permit<Look>) -> Result<Option<Looked>, CallError> {
+        let object = permit.into_effect();
         self.note(format!("look {object:?}"));
-        let name = match object {
-            Labelled::Container(name) | Labelled::Network(name) | Labelled::Volume(name) => name,
-        };
+        let (Look::Container(name) | Look::Network(name) | Look::Volume(name)) = object;
         let labels = match &self.map {
             Some(map) => [("dfab.map".to_owned(), map.clone())].into(),
             None => return Ok(None),
@@ -285,10 +250,9 @@ impl TaskHost for Recorder {
 
     async fn run_in_container(
         &self,
-        _: Permit,
-        command: &ContainerCommand,
+        permit: Permit<RunInContainer>,
     ) -> Result<ContainerOutcome, CallError> {
-        self.note(format!("{command:?}"));
+        self.note(format!("{:?}", permit.effect()));
         Ok(ContainerOutcome {
             status: 0,
             stdout: Vec::new(),
@@ -296,23 +260,18 @@ impl TaskHost for Recorder {
         })
     }
 
-    async fn change(&self, _: Permit, change: &Change) -> Result<(), CallError> {
-        self.note(format!("{change:?}"));
+    async fn change(&self, permit: Permit<Change>) -> Result<(), CallError> {
+        self.note(format!("{:?}", permit.effect()));
         Ok(())
     }
 
-    async fn transfer(&self, _: Permit, transfer: &Transfer) -> Result<Transferred, CallError> {
-        self.note(format!("{transfer:?}"));
+    async fn transfer(&self, permit: Permit<Transfer>) -> Result<Transferred, CallError> {
+        self.note(format!("{:?}", permit.effect()));
         Ok(Transferred::default())
     }
 
-    async fn request(
-        &self,
-        _: Permit,
-        method: &str,
-        path: &str,
-        _: Option<&str>,
-    ) -> Result<String, CallError> {
+    async fn request(&self, permit: Permit<RawRequest>) -> Result<String, CallError> {
+        let RawRequest { method, path, .. } = permit.effect();
         self.note(format!("{method} {path}"));
         if path.starts_with("/containers/gone/") {
             return Err(CallError::Remote(404, "No such container: gone".to_owned()));
@@ -320,22 +279,42 @@ impl TaskHost for Recorder {
         Ok("{}".to_owned())
     }
 
-    fn has_shell(&self, _: Permit) -> bool {
+    fn has_shell(&self, _: Permit<FindShell>) -> bool {
         true
     }
 
-    async fn run(&self, _: Permit, command: Command) -> Result<Outcome, CallError> {
-        self.note(format!("run {}", command.line));
-        if command.line == "sleep" {
+    async fn run(&self, permit: Permit<RunCommand>) -> Result<Outcome, CallError> {
+        let line = permit.effect().command.line();
+        self.note(format!("run {line}"));
+        if line == "sleep" {
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
-        if command.line == "pause" {
+        if line == "pause" {
             tokio::time::sleep(Duration::from_millis(600)).await;
         }
-        Ok(Outcome {
-            status: 0,
-            stdout: b"done".to_vec(),
-            stderr: Vec::new(),
-        })
+        Ok(done())
+    }
+
+    async fn run_as(&self, permit: Permit<RunAs>) -> Result<Outcome, CallError> {
+        self.note(format!("run {}", permit.effect().command.line()));
+        Ok(done())
+    }
+
+    async fn upload(&self, permit: Permit<Upload>) -> Result<u64, CallError> {
+        self.note(format!("{:?}", permit.effect()));
+        Ok(0)
+    }
+
+    async fn download(&self, permit: Permit<Download>) -> Result<u64, CallError> {
+        self.note(format!("{:?}", permit.effect()));
+        Ok(0)
+    }
+}
+
+fn done() -> Outcome {
+    Outcome {
+        status: 0,
+        stdout: b"done".to_vec(),
+        stderr: Vec::new(),
     }
 }

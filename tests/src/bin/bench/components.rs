@@ -9,13 +9,13 @@ use dfab_runtime::planning::{
     ContainerDetails, Life, Node, NodeKind, Observation, Request, StopOptions,
 };
 use dfab_runtime::task::{
-    Command as ShellCommand, ContainerOutcome, ContainerSummary, ImageSummary, NetworkSummary,
-    Outcome, VolumeSummary,
+    ContainerOutcome, ContainerSummary, ImageSummary, NetworkSummary, Outcome, VolumeSummary,
 };
 use dfab_runtime::{
-    CallError, Change, ContainerCommand, Grants, Labelled, Level, Limits, LogSink, Looked, Object,
-    Origin, Permit, Plugin, PolicyPlugin, Runtime, RuntimeOptions, TaskHost, TaskPlugin, Transfer,
-    Transferred,
+    CallError, Change, Download, FindShell, Grants, Inspect, Level, Limits, ListContainers,
+    ListImages, ListNetworks, ListVolumes, LogSink, Look, Looked, Origin, Permit, Plugin,
+    PolicyPlugin, RawRequest, ReadInfo, ReadSetting, ReadVersion, RunAs, RunCommand,
+    RunInContainer, Runtime, RuntimeOptions, TaskHost, TaskPlugin, Transfer, Transferred, Upload,
 };
 use dfab_tests::planner::component;
 
@@ -170,91 +170,81 @@ impl TaskHost for Canned {
         &[]
     }
 
-    async fn setting(&self, _: Permit, _: &str) -> Result<Option<String>, CallError> {
+    async fn setting(&self, _: Permit<ReadSetting>) -> Result<Option<String>, CallError> {
         Ok(None)
     }
 
-    async fn version(&self, _: Permit) -> Result<String, CallError> {
+    async fn version(&self, _: Permit<ReadVersion>) -> Result<String, CallError> {
         Ok(r#"{"Version":"1","ApiVersion":"1.41"}"#.to_owned())
     }
 
-    async fn info(&self, _: Permit) -> Result<String, CallError> {
+    async fn info(&self, _: Permit<ReadInfo>) -> Result<String, CallError> {
         Ok("{}".to_owned())
     }
 
     async fn containers(
         &self,
-        _: Permit,
-        _: bool,
-        _: &[(String, String)],
+        _: Permit<ListContainers>,
     ) -> Result<Vec<ContainerSummary>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn images(
-        &self,
-        _: Permit,
-        _: bool,
-        _: &[(String, String)],
-    ) -> Result<Vec<ImageSummary>, CallError> {
+    async fn images(&self, _: Permit<ListImages>) -> Result<Vec<ImageSummary>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn networks(
-        &self,
-        _: Permit,
-        _: &[(String, String)],
-    ) -> Result<Vec<NetworkSummary>, CallError> {
+    async fn networks(&self, _: Permit<ListNetworks>) -> Result<Vec<NetworkSummary>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn volumes(
-        &self,
-        _: Permit,
-        _: &[(String, String)],
-    ) -> Result<Vec<VolumeSummary>, CallError> {
+    async fn volumes(&self, _: Permit<ListVolumes>) -> Result<Vec<VolumeSummary>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn inspect(&self, _: Permit, _: &Object) -> Result<String, CallError> {
+    async fn inspect(&self, _: Permit<Inspect>) -> Result<String, CallError> {
         Ok("{}".to_owned())
     }
 
-    async fn change(&self, _: Permit, _: &Change) -> Result<(), CallError> {
+    async fn look(&self, _: Permit<Look>) -> Result<Option<Looked>, CallError> {
+        Ok(None)
+    }
+
+    async fn change(&self, _: Permit<Change>) -> Result<(), CallError> {
         Ok(())
     }
 
-    async fn transfer(&self, _: Permit, _: &Transfer) -> Result<Transferred, CallError> {
+    async fn transfer(&self, _: Permit<Transfer>) -> Result<Transferred, CallError> {
         Ok(Transferred::default())
-    }
-
-    async fn request(
-        &self,
-        _: Permit,
-        _: &str,
-        _: &str,
-        _: Option<&str>,
-    ) -> Result<String, CallError> {
-        Ok("null".to_owned())
-    }
-
-    fn has_shell(&self, _: Permit) -> bool {
-        false
-    }
-
-    async fn run(&self, _: Permit, _: ShellCommand) -> Result<Outcome, CallError> {
-        Err(CallError::NotFound("there is no shell".to_owned()))
-    }
-
-    async fn look(&self, _: Permit, _: &Labelled) -> Result<Option<Looked>, CallError> {
-        Ok(None)
     }
 
     async fn run_in_container(
         &self,
-        _: Permit,
-        _: &ContainerCommand,
+        _: Permit<RunInContainer>,
     ) -> Result<ContainerOutcome, CallError> {
         Err(CallError::NotFound("there is no container".to_owned()))
+    }
+
+    async fn request(&self, _: Permit<RawRequest>) -> Result<String, CallError> {
+        Ok("null".to_owned())
+    }
+
+    fn has_shell(&self, _: Permit<FindShell>) -> bool {
+        false
+    }
+
+    async fn run(&self, _: Permit<RunCommand>) -> Result<Outcome, CallError> {
+        Err(CallError::NotFound("there is no shell".to_owned()))
+    }
+
+    async fn run_as(&self, _: Permit<RunAs>) -> Result<Outcome, CallError> {
+        Err(CallError::NotFound("there is no shell".to_owned()))
+    }
+
+    async fn upload(&self, _: Permit<Upload>) -> Result<u64, CallError> {
+        Err(CallError::NotFound("there is no shell".to_owned()))
+    }
+
+    async fn download(&self, _: Permit<Download>) -> Result<u64, CallError> {
+        Err(CallError::NotFound("there is no shell".to_owned()))
     }
 }
