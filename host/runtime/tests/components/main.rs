@@ -5,8 +5,6 @@ mod audit;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod contract;
-#[cfg(test)]
 mod grants;
 #[cfg(test)]
 #[path = "../../../../tests/src/guests.rs"]
