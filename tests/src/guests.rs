@@ -12,7 +12,9 @@ use std::sync::OnceLock;
 pub fn guest(name: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| error.to_string()));
-    let folder = built.as_ref().map_err(|error| Error::other(error.as_str()))?;
+    let folder = built
+        .as_ref()
+        .map_err(|error| Error::other(error.as_str()))?;
     Ok(folder.join(format!("{name}.wasm")))
 }
 

@@ -52,25 +52,15 @@ fn with_replaced<const N: usize>(old: &[u8; N], new: &[u8; N]) -> Vec<u8> {
 /// The misbehaving component, declaring nothing of what is called after an interface. The manifest keeps its
 /// length.
 fn without(interface: &str) -> Vec<u8> {
-    let mut bytes = guest("misbehaving");
-    let manifest = include_bytes!("../../../../tests/guests/misbehaving/manifest.json");
-    let at = bytes
-        .windows(manifest.len())
-        .position(|part| part == manifest)
-        .expect("it has its manifest");
-    let mut changed: Value = serde_json::from_slice(manifest).expect("a manifest");
-    let capabilities = changed["capabilities"].as_array_mut().expect("a list");
-    let of_interface = format!("{interface}.");
-    capabilities.retain(|it| {
-        !it["capability"]
-            .as_str()
-            .unwrap_or("")
-            .starts_with(&of_interface)
-    });
-    let mut text = serde_json::to_vec(&changed).expect("a manifest");
-    text.resize(manifest.len(), b' ');
-    bytes[at..at + manifest.len()].copy_from_slice(&text);
-    bytes
+    const MANIFEST: &[u8; include_bytes!("../../../../tests/guests/misbehaving/manifest.json")
+         .len()] = include_bytes!("../../../../tests/guests/misbehaving/manifest.json");
+    let mut manifest: Value = serde_json::from_slice(MANIFEST).expect("a manifest");
+    let capabilities = manifest["capabilities"].as_array_mut().expect("a list");
+    let prefix = format!("{interface}.");
+    capabilities.retain(|it| !it["capability"].as_str().unwrap_or("").starts_with(&prefix));
+    let mut text = serde_json::to_vec(&manifest).expect("a manifest");
+    text.resize(MANIFEST.len(), b' ');
+    with_replaced(MANIFEST, &text.try_into().expect("the same length"))
 }
 
 #[test]

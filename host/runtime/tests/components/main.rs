@@ -8,6 +8,7 @@ mod contract;
 mod grants;
 #[cfg(test)]
 #[path = "../../../../tests/src/guests.rs"]
+#[expect(unreachable_pub, reason = "it is public where it is at home")]
 mod guests;
 #[cfg(test)]
 mod limits;
