@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::folders;
+pub use crate::guests::guest;
 use crate::planner::component;
 
 /// What stands before a manifest in a component: the name of its section, with its length.

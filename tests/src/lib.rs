@@ -10,7 +10,6 @@ pub mod artifact_registry;
 pub mod certificates;
 pub mod components;
 pub mod fleet;
-pub mod guests;
 pub mod host;
 pub mod images;
 pub mod planner;
@@ -23,6 +22,7 @@ pub mod simulation;
 
 mod docker;
 mod folders;
+mod guests;
 mod keys;
 mod session;
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use dfab_tests::guests::guest;
+use dfab_tests::components::guest;
 use dfab_tests::{Output, Project, TestHost, process};
 use serde_json::Value;
 

@@ -8,6 +8,7 @@ use crate::effect::{
 };
 use crate::grant::Grant;
 use crate::host_call::HostCall;
+use crate::kind;
 use crate::label_scope::{LabelScope, Labels};
 use crate::local_path::{LocalPath, LocalRoot};
 use crate::privilege;
@@ -169,32 +170,41 @@ impl Need {
 
     /// Whether a grant covers it; labels are those of the object, where they are known.
     pub(crate) fn is_met_by(&self, grant: &Grant, labels: Option<&Labels>) -> bool {
-        match (self, grant) {
-            (Self::Just(needed), grant) => needed == grant,
-            (Self::Object(class), grant) => class.scope(grant).is_some_and(|scope| {
+        match self {
+            Self::Just(needed) => needed == grant,
+            Self::Object(class) => class.scope(grant).is_some_and(|scope| {
                 scope.is_all() || labels.is_some_and(|labels| scope.covers(labels))
             }),
-            (Self::List, grant) => Class::Read.scope(grant).is_some(),
-            (Self::Look(classes), grant) => {
-                classes.iter().any(|class| class.scope(grant).is_some())
+            Self::List => Class::Read.scope(grant).is_some(),
+            Self::Look(classes) => classes.iter().any(|class| class.scope(grant).is_some()),
+            Self::DockerRequest(request) => {
+                matches!(grant, Grant::DockerRequest(pattern) if pattern.covers(request))
             }
-            (Self::DockerRequest(request), Grant::DockerRequest(pattern)) => {
-                pattern.covers(request)
+            Self::Shell => grant.interface() == Some(kind::SSH),
+            Self::Command(words) => {
+                let covers = |pattern: &CommandPattern| pattern.covers(words);
+                matches!(grant, Grant::SshRun(pattern) if pattern.as_ref().is_none_or(covers))
             }
-            (
-                Self::Shell,
-                Grant::SshRun(_) | Grant::SshSudo(_) | Grant::SshUpload(_) | Grant::SshDownload(_),
-            )
-            | (Self::Command(_), Grant::SshRun(None))
-            | (Self::Sudo(_), Grant::SshSudo(None)) => true,
-            (Self::Command(words), Grant::SshRun(Some(pattern)))
-            | (Self::Sudo(words), Grant::SshSudo(Some(pattern))) => pattern.covers(words),
-            (Self::Upload(path), Grant::SshUpload(pattern))
-            | (Self::Download(path), Grant::SshDownload(pattern)) => pattern.covers(path),
-            (Self::SettingsRead(name), Grant::SettingsRead(pattern)) => pattern.covers(name),
-            (Self::FilesRead(path), Grant::FilesRead(folder))
-            | (Self::FilesWrite(path), Grant::FilesWrite(folder)) => folder.covers(path),
-            _ => false,
+            Self::Sudo(words) => {
+                let covers = |pattern: &CommandPattern| pattern.covers(words);
+                matches!(grant, Grant::SshSudo(pattern) if pattern.as_ref().is_none_or(covers))
+            }
+            Self::Upload(path) => {
+                matches!(grant, Grant::SshUpload(pattern) if pattern.covers(path))
+            }
+            Self::Download(path) => {
+                matches!(grant, Grant::SshDownload(pattern) if pattern.covers(path))
+            }
+            Self::SettingsRead(name) => {
+                matches!(grant, Grant::SettingsRead(pattern) if pattern.covers(name))
+            }
+            Self::FilesRead(path) => {
+                matches!(grant, Grant::FilesRead(folder) if folder.covers(path))
+            }
+            Self::FilesWrite(path) => {
+                matches!(grant, Grant::FilesWrite(folder) if folder.covers(path))
+            }
+            Self::Nothing => false,
         }
     }
 
