@@ -16,6 +16,7 @@ pub mod planner;
 pub mod process;
 pub mod project;
 pub mod python;
+pub mod recorder;
 pub mod registry;
 pub mod relay;
 pub mod simulation;

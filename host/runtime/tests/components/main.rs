@@ -15,4 +15,8 @@ mod limits;
 #[cfg(test)]
 mod loading;
 #[cfg(test)]
+#[path = "../../../../tests/src/recorder.rs"]
+#[expect(unreachable_pub, reason = "it is public where it is at home")]
+mod recorder;
+#[cfg(test)]
 mod support;

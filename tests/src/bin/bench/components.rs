@@ -4,20 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use async_trait::async_trait;
 use dfab_runtime::planning::{
     ContainerDetails, Life, Node, NodeKind, Observation, Request, StopOptions,
 };
-use dfab_runtime::task::{
-    ContainerOutcome, ContainerSummary, ImageSummary, NetworkSummary, Outcome, VolumeSummary,
-};
 use dfab_runtime::{
-    CallError, Change, Download, FindShell, Grants, Inspect, Level, Limits, ListContainers,
-    ListImages, ListNetworks, ListVolumes, LogSink, Look, Looked, Origin, Permit, Plugin,
-    PolicyPlugin, RawRequest, ReadInfo, ReadSetting, ReadVersion, RunAs, RunCommand,
-    RunInContainer, Runtime, RuntimeOptions, TaskHost, TaskPlugin, Transfer, Transferred, Upload,
+    Grants, Level, Limits, LogSink, Origin, Plugin, PolicyPlugin, Runtime, RuntimeOptions,
+    TaskPlugin,
 };
 use dfab_tests::planner::component;
+use dfab_tests::recorder::Recorder;
 
 use super::{heading, show};
 
@@ -77,7 +72,7 @@ async fn version_calls(task: &TaskPlugin) -> Result<Vec<Duration>> {
     let mut times = Vec::new();
     for _ in 0..200 {
         let start = Instant::now();
-        task.run("version", &[], Arc::new(Canned)).await?;
+        task.run("version", &[], canned()).await?;
         times.push(start.elapsed());
     }
     Ok(times)
@@ -156,95 +151,9 @@ fn startup(containers: usize) -> Request {
 }
 
 /// A host that answers from memory.
-pub(super) struct Canned;
-
-#[async_trait]
-impl TaskHost for Canned {
-    fn name(&self) -> String {
-        "bench".to_owned()
-    }
-
-    fn log(&self, _: Level, _: &str) {}
-
-    fn given_paths(&self) -> &[String] {
-        &[]
-    }
-
-    async fn setting(&self, _: Permit<ReadSetting>) -> Result<Option<String>, CallError> {
-        Ok(None)
-    }
-
-    async fn version(&self, _: Permit<ReadVersion>) -> Result<String, CallError> {
-        Ok(r#"{"Version":"1","ApiVersion":"1.41"}"#.to_owned())
-    }
-
-    async fn info(&self, _: Permit<ReadInfo>) -> Result<String, CallError> {
-        Ok("{}".to_owned())
-    }
-
-    async fn containers(
-        &self,
-        _: Permit<ListContainers>,
-    ) -> Result<Vec<ContainerSummary>, CallError> {
-        Ok(Vec::new())
-    }
-
-    async fn images(&self, _: Permit<ListImages>) -> Result<Vec<ImageSummary>, CallError> {
-        Ok(Vec::new())
-    }
-
-    async fn networks(&self, _: Permit<ListNetworks>) -> Result<Vec<NetworkSummary>, CallError> {
-        Ok(Vec::new())
-    }
-
-    async fn volumes(&self, _: Permit<ListVolumes>) -> Result<Vec<VolumeSummary>, CallError> {
-        Ok(Vec::new())
-    }
-
-    async fn inspect(&self, _: Permit<Inspect>) -> Result<String, CallError> {
-        Ok("{}".to_owned())
-    }
-
-    async fn look(&self, _: Permit<Look>) -> Result<Option<Looked>, CallError> {
-        Ok(None)
-    }
-
-    async fn change(&self, _: Permit<Change>) -> Result<(), CallError> {
-        Ok(())
-    }
-
-    async fn transfer(&self, _: Permit<Transfer>) -> Result<Transferred, CallError> {
-        Ok(Transferred::default())
-    }
-
-    async fn run_in_container(
-        &self,
-        _: Permit<RunInContainer>,
-    ) -> Result<ContainerOutcome, CallError> {
-        Err(CallError::NotFound("there is no container".to_owned()))
-    }
-
-    async fn request(&self, _: Permit<RawRequest>) -> Result<String, CallError> {
-        Ok("null".to_owned())
-    }
-
-    fn has_shell(&self, _: Permit<FindShell>) -> bool {
-        false
-    }
-
-    async fn run(&self, _: Permit<RunCommand>) -> Result<Outcome, CallError> {
-        Err(CallError::NotFound("there is no shell".to_owned()))
-    }
-
-    async fn run_as(&self, _: Permit<RunAs>) -> Result<Outcome, CallError> {
-        Err(CallError::NotFound("there is no shell".to_owned()))
-    }
-
-    async fn upload(&self, _: Permit<Upload>) -> Result<u64, CallError> {
-        Err(CallError::NotFound("there is no shell".to_owned()))
-    }
-
-    async fn download(&self, _: Permit<Download>) -> Result<u64, CallError> {
-        Err(CallError::NotFound("there is no shell".to_owned()))
-    }
+pub(super) fn canned() -> Arc<Recorder> {
+    Arc::new(Recorder {
+        is_forgetful: true,
+        ..Recorder::default()
+    })
 }

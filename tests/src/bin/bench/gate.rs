@@ -2,7 +2,6 @@
 //! and with much.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -13,7 +12,7 @@ use dfab_runtime::{
 use dfab_tests::components::measured;
 use serde_json::json;
 
-use super::components::Canned;
+use super::components::canned;
 use super::{heading, show};
 
 /// Calls of one run.
@@ -114,7 +113,7 @@ async fn thousand(plugin: &TaskPlugin, task: &str) -> Result<Duration> {
     let run = async |count: u32| -> Result<Duration> {
         let arguments = [("count".to_owned(), count.to_string())];
         let start = Instant::now();
-        plugin.run(task, &arguments, Arc::new(Canned)).await?;
+        plugin.run(task, &arguments, canned()).await?;
         Ok(start.elapsed())
     };
     let empty = run(0).await?;
