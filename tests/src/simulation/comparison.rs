@@ -47,7 +47,7 @@ impl Comparison {
             let told = |field: &str, found: &Value, wanted: &Value| {
                 differences.check(&format!("{name}: {field}"), found, wanted);
             };
-            compare_container(container, found, plain, &real, told);
+            compare_container(model, container, found, plain, &real, told);
             differences.mounts(name, found, &model.mounts(name), &mut anonymous);
         }
         for (name, network) in model.networks.iter().filter(|(name, _)| own(name)) {
@@ -106,6 +106,7 @@ impl Container {
 
 /// A container's own fields and those of its host configuration, its state and its endpoints.
 fn compare_container(
+    model: &Simulation,
     container: &Container,
     found: &Value,
     plain: &Value,
@@ -139,15 +140,17 @@ fn compare_container(
     if body.get("Entrypoint").is_some() && body.get("Cmd").is_none() {
         wanted.remove("Cmd");
     }
-    if body.get("Hostname").is_none() {
-        if mode.starts_with("container:") {
-            // It is the other container's once it runs.
-            wanted.remove("Hostname");
-            config.remove("Hostname");
-        } else {
-            let id = found["Id"].as_str().unwrap_or_default();
-            wanted.insert("Hostname".to_owned(), json!(id.get(..12)));
+    if mode.starts_with("container:") {
+        for field in ["Hostname", "Domainname"] {
+            if body.get(field).is_none() {
+                // It is the other container's once it runs.
+                wanted.remove(field);
+                config.remove(field);
+            }
         }
+    } else if body.get("Hostname").is_none() {
+        let id = found["Id"].as_str().unwrap_or_default();
+        wanted.insert("Hostname".to_owned(), json!(id.get(..12)));
     }
     sort(&mut config, "Env");
     sort(&mut wanted, "Env");
@@ -163,7 +166,15 @@ fn compare_container(
     ) {
         wanted.insert("MemorySwap".to_owned(), json!(memory * 2));
     }
-    wanted.insert("NetworkMode".to_owned(), json!(mode));
+    let of_other = mode.strip_prefix("container:").and_then(|id| {
+        let mut others = model.containers.iter();
+        others.find(|(_, other)| other.id == id)
+    });
+    let mode_by_name = match of_other {
+        Some((name, _)) => format!("container:{name}"),
+        None => mode.to_owned(),
+    };
+    wanted.insert("NetworkMode".to_owned(), json!(mode_by_name));
     let host_mode = real.network_mode(&host.get("NetworkMode").cloned().unwrap_or_default());
     host.insert("NetworkMode".to_owned(), host_mode);
     // Of one without host configuration it is filled in when it is started.

@@ -129,6 +129,11 @@ impl Scene {
     }
 }
 
+/// What docker leaves out or sends empty is the same to an engine.
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
 /// Where two values differ.
 fn compare(at: &str, ours: &Value, theirs: &Value, differences: &mut Vec<String>) {
     if let (Value::Object(one), Value::Object(other)) = (ours, theirs) {
@@ -137,7 +142,7 @@ fn compare(at: &str, ours: &Value, theirs: &Value, differences: &mut Vec<String>
             let at = format!("{at}/{name}");
             compare(&at, &ours[name], &theirs[name], differences);
         }
-    } else if ours != theirs {
+    } else if ours != theirs && !(is_nothing(ours) && is_nothing(theirs)) {
         differences.push(format!("{at}: {ours} by dfab, {theirs} by the script"));
     }
 }
@@ -306,8 +311,9 @@ fn runs_by_scripts_give_what_runs_by_dfab_give() -> Result<()> {
             ensure!(ran.stderr.contains(code), "{host}: {}", ran.stderr);
             outputs.push(ran.stdout);
         }
+        // docker tells before it what it has created for that.
         ensure!(
-            outputs[0].contains("out\n0\n") && outputs[0] == outputs[1],
+            outputs[0].contains("out\n0\n") && outputs[1].ends_with(&outputs[0]),
             "{outputs:?}"
         );
         let results = |folder: &str| {
