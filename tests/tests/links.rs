@@ -189,6 +189,78 @@ async fn a_narrow_link_takes_a_transfer_and_calls_beside_it() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn commands_end_whole_on_a_narrow_link_or_say_that_the_time_was_over() -> Result<()> {
+    // At 8 Mbit/s each way takes longer than any limit on an answer or on standing still.
+    const SIZE: usize = 6 << 20;
+    let limits = ["--call-timeout", "4", "--idle-timeout", "4"];
+    let host = host()?;
+    let project = Project::new()?;
+    project.add_host("h1", &host)?;
+    project.write("dfab.yaml", "maps: m.yaml\n")?;
+    project.write("m.yaml", MAP)?;
+    let run = |words: &[&str]| dfab(&project, &[words, &limits].concat());
+
+    // An image with as many bytes, made on the host itself and taken from it.
+    host.shell(&format!(
+        "mkdir /var/tmp/image; head -c {SIZE} /dev/urandom > /var/tmp/image/noise
+         tar -C /var/tmp/image -c noise | docker import - narrow:1"
+    ))?;
+    let id = host.docker(&["image", "inspect", "-f", "{{.Id}}", "narrow:1"])?;
+    host.narrow("8mbit")?;
+    let save = [
+        "run",
+        "docker",
+        "save-image",
+        "--image",
+        "narrow:1",
+        "--to",
+        "i.tar",
+        "-H",
+        "h1",
+    ];
+    run(&save)?.success()?;
+    let saved = std::fs::metadata(project.folder().join("i.tar"))?.len();
+    ensure!(saved > u64::try_from(SIZE)?, "{saved} bytes");
+    host.docker(&["rmi", "narrow:1"])?;
+    let load = [
+        "run",
+        "docker",
+        "load-image",
+        "--file",
+        "i.tar",
+        "-H",
+        "h1",
+        "-y",
+    ];
+    run(&load)?.success()?;
+    ensure!(host.docker(&["image", "inspect", "-f", "{{.Id}}", "narrow:1"])? == id);
+
+    // An action that uploads and downloads.
+    let line = script(&project, SIZE)?;
+    let line = [
+        &line[..],
+        &["--download", "results", "--remove-existing-before"],
+    ]
+    .concat();
+    let done = run(&line)?;
+    ensure!(done.status == 0, "{}", done.stderr);
+    let back = std::fs::read(project.folder().join("results/noise"))?;
+    ensure!(back == noise(SIZE), "it came back as something else");
+
+    // With a time that is too short nothing is half there, and it is said why.
+    std::fs::remove_file(project.folder().join("i.tar"))?;
+    let short = ["--max-time", "3"];
+    let late = run(&[&save[..], &short].concat())?;
+    ensure!(late.status == 1, "{late:?}");
+    ensure!(late.stderr.contains("--max-time"), "{}", late.stderr);
+    ensure!(
+        !project.folder().join("i.tar").exists(),
+        "half an image is left"
+    );
+    Ok(())
+}
+
 /// Ends the processes of all SSH sessions on a host, as a router does that forgets connections.
 fn kill_sessions(host: &TestHost) -> Result<()> {
     host.shell("kill -KILL $(grep -al '^sshd[a-z-]*: root' /proc/[0-9]*/cmdline | cut -d/ -f3)")

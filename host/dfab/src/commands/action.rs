@@ -131,6 +131,10 @@ async fn carry_out(context: &Context, prepared: &Prepared, json: bool) -> Result
     let stop = Stop::default();
     let interrupt = tokio::spawn(end_when_asked(stop.clone(), Signals::listen()?));
     let over = tokio::spawn(end_when_over(stop.clone(), context.deadline));
+    if context.deadline.is_over() {
+        // What was asked took too long: nothing may be begun before the task above has its turn.
+        stop.stop();
+    }
     let mut started = vec![Instant::now(); plan.steps.len()];
     let notes = Notes::new(plan, json);
     let outcomes = execute(

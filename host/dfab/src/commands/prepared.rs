@@ -44,7 +44,7 @@ impl Prepared {
     ///
     /// # Errors
     /// Where the maps or what was asked for make no sense, or the policy refuses. A host that cannot
-    /// be reached is no error: the others get their plan.
+    /// be reached, or not in time, is no error: the others get their plan.
     pub(crate) async fn new(
         context: &Context,
         policy: &PolicyPlugin,
@@ -97,8 +97,13 @@ impl Prepared {
                 .map_err(|error| Failure::usage(error.to_string()))?;
             walks.push(items);
         }
-        let found: Vec<Result<Survey<'_>, SurveyError>> = stream::iter(hosts.iter().zip(walks))
-            .map(|(host, items)| Survey::take(host, items, info.compares))
+        let looks = hosts.iter().zip(walks).map(|(host, items)| {
+            let look = Survey::take(host, items, info.compares);
+            context
+                .deadline
+                .within(async { look.await.map_err(unseen) })
+        });
+        let found: Vec<Result<Survey<'_>, Failure>> = stream::iter(looks)
             .buffered(context.common.parallel.get())
             .collect()
             .await;
@@ -111,13 +116,7 @@ impl Prepared {
                     surveys.push(survey);
                     reached.push(host.clone());
                 }
-                Err(SurveyError::Host(error)) => {
-                    unreached.push((host.name().to_owned(), Failure::from(error)));
-                }
-                Err(error) => {
-                    let failure = Failure::new(Code::Unreachable, describe(&error));
-                    unreached.push((host.name().to_owned(), failure));
-                }
+                Err(failure) => unreached.push((host.name().to_owned(), failure)),
             }
         }
         let options = arguments::arguments(matches, &info.options);
@@ -338,6 +337,13 @@ fn wanted_hosts(named: &[String], selected: &[Selected<'_>]) -> Vec<String> {
         }
     }
     hosts
+}
+
+fn unseen(error: SurveyError) -> Failure {
+    match error {
+        SurveyError::Host(error) => Failure::from(error),
+        SurveyError::Engine(_) => Failure::new(Code::Unreachable, describe(&error)),
+    }
 }
 
 fn refused(error: PluginError) -> Failure {
