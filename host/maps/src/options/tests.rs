@@ -207,8 +207,8 @@ fn words_of_which_the_engine_knows_a_fixed_number_are_taken_as_it_takes_them() {
             "mounts: [{type: bind, bind_options: {Propagation: rslave}}]",
         ),
         (Section::HostConfig, "ipc_mode: container:m.web"),
-        (Section::HostConfig, "pid_mode: host"),
-        (Section::HostConfig, "uts_mode: ''"),
+        (Section::HostConfig, "ipc_mode: ''"),
+        (Section::HostConfig, "pid_mode: private"),
         (Section::HostConfig, "cgroupns: private"),
     ] {
         let read = applied(section, text);

@@ -150,9 +150,7 @@ impl Words {
                 "ipc_mode",
                 &["none", "private", "shareable", "host", "container:NAME"],
             ),
-            "pid_mode" => exact("pid_mode", &["host", "container:NAME"]),
-            "uts_mode" => exact("uts_mode", &["host"]),
-            "userns_mode" => exact("userns_mode", &["host"]),
+            // Of `pid_mode`, `uts_mode` and `userns_mode` engines take any, and many mean nothing by it.
             "cgroupns" => exact("cgroupns", &["host", "private"]),
             _ => return None,
         })
