@@ -1,6 +1,7 @@
 //! What the predecessor's settings, client files, the environment and docker's contexts say of an engine,
 //! on real connections to it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -372,8 +373,11 @@ fn an_ssh_url_of_the_environment_or_of_a_context_leads_through_dfabs_own_ssh() -
         process::run(&mut docker, b"", SOON)?.success()
     };
     // By the name of the configuration, and by everything in the URL.
+    host.set_sshd_option("Port 2222")?;
+    let server = SocketAddr::new(host.address(), 2222);
+    project.add_server("other", server, "nobody", &host.host_key()?)?;
     let by_name = "ssh://h1".to_owned();
-    let by_address = format!("ssh://deploy@{}:22", host.address());
+    let by_address = format!("ssh://deploy@{server}");
     for (name, url) in [("by-name", &by_name), ("by-address", &by_address)] {
         docker(&[
             "context",

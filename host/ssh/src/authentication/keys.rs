@@ -89,7 +89,7 @@ impl Login<'_> {
             let way = format!("the agent's key {}", identity.comment());
             let result = if agent_relay::is_wanted(identity.blob()) {
                 match AgentRelay::start(socket) {
-                    Ok(relay) => self.relayed(&relay, identity.blob()),
+                    Ok(relay) => self.relayed(relay, identity.blob()),
                     Err(error) => {
                         self.note(way, error.to_string());
                         continue;
@@ -115,10 +115,12 @@ impl Login<'_> {
     }
 
     /// Logs in with a key of the agent behind a relay.
-    fn relayed(&self, relay: &AgentRelay, key: &[u8]) -> Result<(), ssh2::Error> {
+    fn relayed(&self, relay: AgentRelay, key: &[u8]) -> Result<(), ssh2::Error> {
         let mut agent = self.session.agent()?;
         agent.set_identity_path(&relay.socket())?;
         agent.connect()?;
+        // Nothing is left of it even where the process is killed while somebody looks for the key.
+        drop(relay);
         agent.list_identities()?;
         let identities = agent.identities()?;
         let is_it = |identity: &&ssh2::PublicKey| identity.blob() == key;
