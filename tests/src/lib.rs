@@ -17,12 +17,14 @@ pub mod planner;
 pub mod process;
 pub mod project;
 pub mod python;
+pub mod recorder;
 pub mod registry;
 pub mod relay;
 pub mod simulation;
 
 mod docker;
 mod folders;
+mod guests;
 mod keys;
 mod session;
 

@@ -30,7 +30,7 @@ impl Scene {
     fn settle(&self, entry: &str, more: &str) -> Result<()> {
         std::fs::copy(guest("misbehaving")?, self.path("misbehaving.wasm"))?;
         let text = format!(
-            "hosts: {{h1: , h2: , db1: }}\ngroups: {{web: [h1, h2]}}\nplugins:\n- path: misbehaving.wasm\n{entry}\n{more}\n"
+            "hosts: {{h1: , h2: , db1: }}\ngroups: {{web: [h1, h2]}}\nplugins:\n- path: misbehaving.wasm\n  digest: any\n{entry}\n{more}\n"
         );
         self.project.write("dfab.yaml", &text).map(drop)
     }

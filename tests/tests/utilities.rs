@@ -498,7 +498,7 @@ fn a_plugin_of_the_project_does_what_it_was_granted() -> Result<()> {
     let plugin = component("docker")?;
     let grant = |grants: &str| {
         let text = format!(
-            "plugins: [{{path: {}, grant: [{grants}]}}]\n",
+            "plugins: [{{path: {}, digest: any, grant: [{grants}]}}]\n",
             plugin.display()
         );
         project.write("dfab.yaml", &text)

@@ -1,20 +1,12 @@
-//! Components, looked into for bundles: what they say about themselves, and whether that is all that
-//! they want.
+//! Components, compiled and started for bundles, with no host to act on.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dfab_bundles::{Artifact, Component, Refusal};
-use dfab_runtime::{
-    Examined, Grant, Grants, Level, LoadError, LogSink, Manifest, Origin, Plugin, PluginError,
-    Runtime, examine as look_into,
-};
+use dfab_bundles::Artifact;
+use dfab_runtime::{Grants, Level, LoadError, LogSink, Origin, Plugin, PluginError, Runtime};
 
 use crate::failure::{Failure, describe};
-
-/// What everybody may import: it has no effect.
-const HARMLESS: [&str; 5] = ["log", "policy", "recipe", "task", "types"];
 
 /// How long the components of an artifact may take to compile.
 const COMPILING: Duration = Duration::from_secs(120);
@@ -28,37 +20,6 @@ pub(crate) const CHECKS: [&str; 6] = [
     "sizes are within their limits",
     "they start, with no host to act on, and say what they offer",
 ];
-
-/// Looks into a component, as far as that can be done without compiling it.
-///
-/// # Errors
-/// Where it would not be loaded, has no manifest, or imports what its manifest does not declare.
-pub(crate) fn examine(bytes: &[u8]) -> Result<Component, Refusal> {
-    let examined = look_into(bytes)?;
-    let manifest = examined.manifest.as_ref().ok_or(
-        "it has no manifest (custom section `dfab:manifest`), which would say what it is called and \
-         what it asks for",
-    )?;
-    let asks = asks(manifest)?;
-    if let Some(import) = undeclared(&examined, &asks) {
-        return Err(format!(
-            "it imports `{import}`, and its manifest declares no capability of that; whoever made \
-             it must declare what it wants to do, or not import it"
-        )
-        .into());
-    }
-    Ok(Component {
-        name: manifest.name.parse()?,
-        version: manifest.version.clone(),
-        kind: examined.kind.to_string(),
-        summary: manifest.summary.clone(),
-        licence: manifest.licence.clone(),
-        asks,
-        limits: manifest.limits.named().collect(),
-        imports: examined.imports,
-        exports: examined.exports,
-    })
-}
 
 /// Compiles every component of an artifact, links it with the host's side of the contract, and lets it say
 /// what it offers: it has no host then, no grants, and the limits of any call. What takes too long to
@@ -105,39 +66,4 @@ async fn start(plugin: &Plugin) -> Result<(), PluginError> {
         Plugin::Policy(plugin) => plugin.actions(&silent).await.map(drop),
         Plugin::Recipe(plugin) => plugin.recipes(&silent).await.map(drop),
     }
-}
-
-/// What a manifest declares, in the words of grants, with the reasons.
-fn asks(manifest: &Manifest) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut asks = BTreeMap::new();
-    for declared in &manifest.capabilities {
-        let capability = &declared.capability;
-        let mut ask = |text: &str| -> Result<(), Refusal> {
-            asks.insert(text.parse::<Grant>()?.to_string(), declared.reason.clone());
-            Ok(())
-        };
-        if declared.allow.is_empty() {
-            ask(capability)?;
-        }
-        for covered in &declared.allow {
-            ask(&format!("{capability} {covered}"))?;
-        }
-    }
-    Ok(asks)
-}
-
-/// An import with an effect of which no capability is declared: those of `dfab:ssh` are called
-/// `ssh.…`, and so on.
-fn undeclared<'a>(examined: &'a Examined, asks: &BTreeMap<String, String>) -> Option<&'a str> {
-    let is_declared = |import: &&String| {
-        let package = import
-            .strip_prefix("dfab:")
-            .and_then(|rest| rest.split('/').next());
-        package.is_none_or(|package| {
-            let prefix = format!("{package}.");
-            HARMLESS.contains(&package) || asks.keys().any(|ask| ask.starts_with(&prefix))
-        })
-    };
-    let first = examined.imports.iter().find(|import| !is_declared(import));
-    first.map(String::as_str)
 }

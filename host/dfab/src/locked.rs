@@ -7,10 +7,11 @@ use dfab_bundles::{Artifact, Digest, Lock, Locked, Name, Store, StoreError, Trus
 use dfab_runtime::{Grant, Grants, Origin, Plugin, Runtime};
 use jiff::Timestamp;
 
-use crate::components::examine;
+use crate::examination::examine;
 use crate::failure::Failure;
 use crate::plugins::Conditions;
-use crate::project::Project;
+use crate::project::{Held, Project};
+use crate::terminal;
 
 /// A plugin of dfab.lock that is not used.
 #[derive(Debug)]
@@ -181,14 +182,14 @@ fn load_part(
 }
 
 /// Refuses a plugin that is named by its path where that is not enough, or where its bytes are not
-/// those that are named.
+/// those that are named. That they may be any is told each time.
 ///
 /// # Errors
 /// Then.
 pub(crate) fn check_path(
     project: &Project,
     path: &Path,
-    digest: Option<Digest>,
+    held: Option<Held>,
     bytes: &[u8],
 ) -> Result<(), Failure> {
     if project.trust.require != dfab_bundles::Requirement::Nothing {
@@ -200,12 +201,28 @@ pub(crate) fn check_path(
         .hint(format!("dfab plugin add {}", path.display())));
     }
     let is = Digest::of(bytes);
-    match digest {
-        Some(wanted) if wanted != is => Err(Failure::usage(format!(
-            "the plugin {} has other bytes than dfab.yaml says; it is not used",
-            path.display()
+    let shown = path.display();
+    match held {
+        Some(Held::To(wanted)) if wanted == is => Ok(()),
+        Some(Held::To(wanted)) => Err(Failure::usage(format!(
+            "the plugin {shown} has other bytes than dfab.yaml says; it is not used"
         ))
-        .because(format!("it has {is} instead of {wanted}"))),
-        _ => Ok(()),
+        .because(format!("it has {is} instead of {wanted}"))
+        .hint(format!("dfab plugin info {shown} shows what it is and asks for now"))
+        .hint(format!("`digest: {is}` in dfab.yaml takes it"))),
+        Some(Held::ToAny) => {
+            let text = format!(
+                "warning: the plugin {shown} is used whatever it has become (`digest: any`); its digest is {is}"
+            );
+            terminal::tell(&terminal::plain(&text));
+            Ok(())
+        }
+        None => Err(Failure::usage(format!(
+            "dfab.yaml does not say which bytes the plugin {shown} has, so that anything could take its place \
+             and what was granted to it; it is not used"
+        ))
+        .hint(format!("dfab plugin info {shown} shows what it is and asks for"))
+        .hint(format!("`digest: {is}` beside its path takes exactly that"))
+        .hint("`digest: any` takes whatever is there, while you work on it")),
     }
 }

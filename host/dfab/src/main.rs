@@ -11,6 +11,7 @@ mod components;
 mod contexts;
 mod credentials;
 mod deadline;
+mod examination;
 mod failure;
 mod fetch;
 mod hosts;

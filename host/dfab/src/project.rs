@@ -60,8 +60,30 @@ pub(crate) struct PluginEntry {
     /// Hosts, groups and patterns that it may work for; any without.
     #[serde(default)]
     pub(crate) hosts: Option<OneOrMany<String>>,
-    /// Of its bytes: others are not loaded.
-    pub(crate) digest: Option<Digest>,
+    /// Of its bytes: no others are loaded.
+    pub(crate) digest: Option<Held>,
+}
+
+/// The bytes that a plugin has that is named by its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Held {
+    /// Whatever is there, while somebody works on it.
+    ToAny,
+    /// Those with this digest.
+    To(Digest),
+}
+
+impl TryFrom<String> for Held {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "any" {
+            return Ok(Self::ToAny);
+        }
+        let digest = text.parse().map(Self::To);
+        digest.map_err(|error| format!("{error}; `digest` is that, or `any`"))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -11,12 +11,14 @@ use dfab_deploy::plan::folder_name;
 use dfab_deploy::transfer::{self, Place, Source, TransferError};
 use dfab_engine::{BuildRequest, Engine, EngineError};
 use dfab_runtime::task::{
-    Command, ContainerOutcome, ContainerSummary, Form, ImageSummary, NetworkSummary, Outcome, Port,
+    ContainerOutcome, ContainerSummary, Form, ImageSummary, NetworkSummary, Outcome, Port,
     VolumeSummary,
 };
 use dfab_runtime::{
-    CallError, Change, ContainerCommand, ImageSource, Labelled, Level, LocalPath, LocalRoot,
-    LogSink, Looked, Object, Permit, TaskHost, Transfer, Transferred,
+    CallError, Change, Download, FindShell, ImageSource, Inspect, Level, ListContainers,
+    ListImages, ListNetworks, ListVolumes, LocalPath, LocalRoot, LogSink, Look, Looked, Permit,
+    RawRequest, ReadInfo, ReadSetting, ReadVersion, RunAs, RunCommand, RunInContainer, TaskHost,
+    Transfer, Transferred, Upload,
 };
 use dfab_ssh::{RunError, Session};
 use serde_json::{Map, Value};
@@ -64,33 +66,33 @@ impl TaskHost for TaskContext {
         &self.given_paths
     }
 
-    async fn setting(&self, _: Permit, name: &str) -> Result<Option<String>, CallError> {
+    async fn setting(&self, permit: Permit<ReadSetting>) -> Result<Option<String>, CallError> {
+        let ReadSetting { name } = permit.into_effect();
         if name == crate::settings::SECRET {
             return Err(CallError::Denied(format!(
                 "{name} is for the connection to the registry alone"
             )));
         }
-        Ok(self.settings.get(name).map(Value::to_string))
+        Ok(self.settings.get(&name).map(Value::to_string))
     }
 
-    async fn version(&self, _: Permit) -> Result<String, CallError> {
+    async fn version(&self, _: Permit<ReadVersion>) -> Result<String, CallError> {
         let engine = self.engine().await?;
         engine.version().await.map_err(refused)
     }
 
-    async fn info(&self, _: Permit) -> Result<String, CallError> {
+    async fn info(&self, _: Permit<ReadInfo>) -> Result<String, CallError> {
         let engine = self.engine().await?;
         engine.info().await.map_err(refused)
     }
 
     async fn containers(
         &self,
-        _: Permit,
-        all: bool,
-        filters: &[(String, String)],
+        permit: Permit<ListContainers>,
     ) -> Result<Vec<ContainerSummary>, CallError> {
+        let ListContainers { all, filters } = permit.into_effect();
         let engine = self.engine().await?;
-        let containers = engine.containers(all, filters).await.map_err(refused)?;
+        let containers = engine.containers(all, &filters).await.map_err(refused)?;
         let summary = |container: dfab_engine::ContainerSummary| ContainerSummary {
             id: container.id,
             names: container.names,
@@ -115,14 +117,10 @@ impl TaskHost for TaskContext {
         Ok(containers.into_iter().map(summary).collect())
     }
 
-    async fn images(
-        &self,
-        _: Permit,
-        all: bool,
-        filters: &[(String, String)],
-    ) -> Result<Vec<ImageSummary>, CallError> {
+    async fn images(&self, permit: Permit<ListImages>) -> Result<Vec<ImageSummary>, CallError> {
+        let ListImages { all, filters } = permit.into_effect();
         let engine = self.engine().await?;
-        let images = engine.images(all, filters).await.map_err(refused)?;
+        let images = engine.images(all, &filters).await.map_err(refused)?;
         let summary = |image: dfab_engine::ImageSummary| ImageSummary {
             id: image.id,
             parent_id: image.parent_id,
@@ -135,11 +133,11 @@ impl TaskHost for TaskContext {
 
     async fn networks(
         &self,
-        _: Permit,
-        filters: &[(String, String)],
+        permit: Permit<ListNetworks>,
     ) -> Result<Vec<NetworkSummary>, CallError> {
+        let ListNetworks { filters } = permit.into_effect();
         let engine = self.engine().await?;
-        let networks = engine.networks(filters).await.map_err(refused)?;
+        let networks = engine.networks(&filters).await.map_err(refused)?;
         let summary = |network: dfab_engine::NetworkSummary| NetworkSummary {
             id: network.id,
             name: network.name,
@@ -150,13 +148,10 @@ impl TaskHost for TaskContext {
         Ok(networks.into_iter().map(summary).collect())
     }
 
-    async fn volumes(
-        &self,
-        _: Permit,
-        filters: &[(String, String)],
-    ) -> Result<Vec<VolumeSummary>, CallError> {
+    async fn volumes(&self, permit: Permit<ListVolumes>) -> Result<Vec<VolumeSummary>, CallError> {
+        let ListVolumes { filters } = permit.into_effect();
         let engine = self.engine().await?;
-        let volumes = engine.volumes(filters).await.map_err(refused)?;
+        let volumes = engine.volumes(&filters).await.map_err(refused)?;
         let summary = |volume: dfab_engine::VolumeSummary| VolumeSummary {
             name: volume.name,
             driver: volume.driver,
@@ -165,14 +160,14 @@ impl TaskHost for TaskContext {
         Ok(volumes.into_iter().map(summary).collect())
     }
 
-    async fn inspect(&self, _: Permit, object: &Object) -> Result<String, CallError> {
+    async fn inspect(&self, permit: Permit<Inspect>) -> Result<String, CallError> {
         let engine = self.engine().await?;
-        let (what, found) = match object {
-            Object::Container(name) => (
+        let (what, found) = match permit.effect() {
+            Inspect::Container(name) => (
                 format!("container {name}"),
                 engine.inspect_container(name).await,
             ),
-            Object::Image(name) => (format!("image {name}"), engine.inspect_image(name).await),
+            Inspect::Image(name) => (format!("image {name}"), engine.inspect_image(name).await),
         };
         let found = found.map_err(refused)?.ok_or_else(|| {
             CallError::NotFound(format!("there is no {what} on {}", self.host.name()))
@@ -180,25 +175,30 @@ impl TaskHost for TaskContext {
         Ok(found.to_string())
     }
 
-    async fn look(&self, _: Permit, object: &Labelled) -> Result<Option<Looked>, CallError> {
+    async fn look(&self, permit: Permit<Look>) -> Result<Option<Looked>, CallError> {
         let engine = self.engine().await?;
+        let object = permit.effect();
         let found = match object {
-            Labelled::Container(name) => engine.inspect_container(name).await,
-            Labelled::Network(name) => engine.inspect_network(name).await,
-            Labelled::Volume(name) => engine.inspect_volume(name).await,
+            Look::Container(name) => engine.inspect_container(name).await,
+            Look::Network(name) => engine.inspect_network(name).await,
+            Look::Volume(name) => engine.inspect_volume(name).await,
         };
         Ok(found.map_err(refused)?.map(|found| looked(object, &found)))
     }
 
     async fn run_in_container(
         &self,
-        _: Permit,
-        command: &ContainerCommand,
+        permit: Permit<RunInContainer>,
     ) -> Result<ContainerOutcome, CallError> {
         let engine = self.engine().await?;
-        let timeout = timeout(command.timeout_s);
-        let (container, user) = (&command.container, command.user.as_deref());
-        let outcome = engine.exec(container, &command.words, user, timeout).await;
+        let RunInContainer {
+            container,
+            words,
+            user,
+            timeout_s,
+        } = permit.into_effect();
+        let outcome = engine.exec(&container, &words, user.as_deref(), timeout(timeout_s));
+        let outcome = outcome.await;
         let outcome = outcome.map_err(refused)?;
         Ok(ContainerOutcome {
             status: outcome.exit_code,
@@ -207,9 +207,9 @@ impl TaskHost for TaskContext {
         })
     }
 
-    async fn change(&self, _: Permit, change: &Change) -> Result<(), CallError> {
+    async fn change(&self, permit: Permit<Change>) -> Result<(), CallError> {
         let engine = self.engine().await?;
-        let done = match change {
+        let done = match permit.effect() {
             Change::StopContainer {
                 container,
                 timeout_s,
@@ -240,15 +240,9 @@ impl TaskHost for TaskContext {
         done.map_err(refused)
     }
 
-    async fn transfer(&self, _: Permit, wanted: &Transfer) -> Result<Transferred, CallError> {
-        let engine = match wanted {
-            Transfer::Upload { .. } | Transfer::Download { .. } => {
-                return self.transfer_by_shell(wanted).await;
-            }
-            _ => &self.engine().await?.for_bulk().await,
-        };
-        let done = match wanted {
-            Transfer::Upload { .. } | Transfer::Download { .. } => return Err(not_here()),
+    async fn transfer(&self, permit: Permit<Transfer>) -> Result<Transferred, CallError> {
+        let engine = &self.engine().await?.for_bulk().await;
+        let done = match permit.effect() {
             Transfer::BuildImage {
                 folder,
                 names,
@@ -305,14 +299,10 @@ impl TaskHost for TaskContext {
         done.map_err(not_transferred)
     }
 
-    async fn request(
-        &self,
-        _: Permit,
-        method: &str,
-        path: &str,
-        body: Option<&str>,
-    ) -> Result<String, CallError> {
+    async fn request(&self, permit: Permit<RawRequest>) -> Result<String, CallError> {
+        let RawRequest { method, path, body } = permit.into_effect();
         let body = body
+            .as_deref()
             .map(serde_json::from_str::<Value>)
             .transpose()
             .map_err(|error| {
@@ -320,31 +310,52 @@ impl TaskHost for TaskContext {
             })?;
         let engine = self.engine().await?;
         engine
-            .request(method, path, body.as_ref())
+            .request(method, &path, body.as_ref())
             .await
             .map_err(refused)
     }
 
-    fn has_shell(&self, _: Permit) -> bool {
+    fn has_shell(&self, _: Permit<FindShell>) -> bool {
         self.host.has_shell()
     }
 
-    async fn run(&self, _: Permit, command: Command) -> Result<Outcome, CallError> {
-        let session = self.session().await?;
-        let output = session
-            .run(
-                &command.line,
-                command.stdin.as_deref(),
-                timeout(command.timeout_s),
-                OUTPUT_LIMIT,
-            )
+    async fn run(&self, permit: Permit<RunCommand>) -> Result<Outcome, CallError> {
+        let RunCommand {
+            command,
+            stdin,
+            timeout_s,
+        } = permit.into_effect();
+        self.run_line(&command.line(), stdin.as_deref(), timeout_s)
             .await
-            .map_err(not_run)?;
-        Ok(Outcome {
-            status: output.status,
-            stdout: output.stdout,
-            stderr: output.stderr,
-        })
+    }
+
+    async fn run_as(&self, permit: Permit<RunAs>) -> Result<Outcome, CallError> {
+        let RunAs {
+            command,
+            stdin,
+            timeout_s,
+        } = permit.into_effect();
+        self.run_line(&command.line(), stdin.as_deref(), timeout_s)
+            .await
+    }
+
+    async fn upload(&self, permit: Permit<Upload>) -> Result<u64, CallError> {
+        let Upload {
+            local,
+            remote,
+            mode,
+        } = permit.into_effect();
+        let session = self.session().await?.for_bulk().await;
+        let mode = mode.unwrap_or(FILE_MODE);
+        let bytes = transfer::upload(&session, &self.place(&local), &remote, mode).await;
+        bytes.map_err(not_transferred)
+    }
+
+    async fn download(&self, permit: Permit<Download>) -> Result<u64, CallError> {
+        let Download { remote, to } = permit.into_effect();
+        let session = self.session().await?.for_bulk().await;
+        let bytes = transfer::download(&session, &remote, &self.output(&to, Form::Tar)).await;
+        bytes.map_err(not_transferred)
     }
 }
 
@@ -360,23 +371,22 @@ impl TaskContext {
         })
     }
 
-    async fn transfer_by_shell(&self, wanted: &Transfer) -> Result<Transferred, CallError> {
-        let session = &self.session().await?.for_bulk().await;
-        let done = match wanted {
-            Transfer::Upload {
-                local,
-                remote,
-                mode,
-            } => {
-                let mode = mode.unwrap_or(FILE_MODE);
-                transfer::upload(session, &self.place(local), remote, mode).await
-            }
-            Transfer::Download { remote, to } => {
-                transfer::download(session, remote, &self.output(to, Form::Tar)).await
-            }
-            _ => return Err(not_here()),
-        };
-        done.map_err(not_transferred)
+    async fn run_line(
+        &self,
+        line: &str,
+        stdin: Option<&[u8]>,
+        timeout_s: Option<u32>,
+    ) -> Result<Outcome, CallError> {
+        let session = self.session().await?;
+        let output = session
+            .run(line, stdin, timeout(timeout_s), OUTPUT_LIMIT)
+            .await
+            .map_err(not_run)?;
+        Ok(Outcome {
+            status: output.status,
+            stdout: output.stdout,
+            stderr: output.stderr,
+        })
     }
 
     fn place(&self, path: &LocalPath) -> Place {
@@ -442,12 +452,12 @@ fn timeout(seconds: Option<u32>) -> Duration {
 }
 
 /// Identity and labels, as the engine tells them.
-fn looked(object: &Labelled, found: &Value) -> Looked {
+fn looked(object: &Look, found: &Value) -> Looked {
     let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str);
     let (id, labels) = match object {
-        Labelled::Container(_) => (text("/Id"), "/Config/Labels"),
-        Labelled::Network(_) => (text("/Id"), "/Labels"),
-        Labelled::Volume(_) => (text("/Name"), "/Labels"),
+        Look::Container(_) => (text("/Id"), "/Config/Labels"),
+        Look::Network(_) => (text("/Id"), "/Labels"),
+        Look::Volume(_) => (text("/Name"), "/Labels"),
     };
     let labels = found.pointer(labels).and_then(Value::as_object);
     let label = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
@@ -456,11 +466,6 @@ fn looked(object: &Labelled, found: &Value) -> Looked {
         id: id.unwrap_or_default().to_owned(),
         labels: labels.into_iter().flatten().filter_map(label).collect(),
     }
-}
-
-/// Each kind of transfer has one way.
-fn not_here() -> CallError {
-    CallError::Other("another transfer was meant".to_owned())
 }
 
 fn unreachable(error: HostError) -> CallError {

@@ -1,17 +1,17 @@
 //! The one place where it is decided whether a component may do something.
 //!
-//! A component may do what it declared and the operator granted. Each effect has a [`HostCall`], one
+//! A component may do what it declared and the operator granted. Each effect is a [`HostCall`], one
 //! exhaustive match says what grant that needs, and a [`Permit`] exists only where the check passed.
 
 use crate::audit::Decision;
 use crate::call_error::CallError;
 use crate::denial::{Denial, Ledger};
+use crate::effect::{CommandLine, Look, RawRequest, ReadSetting};
 use crate::grant::{Grant, Grants};
-use crate::host_call::{HostCall, Labelled};
+use crate::host_call::{Effect, HostCall};
 use crate::label_scope::Labels;
 use crate::need::{Class, Need};
 use crate::privilege;
-use crate::quoting::quoted_line;
 use crate::request::CanonicalRequest;
 use crate::terms::Hosts;
 
@@ -20,31 +20,94 @@ const COMMAND_LIMIT: usize = 128 << 10;
 /// How long the name of a setting may be, in bytes.
 const NAME_LIMIT: usize = 256;
 
-/// Proof that a component may have the effect that it names. Only the check of the grants makes one,
-/// and the effect takes it away: whoever has not asked cannot call.
+/// Leave for one effect, and that effect itself: only the check of the grants makes one, and whoever has
+/// the effect takes it out of here. So nothing is done that was not checked, nothing else than what was
+/// checked, and nothing twice.
 ///
-/// ```compile_fail
-/// # async fn unchecked(host: &dyn dfab_runtime::TaskHost) {
-/// host.version().await;
-/// # }
+/// ```
+/// use dfab_runtime::{CallError, Permit, ReadVersion, TaskHost};
+///
+/// async fn checked(host: &dyn TaskHost, permit: Permit<ReadVersion>) -> Result<String, CallError> {
+///     host.version(permit).await
+/// }
 /// ```
 ///
-/// ```compile_fail
-/// # async fn forged(host: &dyn dfab_runtime::TaskHost) {
-/// let permit = dfab_runtime::Permit { call: dfab_runtime::HostCall::Version };
-/// host.version(permit).await;
-/// # }
+/// Without a permit this does not compile:
+///
+/// ```compile_fail,E0061
+/// use dfab_runtime::{CallError, Permit, ReadVersion, TaskHost};
+///
+/// async fn unchecked(host: &dyn TaskHost, _: Permit<ReadVersion>) -> Result<String, CallError> {
+///     host.version().await
+/// }
+/// ```
+///
+/// Nor with one for something else:
+///
+/// ```compile_fail,E0308
+/// use dfab_runtime::{CallError, Permit, ReadInfo, TaskHost};
+///
+/// async fn other(host: &dyn TaskHost, permit: Permit<ReadInfo>) -> Result<String, CallError> {
+///     host.version(permit).await
+/// }
+/// ```
+///
+/// Nor does one serve twice:
+///
+/// ```compile_fail,E0382
+/// use dfab_runtime::{CallError, Permit, ReadVersion, TaskHost};
+///
+/// async fn twice(host: &dyn TaskHost, permit: Permit<ReadVersion>) -> Result<String, CallError> {
+///     host.version(permit).await?;
+///     host.version(permit).await
+/// }
+/// ```
+///
+/// What was permitted can be looked at:
+///
+/// ```
+/// use dfab_runtime::{Permit, ReadSetting};
+///
+/// fn looked_at(permit: &Permit<ReadSetting>) -> &str {
+///     &permit.effect().name
+/// }
+/// ```
+///
+/// But nobody changes it, or makes one:
+///
+/// ```compile_fail,E0616
+/// use dfab_runtime::{Permit, ReadSetting};
+///
+/// fn changed(permit: &mut Permit<ReadSetting>) -> &str {
+///     permit.effect.name = "other".to_owned();
+///     &permit.effect().name
+/// }
+/// ```
+///
+/// ```compile_fail,E0451
+/// use dfab_runtime::{CallError, Permit, ReadVersion, TaskHost};
+///
+/// async fn forged(host: &dyn TaskHost) -> Result<String, CallError> {
+///     let permit = Permit { effect: ReadVersion };
+///     host.version(permit).await
+/// }
 /// ```
 #[derive(Debug)]
-pub struct Permit {
-    call: HostCall,
+pub struct Permit<E> {
+    effect: E,
 }
 
-impl Permit {
+impl<E> Permit<E> {
     /// What was permitted.
     #[must_use]
-    pub fn call(&self) -> &HostCall {
-        &self.call
+    pub fn effect(&self) -> &E {
+        &self.effect
+    }
+
+    /// Uses the permit up, for what it permits.
+    #[must_use]
+    pub fn into_effect(self) -> E {
+        self.effect
     }
 }
 
@@ -64,12 +127,19 @@ impl Authority {
     ///
     /// # Errors
     /// Where the plugin did not declare it or was not granted it.
-    pub(crate) fn authorize(
+    pub(crate) fn authorize<E: Effect>(
         &self,
-        call: HostCall,
+        effect: E,
         labels: Option<&Labels>,
-    ) -> Result<Permit, Denial> {
-        for need in Need::of(&call) {
+    ) -> Result<Permit<E>, Denial> {
+        self.check(effect.call(), labels)?;
+        Ok(Permit { effect })
+    }
+
+    /// # Errors
+    /// As [`Authority::authorize`].
+    pub(crate) fn check(&self, call: HostCall<'_>, labels: Option<&Labels>) -> Result<(), Denial> {
+        for need in Need::of(call) {
             let denial = if !self.declares(&need, labels) {
                 self.not_declared(&need)
             } else if !self.is_granted(&need, labels) {
@@ -81,7 +151,7 @@ impl Authority {
             tracing::info!(plugin = self.plugin, call = %need.grant(labels), "denied");
             return Err(denial);
         }
-        Ok(Permit { call })
+        Ok(())
     }
 
     /// # Errors
@@ -105,9 +175,9 @@ impl Authority {
     }
 
     /// The object whose labels decide on a call, where no grant covers it whatever they are.
-    pub(crate) fn depends_on(&self, call: &HostCall) -> Option<Labelled> {
-        let object = call.labelled()?;
-        let needs = Need::of(call);
+    pub(crate) fn depends_on(&self, effect: &mut impl Effect) -> Option<Look> {
+        let look = effect.object()?.look();
+        let needs = Need::of(effect.call());
         let is_settled = |need: &Need| self.declares(need, None) && self.is_granted(need, None);
         let may_be_met = |need: &Need| {
             let may_be_granted = match &self.granted {
@@ -117,7 +187,7 @@ impl Authority {
             may_be_granted && self.declared.iter().any(|grant| need.may_be_met_by(grant))
         };
         // What is denied anyway is denied without a look.
-        (!needs.iter().all(is_settled) && needs.iter().all(may_be_met)).then_some(object)
+        (!needs.iter().all(is_settled) && needs.iter().all(may_be_met)).then_some(look)
     }
 
     /// Whether an object of a list may be seen, where a part of the list is granted only.
@@ -131,7 +201,7 @@ impl Authority {
     }
 
     /// By what a call was allowed.
-    pub(crate) fn decision(&self, call: &HostCall, labels: Option<&Labels>) -> Decision {
+    pub(crate) fn decision(&self, call: HostCall<'_>, labels: Option<&Labels>) -> Decision {
         let needs = Need::of(call);
         let given = call.given_paths();
         if needs.is_empty() && given.is_empty() {
@@ -156,7 +226,7 @@ impl Authority {
     ///
     /// # Errors
     /// `invalid` where it has no words.
-    pub(crate) fn command(&self, line: &str) -> Result<HostCall, CallError> {
+    pub(crate) fn command(&self, line: &str) -> Result<CommandLine, CallError> {
         check_length(line.len())?;
         let may = |grant| {
             let need = Need::Just(grant);
@@ -166,18 +236,12 @@ impl Authority {
             && (may(Grant::SshSudo(None)) || !privilege::is_in(line))
             || !self.knows_commands();
         if is_whole {
-            return Ok(HostCall::Run {
-                line: line.to_owned(),
-                words: None,
-            });
+            return Ok(CommandLine::Line(line.to_owned()));
         }
         let words = shell_words::split(line).map_err(|_| {
             CallError::Invalid("a quotation in the command line is not closed".to_owned())
         })?;
-        Ok(HostCall::Run {
-            line: quoted_line(&words),
-            words: Some(words),
-        })
+        Ok(CommandLine::Words(words))
     }
 
     /// Whether single commands were declared or granted, so that the words of a line matter.
@@ -242,12 +306,17 @@ impl Authority {
 ///
 /// # Errors
 /// `invalid` where it has none.
-pub(crate) fn request(method: &str, target: &str) -> Result<HostCall, CallError> {
+pub(crate) fn request(
+    method: &str,
+    target: &str,
+    body: Option<String>,
+) -> Result<RawRequest, CallError> {
     let request = CanonicalRequest::new(method, target)
         .map_err(|error| CallError::Invalid(error.to_string()))?;
-    Ok(HostCall::Request {
+    Ok(RawRequest {
         method: request.method(),
         path: request.target(),
+        body,
     })
 }
 
@@ -255,17 +324,15 @@ pub(crate) fn request(method: &str, target: &str) -> Result<HostCall, CallError>
 ///
 /// # Errors
 /// `invalid` where it is none.
-pub(crate) fn setting(name: &str) -> Result<HostCall, CallError> {
+pub(crate) fn setting(name: String) -> Result<ReadSetting, CallError> {
     let odd = |c: char| c == '*' || c.is_whitespace() || c.is_control();
     if name.is_empty() || name.len() > NAME_LIMIT || name.contains(odd) {
-        let shown = crate::text::shown(name);
+        let shown = crate::text::shown(&name);
         return Err(CallError::Invalid(format!(
             "`{shown}` is no name of a setting"
         )));
     }
-    Ok(HostCall::Setting {
-        name: name.to_owned(),
-    })
+    Ok(ReadSetting { name })
 }
 
 /// # Errors

@@ -1,7 +1,13 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::*;
+use crate::effect::{Change, RunCommand};
+use crate::kind::Kind;
 use crate::need::tests::{ALL, Needed, calls, kind};
+
+#[path = "../tests/components/contract.rs"]
+mod contract;
 
 fn authority(declared: &[&str], granted: Option<&[&str]>) -> Authority {
     let parse = |grants: &[&str]| -> Vec<Grant> {
@@ -20,22 +26,31 @@ fn authority(declared: &[&str], granted: Option<&[&str]>) -> Authority {
 }
 
 /// One grant for each need.
-fn enough((_, needed): &Needed) -> Vec<&'static str> {
-    let first = needed.iter().filter_map(|grants| grants.first());
+fn enough(needed: &Needed) -> Vec<&'static str> {
+    let first = needed.needs.iter().filter_map(|grants| grants.first());
     first.copied().collect()
+}
+
+fn command(authority: &Authority, line: &str) -> Result<RunCommand, String> {
+    let command = authority.command(line).map_err(|error| error.to_string())?;
+    Ok(RunCommand {
+        command,
+        stdin: None,
+        timeout_s: None,
+    })
 }
 
 #[test]
 fn every_call_needs_all_its_grants_declared_and_granted() {
     for needed in calls() {
-        let call = &needed.0;
+        let call = needed.call();
         let authorize = |declared: &[&str], granted: Option<&[&str]>| {
-            authority(declared, granted).authorize(call.clone(), None)
+            authority(declared, granted).check(call, None)
         };
         let enough = enough(&needed);
         assert!(authorize(&enough, Some(&enough)).is_ok(), "{call:?}");
         assert!(authorize(&enough, None).is_ok(), "{call:?}");
-        for missing in needed.1 {
+        for missing in needed.needs {
             let mut others = ALL.to_vec();
             others.retain(|grant| !missing.contains(grant));
             assert!(authorize(&others, None).is_err(), "{call:?}");
@@ -50,12 +65,47 @@ fn every_call_needs_all_its_grants_declared_and_granted() {
     }
 }
 
+/// Each call is allowed with its grants and denied without, and has golden texts: see the tests beside this.
+#[test]
+fn every_function_of_the_contract_is_a_call_that_is_checked_or_free_for_a_reason() {
+    let (mut checked, mut free) = (BTreeSet::new(), BTreeSet::new());
+    for needed in calls() {
+        let operation = needed.call().operation().to_owned();
+        if needed.needs.is_empty() {
+            free.insert(operation);
+        } else {
+            checked.insert(operation);
+        }
+    }
+    assert!(
+        free.iter().all(|function| contract::is_free(function)),
+        "{free:?}"
+    );
+    // dfab's own question, which no component asks.
+    assert!(checked.remove("docker.labels"));
+    assert_eq!(checked.intersection(&free).count(), 0);
+    let known: BTreeSet<String> = checked.union(&free).cloned().collect();
+    let worlds = contract::imported();
+    assert_eq!(worlds.len(), Kind::ALL.len(), "{worlds:?}");
+    for (world, functions) in &worlds {
+        if world == "task-plugin" {
+            assert_eq!(*functions, known);
+        } else {
+            assert_eq!(
+                functions.iter().collect::<Vec<_>>(),
+                ["log.write"],
+                "{world}"
+            );
+        }
+    }
+}
+
 /// What is told of every call that is denied, and of every one that is allowed.
 #[test]
 fn golden_texts_of_every_call() {
     let mut texts = String::new();
     for needed in calls() {
-        let (call, needs) = &needed;
+        let call = needed.call();
         let enough = enough(&needed);
         let allowed = authority(&enough, Some(&enough)).decision(call, None);
         writeln!(
@@ -73,11 +123,11 @@ fn golden_texts_of_every_call() {
             }
         )
         .expect("a text");
-        for missing in *needs {
+        for missing in needed.needs {
             let mut others = enough.clone();
             others.retain(|grant| !missing.contains(grant));
             let denied = |authority: Authority| {
-                let denial = authority.authorize(call.clone(), None);
+                let denial = authority.check(call, None);
                 denial.expect_err("it is not granted").to_string()
             };
             let locked = Authority {
@@ -99,19 +149,20 @@ fn golden_texts_of_every_call() {
 
 #[test]
 fn the_grant_that_a_denial_names_is_enough() {
-    for (call, _) in calls() {
+    for needed in calls() {
+        let call = needed.call();
         let mut granted: Vec<String> = Vec::new();
         // One need after the other.
         for _ in 0..3 {
             let grants: Vec<&str> = granted.iter().map(String::as_str).collect();
-            match authority(&ALL, Some(&grants)).authorize(call.clone(), None) {
-                Ok(_) => break,
+            match authority(&ALL, Some(&grants)).check(call, None) {
+                Ok(()) => break,
                 Err(Denial::NotGranted { grant, .. }) => granted.push(grant),
                 Err(other) => panic!("{call:?}: {other}"),
             }
         }
         let grants: Vec<&str> = granted.iter().map(String::as_str).collect();
-        let allowed = authority(&ALL, Some(&grants)).authorize(call.clone(), None);
+        let allowed = authority(&ALL, Some(&grants)).check(call, None);
         assert!(allowed.is_ok(), "{call:?}: {granted:?}");
     }
 }
@@ -121,12 +172,9 @@ fn where_only_some_commands_are_granted_the_words_are_what_is_run() {
     let some = ["ssh.run systemctl restart *"];
     let run = |declared: &[&str], granted: Option<&[&str]>, line: &str| {
         let authority = authority(declared, granted);
-        let call = authority.command(line).map_err(|error| error.to_string())?;
-        let permit = authority.authorize(call, None);
-        match permit.map_err(|denial| denial.to_string())?.call() {
-            HostCall::Run { line, .. } => Ok::<String, String>(line.clone()),
-            other => panic!("{other:?}"),
-        }
+        let permit = authority.authorize(command(&authority, line)?, None);
+        let permit = permit.map_err(|denial| denial.to_string())?;
+        Ok::<String, String>(permit.into_effect().command.line().into_owned())
     };
     for (declared, granted) in [
         (&some, None),
@@ -184,8 +232,7 @@ fn where_only_some_commands_are_granted_the_words_are_what_is_run() {
 fn another_user_is_granted_apart() {
     let run = |granted: &[&str], line: &str| {
         let authority = authority(&["ssh.run", "ssh.sudo"], Some(granted));
-        let call = authority.command(line).map_err(|error| error.to_string())?;
-        let permit = authority.authorize(call, None);
+        let permit = authority.authorize(command(&authority, line)?, None);
         permit.map(drop).map_err(|denial| denial.to_string())
     };
     assert!(run(&["ssh.run"], "uptime; id").is_ok());
@@ -220,24 +267,22 @@ fn another_user_is_granted_apart() {
 
 #[test]
 fn labels_decide_only_where_nothing_else_does() {
-    use crate::host_call::Change;
-
-    let stop = HostCall::Change(Change::StopContainer {
+    let stop = || Change::StopContainer {
         container: "web".to_owned(),
         timeout_s: None,
-    });
+    };
     let labels = |map: &str| -> Labels { [("dfab.map".to_owned(), map.to_owned())].into() };
     let all = ["docker.containers"];
     let shop = ["docker.containers map=shop"];
     let depends = |declared: &[&str], granted: &[&str]| {
         authority(declared, Some(granted))
-            .depends_on(&stop)
+            .depends_on(&mut stop())
             .is_some()
     };
     assert!(!depends(&all, &all) && !depends(&all, &[]) && !depends(&[], &shop));
     assert!(depends(&all, &shop) && depends(&shop, &all) && depends(&shop, &shop));
     let authorize = |granted: &[&str], labels: Option<&Labels>| {
-        authority(&all, Some(granted)).authorize(stop.clone(), labels)
+        authority(&all, Some(granted)).authorize(stop(), labels)
     };
     assert!(authorize(&shop, Some(&labels("shop"))).is_ok());
     assert!(authorize(&shop, None).is_err());
@@ -293,7 +338,7 @@ fn a_host_is_the_host_of_that_name_only() {
 #[test]
 fn names_of_settings_are_no_patterns() {
     for name in ["", "*", "a*", "a b", "a\n", &"x".repeat(NAME_LIMIT + 1)] {
-        assert!(setting(name).is_err(), "{name:?}");
+        assert!(setting(name.to_owned()).is_err(), "{name:?}");
     }
-    assert!(setting("backup_to").is_ok());
+    assert!(setting("backup_to".to_owned()).is_ok());
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::command_pattern::CommandPattern;
+use crate::kind;
 use crate::label_scope::LabelScope;
 use crate::local_path::ProjectPath;
 use crate::remote_path::RemotePattern;
@@ -75,6 +76,12 @@ pub enum GrantError {
     /// A word that this version does not know.
     #[error("`{0}` is no capability; there are {known}", known = KNOWN.join(", "))]
     Unknown(String),
+    /// Images have no labels that anybody could rely on.
+    #[error(
+        "`{0}` cannot be restricted to labels or maps: an image has whatever labels its builder gave it, \
+         and maps share images"
+    )]
+    Labels(String),
     /// Some stand alone.
     #[error("`{0}` takes nothing after it")]
     Unexpected(String),
@@ -120,6 +127,27 @@ impl Grant {
 }
 
 impl Grant {
+    /// The interface of the contract whose functions it allows; that of files is for what the functions of
+    /// others read and write.
+    pub(crate) fn interface(&self) -> Option<&'static str> {
+        match self {
+            Self::DockerRead(_)
+            | Self::DockerContainers(_)
+            | Self::DockerExec(_)
+            | Self::DockerImages
+            | Self::DockerBuild
+            | Self::DockerNetworks(_)
+            | Self::DockerVolumes(_)
+            | Self::DockerRegistry
+            | Self::DockerRequest(_) => Some(kind::DOCKER),
+            Self::SshRun(_) | Self::SshSudo(_) | Self::SshUpload(_) | Self::SshDownload(_) => {
+                Some(kind::SSH)
+            }
+            Self::SettingsRead(_) => Some(kind::SETTINGS),
+            Self::FilesRead(_) | Self::FilesWrite(_) => None,
+        }
+    }
+
     /// Whether it covers all that another one does: where it is the same, or of the same capability and
     /// without a restriction. Of two patterns neither is said to cover the other.
     #[must_use]
@@ -168,6 +196,15 @@ const KNOWN: [&str; 16] = [
     "settings.read NAME",
 ];
 
+/// Names of the capabilities for an interface of the contract, which are called after it.
+pub(crate) fn capabilities_for(interface: &str) -> String {
+    let (_, name) = interface.split_once('/').unwrap_or_default();
+    let capabilities = KNOWN.iter().map(|known| known.split(' ').next());
+    let mut found: Vec<&str> = capabilities.flatten().collect();
+    found.retain(|known| known.split('.').next() == Some(name));
+    found.join(", ")
+}
+
 impl SettingPattern {
     pub(crate) fn covers(&self, name: &str) -> bool {
         if self.any_rest {
@@ -190,6 +227,10 @@ impl FromStr for Grant {
         let alone = |grant| match covered {
             None => Ok(grant),
             Some(_) => Err(GrantError::Unexpected(capability.to_owned())),
+        };
+        let of_images = |grant| match covered.map(str::parse::<LabelScope>) {
+            Some(Ok(_)) => Err(GrantError::Labels(capability.to_owned())),
+            _ => alone(grant),
         };
         let covered_by =
             |example| covered.ok_or_else(|| GrantError::Missing(capability.to_owned(), example));
@@ -217,11 +258,11 @@ impl FromStr for Grant {
             "docker.read" => labels().map(Self::DockerRead),
             "docker.containers" => labels().map(Self::DockerContainers),
             "docker.exec" => labels().map(Self::DockerExec),
-            "docker.images" => alone(Self::DockerImages),
-            "docker.build" => alone(Self::DockerBuild),
+            "docker.images" => of_images(Self::DockerImages),
+            "docker.build" => of_images(Self::DockerBuild),
             "docker.networks" => labels().map(Self::DockerNetworks),
             "docker.volumes" => labels().map(Self::DockerVolumes),
-            "docker.registry" => alone(Self::DockerRegistry),
+            "docker.registry" => of_images(Self::DockerRegistry),
             "docker.request" => {
                 RequestPattern::parse(covered_by("docker.request POST /containers/*/pause")?)
                     .map(Self::DockerRequest)
@@ -349,6 +390,18 @@ mod tests {
             let (wide, narrow) = (parse(wide), parse(narrow));
             assert_eq!(wide.covers(&narrow), covered, "{wide}: {narrow}");
         }
+    }
+
+    #[test]
+    fn images_are_not_granted_by_their_labels() {
+        for capability in ["docker.images", "docker.build", "docker.registry"] {
+            for scope in ["map=shop", "label=team", "label=team=a map=shop"] {
+                let refused = format!("{capability} {scope}").parse::<Grant>();
+                assert_eq!(refused, Err(GrantError::Labels(capability.to_owned())));
+            }
+        }
+        let refused = "docker.images map=shop".parse::<Grant>();
+        insta::assert_snapshot!(refused.expect_err("no grant"), @"`docker.images` cannot be restricted to labels or maps: an image has whatever labels its builder gave it, and maps share images");
     }
 
     #[test]

@@ -1,67 +1,41 @@
-//! The effects that a component may ask for, each with all that it needs.
+//! Every call that a component can make, as that by which it is checked, told and bounded.
 
 use crate::Level;
-use crate::label_scope::Labels;
+use crate::effect::{
+    Change, Download, FindShell, ImageSource, Inspect, ListContainers, ListImages, ListNetworks,
+    ListVolumes, Look, RawRequest, ReadInfo, ReadSetting, ReadVersion, RunAs, RunCommand,
+    RunInContainer, Transfer, Upload,
+};
 use crate::local_path::{LocalPath, LocalRoot};
-use crate::privilege::AsUser;
-use crate::remote_path::RemotePath;
-use crate::task::{BuildOptions, Form, Selection};
 
-/// An effect that a component asks for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum HostCall {
+/// A call, of whatever kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "each is named and told of in `effect`")]
+pub enum HostCall<'a> {
     /// What everybody may do: it has no effect on a host.
     Free(Free),
-    /// One setting of the project.
-    Setting {
-        /// Its name.
-        name: String,
-    },
-    /// The version of the engine.
-    Version,
-    /// The system information of the engine.
-    Info,
-    /// The list of containers.
-    Containers,
-    /// The list of images.
-    Images,
-    /// The list of networks.
-    Networks,
-    /// The list of volumes.
-    Volumes,
-    /// All that the engine tells of one object.
-    Inspect(Object),
-    /// The labels of an object, where a grant depends on them. Asked by dfab for its own decision; the
-    /// component does not get them.
-    Look(Labelled),
-    /// A change of one object.
-    Change(Change),
-    /// Bytes between the engine and this machine, or within the engine.
-    Transfer(Transfer),
-    /// A raw request to the engine, in canonical form.
-    Request {
-        /// In capitals.
-        method: &'static str,
-        /// Path and query, without version.
-        path: String,
-    },
-    /// Whether there is a shell.
-    Shell,
-    /// A command in the shell: these words, or any line.
-    Run {
-        /// What is run.
-        line: String,
-        /// Those of the line; none where it is as the component wrote it.
-        words: Option<Vec<String>>,
-    },
-    /// A command as another user.
-    RunAs(AsUser),
-    /// A command in a container.
-    RunInContainer(ContainerCommand),
+    ReadSetting(&'a ReadSetting),
+    ReadVersion(&'a ReadVersion),
+    ReadInfo(&'a ReadInfo),
+    ListContainers(&'a ListContainers),
+    ListImages(&'a ListImages),
+    ListNetworks(&'a ListNetworks),
+    ListVolumes(&'a ListVolumes),
+    Inspect(&'a Inspect),
+    Look(&'a Look),
+    Change(&'a Change),
+    Transfer(&'a Transfer),
+    RawRequest(&'a RawRequest),
+    FindShell(&'a FindShell),
+    RunCommand(&'a RunCommand),
+    RunAs(&'a RunAs),
+    RunInContainer(&'a RunInContainer),
+    Upload(&'a Upload),
+    Download(&'a Download),
 }
 
 /// A call that everybody may make.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Free {
     /// A log line.
     Log {
@@ -78,57 +52,57 @@ pub enum Free {
     ShellName,
 }
 
-/// An object with labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Labelled {
-    /// By name or id.
-    Container(String),
-    /// By name or id.
-    Network(String),
-    /// By name.
-    Volume(String),
+/// An effect that needs a permit.
+pub(crate) trait Effect {
+    /// What is checked and told.
+    fn call(&self) -> HostCall<'_>;
+
+    /// The object whose labels a grant may be restricted to.
+    fn object(&mut self) -> Option<Labelled<'_>>;
 }
 
-/// What was found of an object with labels.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
-    /// By which it is this object and no other, whatever is called so later. Volumes have their name
-    /// only.
-    pub id: String,
-    /// All of them.
-    pub labels: Labels,
+/// Where a call has the name of an object with labels.
+#[derive(Debug)]
+pub(crate) enum Labelled<'a> {
+    Container(&'a mut String),
+    Network(&'a mut String),
+    Volume(&'a mut String),
 }
 
-/// A command in a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContainerCommand {
-    /// Name or id.
-    pub container: String,
-    /// The program and its arguments.
-    pub words: Vec<String>,
-    /// Instead of the container's own.
-    pub user: Option<String>,
-    /// Seconds.
-    pub timeout_s: Option<u32>,
+impl Labelled<'_> {
+    /// The look at its labels.
+    pub(crate) fn look(&self) -> Look {
+        match self {
+            Self::Container(name) => Look::Container((*name).clone()),
+            Self::Network(name) => Look::Network((*name).clone()),
+            Self::Volume(name) => Look::Volume((*name).clone()),
+        }
+    }
+
+    /// Makes the call one about exactly that object, whatever has its name by then.
+    pub(crate) fn settle(self, id: &str) {
+        let (Self::Container(name) | Self::Network(name) | Self::Volume(name)) = self;
+        id.clone_into(name);
+    }
 }
 
-/// An object that can be looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Object {
-    /// By name or id.
-    Container(String),
-    /// By name or id.
-    Image(String),
-}
-
-impl HostCall {
+impl HostCall<'_> {
     /// The local paths that it may use since the operator gave them.
     pub(crate) fn given_paths(&self) -> Vec<String> {
-        let path = match self {
-            Self::Transfer(
-                Transfer::Upload { local: path, .. }
-                | Transfer::BuildImage { folder: path, .. }
-                | Transfer::Download { to: path, .. }
+        let path = self.local_path().map(|path| &path.root);
+        match path {
+            Some(LocalRoot::Given(given)) => vec![given.display().to_string()],
+            Some(LocalRoot::Project) | None => Vec::new(),
+        }
+    }
+
+    /// The path of this machine that it reads or writes.
+    fn local_path(&self) -> Option<&LocalPath> {
+        match self {
+            Self::Upload(Upload { local, .. }) => Some(local),
+            Self::Download(Download { to, .. }) => Some(to),
+            Self::Transfer(transfer) => match transfer {
+                Transfer::BuildImage { folder: path, .. }
                 | Transfer::CopyFromContainer { to: path, .. }
                 | Transfer::CopyToContainer { local: path, .. }
                 | Transfer::SaveImages { to: path, .. }
@@ -136,244 +110,128 @@ impl HostCall {
                 | Transfer::ImportImage {
                     source: ImageSource::File(path),
                     ..
-                },
-            ) => path,
-            _ => return Vec::new(),
-        };
-        match &path.root {
-            LocalRoot::Given(given) => vec![given.display().to_string()],
-            LocalRoot::Project => Vec::new(),
-        }
-    }
-
-    /// The object whose labels a grant may be restricted to.
-    pub(crate) fn labelled(&self) -> Option<Labelled> {
-        let container = |name: &String| Some(Labelled::Container(name.clone()));
-        match self {
-            Self::Change(change) => match change {
-                Change::StopContainer {
-                    container: name, ..
-                }
-                | Change::RemoveContainer {
-                    container: name, ..
-                } => container(name),
-                Change::RemoveNetwork { network } => Some(Labelled::Network(network.clone())),
-                Change::RemoveVolume { volume } => Some(Labelled::Volume(volume.clone())),
-                Change::RemoveImage { .. }
-                | Change::TagImage { .. }
-                | Change::PullImage { .. }
-                | Change::PushImage { .. } => None,
-            },
-            Self::Transfer(transfer) => match transfer {
-                Transfer::CopyFromContainer { files, .. }
-                | Transfer::ImportImage {
-                    source: ImageSource::Selection(files),
+                } => Some(path),
+                Transfer::ImportImage {
+                    source: ImageSource::Selection(_) | ImageSource::Image(_),
                     ..
-                } => container(&files.container),
-                Transfer::CopyToContainer {
-                    container: name, ..
-                } => container(name),
-                Transfer::ImportImage { .. }
-                | Transfer::SaveImages { .. }
-                | Transfer::LoadImages { .. }
-                | Transfer::BuildImage { .. }
-                | Transfer::Upload { .. }
-                | Transfer::Download { .. } => None,
+                } => None,
             },
-            Self::RunInContainer(command) => container(&command.container),
-            Self::Inspect(Object::Container(name)) => container(name),
             Self::Free(_)
-            | Self::Setting { .. }
-            | Self::Version
-            | Self::Info
-            | Self::Containers
-            | Self::Images
-            | Self::Networks
-            | Self::Volumes
-            | Self::Inspect(Object::Image(_))
+            | Self::ReadSetting(_)
+            | Self::ReadVersion(_)
+            | Self::ReadInfo(_)
+            | Self::ListContainers(_)
+            | Self::ListImages(_)
+            | Self::ListNetworks(_)
+            | Self::ListVolumes(_)
+            | Self::Inspect(_)
             | Self::Look(_)
-            | Self::Request { .. }
-            | Self::Shell
-            | Self::Run { .. }
-            | Self::RunAs(_) => None,
+            | Self::Change(_)
+            | Self::RawRequest(_)
+            | Self::FindShell(_)
+            | Self::RunCommand(_)
+            | Self::RunAs(_)
+            | Self::RunInContainer(_) => None,
         }
     }
+}
 
-    /// The same of exactly that object, whatever has its name by then.
-    pub(crate) fn of_object(mut self, id: &str) -> Self {
-        match &mut self {
-            Self::Change(
-                Change::StopContainer {
-                    container: name, ..
-                }
-                | Change::RemoveContainer {
-                    container: name, ..
-                }
-                | Change::RemoveNetwork { network: name }
-                | Change::RemoveVolume { volume: name },
-            )
-            | Self::Transfer(Transfer::CopyToContainer {
-                container: name, ..
-            }) => {
-                id.clone_into(name);
+impl Effect for Inspect {
+    fn call(&self) -> HostCall<'_> {
+        HostCall::Inspect(self)
+    }
+
+    fn object(&mut self) -> Option<Labelled<'_>> {
+        match self {
+            Self::Container(name) => Some(Labelled::Container(name)),
+            // Whoever builds an image gives it whatever labels it has, and maps share it.
+            Self::Image(_) => None,
+        }
+    }
+}
+
+impl Effect for Change {
+    fn call(&self) -> HostCall<'_> {
+        HostCall::Change(self)
+    }
+
+    fn object(&mut self) -> Option<Labelled<'_>> {
+        match self {
+            Self::StopContainer { container, .. } | Self::RemoveContainer { container, .. } => {
+                Some(Labelled::Container(container))
             }
-            Self::Transfer(
-                Transfer::CopyFromContainer { files, .. }
-                | Transfer::ImportImage {
-                    source: ImageSource::Selection(files),
-                    ..
-                },
-            ) => id.clone_into(&mut files.container),
-            Self::RunInContainer(command) => id.clone_into(&mut command.container),
-            Self::Inspect(Object::Container(name)) => id.clone_into(name),
-            _ => {}
+            Self::RemoveNetwork { network } => Some(Labelled::Network(network)),
+            Self::RemoveVolume { volume } => Some(Labelled::Volume(volume)),
+            Self::RemoveImage { .. }
+            | Self::TagImage { .. }
+            | Self::PullImage { .. }
+            | Self::PushImage { .. } => None,
         }
-        self
     }
 }
 
-/// A change that answers with nothing but its success.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Stops a container; one that does not run is left as it is.
-    StopContainer {
-        /// Name or id.
-        container: String,
-        /// Until it is killed; its own time without.
-        timeout_s: Option<u32>,
-    },
-    /// Removes a container.
-    RemoveContainer {
-        /// Name or id.
-        container: String,
-        /// Also one that runs.
-        force: bool,
-        /// Its anonymous volumes too.
-        volumes: bool,
-    },
-    /// Removes a name of an image, and the image with its last name.
-    RemoveImage {
-        /// Name or id.
-        image: String,
-        /// Also where a stopped container is of it.
-        force: bool,
-    },
-    /// Gives an image another name.
-    TagImage {
-        /// Name or id.
-        image: String,
-        /// The other name.
-        name: String,
-    },
-    /// Pulls an image.
-    PullImage {
-        /// Its name.
-        image: String,
-    },
-    /// Pushes an image.
-    PushImage {
-        /// Its name.
-        image: String,
-    },
-    /// Removes a network.
-    RemoveNetwork {
-        /// Name or id.
-        network: String,
-    },
-    /// Removes a volume.
-    RemoveVolume {
-        /// Its name.
-        volume: String,
-    },
+impl Effect for Transfer {
+    fn call(&self) -> HostCall<'_> {
+        HostCall::Transfer(self)
+    }
+
+    fn object(&mut self) -> Option<Labelled<'_>> {
+        match self {
+            Self::CopyFromContainer { files, .. }
+            | Self::ImportImage {
+                source: ImageSource::Selection(files),
+                ..
+            } => Some(Labelled::Container(&mut files.container)),
+            Self::CopyToContainer { container, .. } => Some(Labelled::Container(container)),
+            Self::ImportImage {
+                source: ImageSource::File(_) | ImageSource::Image(_),
+                ..
+            }
+            | Self::SaveImages { .. }
+            | Self::LoadImages { .. }
+            | Self::BuildImage { .. } => None,
+        }
+    }
 }
 
-/// Bytes on their way.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Transfer {
-    /// A file to the host.
-    Upload {
-        /// The file.
-        local: LocalPath,
-        /// What it becomes.
-        remote: RemotePath,
-        /// Its permissions there.
-        mode: Option<u32>,
-    },
-    /// A file of the host.
-    Download {
-        /// Which.
-        remote: RemotePath,
-        /// The file that is made.
-        to: LocalPath,
-    },
-    /// An image of a folder of this machine.
-    BuildImage {
-        /// The folder.
-        folder: LocalPath,
-        /// What the image is called.
-        names: Vec<String>,
-        /// How it is built.
-        options: BuildOptions,
-    },
-    /// Files of a container to this machine.
-    CopyFromContainer {
-        /// Which.
-        files: Selection,
-        /// The folder or the file that is made.
-        to: LocalPath,
-        /// What is made.
-        form: Form,
-    },
-    /// A file or the contents of a folder into a container.
-    CopyToContainer {
-        /// Where they are.
-        local: LocalPath,
-        /// Name or id.
-        container: String,
-        /// Absolute, in the container.
-        folder: String,
-    },
-    /// Images to a file of this machine.
-    SaveImages {
-        /// Names or ids.
-        images: Vec<String>,
-        /// The file.
-        to: LocalPath,
-    },
-    /// The images of a file of this machine.
-    LoadImages {
-        /// The file.
-        file: LocalPath,
-    },
-    /// An image made of files.
-    ImportImage {
-        /// The files.
-        source: ImageSource,
-        /// The image's name.
-        image: String,
-        /// As `docker import --change` takes them.
-        changes: Vec<String>,
-    },
+impl Effect for RunInContainer {
+    fn call(&self) -> HostCall<'_> {
+        HostCall::RunInContainer(self)
+    }
+
+    fn object(&mut self) -> Option<Labelled<'_>> {
+        Some(Labelled::Container(&mut self.container))
+    }
 }
 
-/// What an image is made of.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ImageSource {
-    /// An archive on this machine.
-    File(LocalPath),
-    /// Files of a container.
-    Selection(Selection),
-    /// All files of another image.
-    Image(String),
+/// Effects that are about no object with labels.
+macro_rules! without_object {
+    ($($effect:ident),+ $(,)?) => {$(
+        impl Effect for $effect {
+            fn call(&self) -> HostCall<'_> {
+                HostCall::$effect(self)
+            }
+
+            fn object(&mut self) -> Option<Labelled<'_>> {
+                None
+            }
+        }
+    )+};
 }
 
-/// What came of a transfer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Transferred {
-    /// That came from the engine, or went to the host or came from it.
-    pub bytes: u64,
-    /// Names or ids of images that were made.
-    pub images: Vec<String>,
-    /// What was left out, each with the reason.
-    pub left_out: Vec<String>,
-}
+without_object!(
+    ReadSetting,
+    ReadVersion,
+    ReadInfo,
+    ListContainers,
+    ListImages,
+    ListNetworks,
+    ListVolumes,
+    Look,
+    RawRequest,
+    FindShell,
+    RunCommand,
+    RunAs,
+    Upload,
+    Download,
+);

@@ -14,6 +14,14 @@ pub enum Kind {
     Recipe,
 }
 
+/// Interfaces of the contract whose functions have effects on hosts, or tell of the project.
+pub(crate) const DOCKER: &str = "dfab:docker/docker";
+pub(crate) const SETTINGS: &str = "dfab:settings/settings";
+pub(crate) const SSH: &str = "dfab:ssh/ssh";
+
+/// Those that everybody may import: log lines, and types.
+const HARMLESS: [&str; 3] = ["dfab:log/log", "dfab:types/types", "dfab:policy/planning"];
+
 /// The version of every package of the contract that this dfab offers.
 pub(crate) const CONTRACT: Version = Version {
     major: 0,
@@ -49,6 +57,14 @@ pub(crate) struct Version {
 impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::Task, Self::Policy, Self::Recipe];
 
+    /// Whether the same question always has the same answer: it has no clock and no randomness.
+    pub(crate) fn is_pure(self) -> bool {
+        match self {
+            Self::Task => false,
+            Self::Policy | Self::Recipe => true,
+        }
+    }
+
     /// The interface whose export makes a component of this kind.
     pub(crate) fn export(self) -> &'static str {
         match self {
@@ -61,13 +77,7 @@ impl Kind {
     /// The interfaces of the contract that a component of this kind may import.
     pub(crate) fn imports(self) -> &'static [&'static str] {
         match self {
-            Self::Task => &[
-                "dfab:log/log",
-                "dfab:settings/settings",
-                "dfab:ssh/ssh",
-                "dfab:docker/docker",
-                "dfab:types/types",
-            ],
+            Self::Task => &["dfab:log/log", SETTINGS, SSH, DOCKER, "dfab:types/types"],
             Self::Policy => &["dfab:log/log", "dfab:types/types", "dfab:policy/planning"],
             Self::Recipe => &["dfab:log/log", "dfab:types/types"],
         }
@@ -91,6 +101,11 @@ impl<'a> InterfaceName<'a> {
             interface,
             version: Version::parse(version)?,
         })
+    }
+
+    /// Whether a component that imports it must declare what for.
+    pub(crate) fn needs_capability(&self) -> bool {
+        !self.is_wasi() && !HARMLESS.contains(&self.interface)
     }
 
     /// Whether this is of the part of WASI that is linked.

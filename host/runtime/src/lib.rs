@@ -2,8 +2,8 @@
 //! wasmtime.
 //!
 //! What holds here:
-//! * A component does nothing to a host but through [`TaskHost`], and each of its effects demands a
-//!   [`Permit`], which only the check of the grants makes.
+//! * A component does nothing to a host but through [`TaskHost`], and each of its effects is taken out
+//!   of a [`Permit`], which only the check of the grants makes.
 //! * What a component may do is what it declared, what the operator granted, and what its kind
 //!   allows, all three at once. A policy and a recipe may do nothing.
 //! * A policy and a recipe have no clock and no randomness either.
@@ -18,6 +18,7 @@ mod call_error;
 mod command_pattern;
 mod console;
 mod denial;
+mod effect;
 mod embed;
 mod grant;
 mod host_call;
@@ -52,12 +53,14 @@ pub use bindings::task_world::dfab::types::types::{Parameter, ValueKind};
 pub use call_error::CallError;
 pub use command_pattern::CommandPattern;
 pub use denial::Denial;
+pub use effect::{
+    Change, CommandLine, Download, Filters, FindShell, ImageSource, Inspect, ListContainers,
+    ListImages, ListNetworks, ListVolumes, Look, Looked, RawRequest, ReadInfo, ReadSetting,
+    ReadVersion, RunAs, RunCommand, RunInContainer, Transfer, Transferred, Upload,
+};
 pub use embed::{EmbedError, with_manifest};
 pub use grant::{Grant, GrantError, Grants};
-pub use host_call::{
-    Change, ContainerCommand, Free, HostCall, ImageSource, Labelled, Looked, Object, Transfer,
-    Transferred,
-};
+pub use host_call::{Free, HostCall};
 pub use inspect::InspectError;
 pub use kind::Kind;
 pub use label_scope::{LabelScope, LabelScopeError, Labels, MAP_LABEL};
@@ -99,7 +102,7 @@ pub mod task {
         BuildOptions, ContainerOutcome, ContainerSummary, Form, ImageSummary, NetworkSummary, Part,
         Port, Selection, VolumeSummary,
     };
-    pub use crate::bindings::task_world::dfab::ssh::ssh::{Command, Outcome};
+    pub use crate::bindings::task_world::dfab::ssh::ssh::Outcome;
     pub use crate::bindings::task_world::exports::dfab::task::tasks::{
         Output, Table, TaskInfo, View,
     };

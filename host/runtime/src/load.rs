@@ -16,7 +16,7 @@ use crate::bindings::{
     task_world::{self, TaskPluginPre},
 };
 use crate::denial::Ledger;
-use crate::grant::Grants;
+use crate::grant::{Grants, capabilities_for};
 use crate::inspect::{InspectError, Inspection};
 use crate::kind::{CONTRACT, InterfaceName, Kind, WASI};
 use crate::limits::Limits;
@@ -137,6 +137,17 @@ pub enum LoadReason {
         /// What it may import.
         allowed: String,
     },
+    /// It imports an interface for which it declares no capability.
+    #[error(
+        "it imports `{import}`, and its manifest declares no capability for that ({capabilities}); whoever \
+         made it must declare what it wants to do, or not import it"
+    )]
+    Undeclared {
+        /// What it imports.
+        import: String,
+        /// Those that there are for it.
+        capabilities: String,
+    },
     /// Made for a version of the contract that this dfab cannot offer.
     #[error(
         "it was made for `{interface}`, and this dfab has version {CONTRACT} of that; it needs a \
@@ -196,6 +207,7 @@ pub fn examine(bytes: &[u8]) -> Result<Examined, LoadReason> {
         }
         check_declared(kind, manifest)?;
     }
+    check_imports_declared(manifest.as_ref(), &inspection.imports)?;
     Ok(Examined {
         kind,
         manifest,
@@ -422,6 +434,29 @@ fn check_imports(kind: Kind, imports: &[String]) -> Result<(), LoadReason> {
     Ok(())
 }
 
+/// Whoever reads a manifest must learn from it what a component could do: what it imports, it declares.
+fn check_imports_declared(
+    manifest: Option<&Manifest>,
+    imports: &[String],
+) -> Result<(), LoadReason> {
+    let declared = manifest.map(Manifest::declared).transpose()?;
+    let declared = declared.unwrap_or_default();
+    for import in imports {
+        let name = InterfaceName::parse(import).filter(InterfaceName::needs_capability);
+        let Some(InterfaceName { interface, .. }) = name else {
+            continue;
+        };
+        let mut declared = declared.iter();
+        if !declared.any(|grant| grant.interface() == Some(interface)) {
+            return Err(LoadReason::Undeclared {
+                import: plain(import),
+                capabilities: capabilities_for(interface),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn check_version(written: &str, name: InterfaceName<'_>) -> Result<(), LoadReason> {
     if name.version.fits_contract() {
         return Ok(());
@@ -475,7 +510,7 @@ fn authority(
 
 fn build_linker(engine: &Engine, kind: Kind) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    crate::state::link_wasi(&mut linker, kind.is_pure())?;
     match kind {
         Kind::Task => {
             task_world::TaskPlugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;

@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::command_pattern::CommandPattern;
+use crate::effect::{
+    Change, CommandLine, Download, ImageSource, Look, ReadSetting, RunCommand, Transfer, Upload,
+};
 use crate::grant::Grant;
-use crate::host_call::{Change, HostCall, ImageSource, Labelled, Transfer};
+use crate::host_call::HostCall;
+use crate::kind;
 use crate::label_scope::{LabelScope, Labels};
 use crate::local_path::{LocalPath, LocalRoot};
 use crate::privilege;
@@ -56,17 +60,20 @@ pub(crate) enum Class {
 
 impl Need {
     /// All that a call needs. A path that the operator gave needs nothing.
-    pub(crate) fn of(call: &HostCall) -> Vec<Self> {
+    pub(crate) fn of(call: HostCall<'_>) -> Vec<Self> {
         match call {
             HostCall::Free(_) => Vec::new(),
-            HostCall::Version | HostCall::Info | HostCall::Images | HostCall::Inspect(_) => {
-                vec![Self::Object(Class::Read)]
+            HostCall::ReadVersion(_)
+            | HostCall::ReadInfo(_)
+            | HostCall::ListImages(_)
+            | HostCall::Inspect(_) => vec![Self::Object(Class::Read)],
+            HostCall::ListContainers(_) | HostCall::ListNetworks(_) | HostCall::ListVolumes(_) => {
+                vec![Self::List]
             }
-            HostCall::Containers | HostCall::Networks | HostCall::Volumes => vec![Self::List],
             HostCall::Look(object) => vec![Self::Look(match object {
-                Labelled::Container(_) => &[Class::Containers, Class::Exec, Class::Read],
-                Labelled::Network(_) => &[Class::Networks],
-                Labelled::Volume(_) => &[Class::Volumes],
+                Look::Container(_) => &[Class::Containers, Class::Exec, Class::Read],
+                Look::Network(_) => &[Class::Networks],
+                Look::Volume(_) => &[Class::Volumes],
             })],
             HostCall::Change(change) => vec![match change {
                 Change::StopContainer { .. } | Change::RemoveContainer { .. } => {
@@ -82,24 +89,41 @@ impl Need {
                 Change::RemoveVolume { .. } => Self::Object(Class::Volumes),
             }],
             HostCall::Transfer(transfer) => Self::of_transfer(transfer),
-            HostCall::Request { method, path } => {
-                vec![CanonicalRequest::new(method, path).map_or(Self::Nothing, Self::DockerRequest)]
-            }
-            HostCall::Shell => vec![Self::Shell],
-            HostCall::Run { line, words: None } => {
-                let mut needs = vec![Self::Just(Grant::SshRun(None))];
-                if privilege::is_in(line) {
-                    needs.push(Self::Just(Grant::SshSudo(None)));
-                }
-                needs
-            }
-            HostCall::Run {
-                words: Some(words), ..
-            } => Self::of_words(words),
-            HostCall::RunAs(command) => vec![Self::Sudo(command.granted_as())],
+            HostCall::RawRequest(request) => vec![
+                CanonicalRequest::new(request.method, &request.path)
+                    .map_or(Self::Nothing, Self::DockerRequest),
+            ],
+            HostCall::FindShell(_) => vec![Self::Shell],
+            HostCall::RunCommand(RunCommand { command, .. }) => match command {
+                CommandLine::Line(line) => Self::of_line(line),
+                CommandLine::Words(words) => Self::of_words(words),
+            },
+            HostCall::RunAs(run) => vec![Self::Sudo(run.command.granted_as())],
             HostCall::RunInContainer(_) => vec![Self::Object(Class::Exec)],
-            HostCall::Setting { name } => vec![Self::SettingsRead(name.clone())],
+            HostCall::ReadSetting(ReadSetting { name }) => vec![Self::SettingsRead(name.clone())],
+            HostCall::Upload(Upload { local, remote, .. }) => {
+                let read = Self::of_path(local, Self::FilesRead);
+                [Self::Upload(remote.clone())]
+                    .into_iter()
+                    .chain(read)
+                    .collect()
+            }
+            HostCall::Download(Download { remote, to }) => {
+                let write = Self::of_path(to, Self::FilesWrite);
+                [Self::Download(remote.clone())]
+                    .into_iter()
+                    .chain(write)
+                    .collect()
+            }
         }
+    }
+
+    fn of_line(line: &str) -> Vec<Self> {
+        let mut needs = vec![Self::Just(Grant::SshRun(None))];
+        if privilege::is_in(line) {
+            needs.push(Self::Just(Grant::SshSudo(None)));
+        }
+        needs
     }
 
     /// A command that is run by somebody else than the connection's user needs nothing of `ssh.run`; one
@@ -120,11 +144,7 @@ impl Need {
         let images = || Self::Just(Grant::DockerImages);
         let read = |path| Self::of_path(path, Self::FilesRead);
         let write = |path| Self::of_path(path, Self::FilesWrite);
-        let (remote, local) = match transfer {
-            Transfer::Upload { local, remote, .. } => {
-                (vec![Self::Upload(remote.clone())], read(local))
-            }
-            Transfer::Download { remote, to } => (vec![Self::Download(remote.clone())], write(to)),
+        let (engine, local) = match transfer {
             Transfer::BuildImage { folder, .. } => {
                 (vec![Self::Just(Grant::DockerBuild)], read(folder))
             }
@@ -138,7 +158,7 @@ impl Need {
                 ImageSource::Image(_) => (vec![images()], None),
             },
         };
-        remote.into_iter().chain(local).collect()
+        engine.into_iter().chain(local).collect()
     }
 
     fn of_path(path: &LocalPath, need: fn(PathBuf) -> Self) -> Option<Self> {
@@ -150,32 +170,41 @@ impl Need {
 
     /// Whether a grant covers it; labels are those of the object, where they are known.
     pub(crate) fn is_met_by(&self, grant: &Grant, labels: Option<&Labels>) -> bool {
-        match (self, grant) {
-            (Self::Just(needed), grant) => needed == grant,
-            (Self::Object(class), grant) => class.scope(grant).is_some_and(|scope| {
+        match self {
+            Self::Just(needed) => needed == grant,
+            Self::Object(class) => class.scope(grant).is_some_and(|scope| {
                 scope.is_all() || labels.is_some_and(|labels| scope.covers(labels))
             }),
-            (Self::List, grant) => Class::Read.scope(grant).is_some(),
-            (Self::Look(classes), grant) => {
-                classes.iter().any(|class| class.scope(grant).is_some())
+            Self::List => Class::Read.scope(grant).is_some(),
+            Self::Look(classes) => classes.iter().any(|class| class.scope(grant).is_some()),
+            Self::DockerRequest(request) => {
+                matches!(grant, Grant::DockerRequest(pattern) if pattern.covers(request))
             }
-            (Self::DockerRequest(request), Grant::DockerRequest(pattern)) => {
-                pattern.covers(request)
+            Self::Shell => grant.interface() == Some(kind::SSH),
+            Self::Command(words) => {
+                let covers = |pattern: &CommandPattern| pattern.covers(words);
+                matches!(grant, Grant::SshRun(pattern) if pattern.as_ref().is_none_or(covers))
             }
-            (
-                Self::Shell,
-                Grant::SshRun(_) | Grant::SshSudo(_) | Grant::SshUpload(_) | Grant::SshDownload(_),
-            )
-            | (Self::Command(_), Grant::SshRun(None))
-            | (Self::Sudo(_), Grant::SshSudo(None)) => true,
-            (Self::Command(words), Grant::SshRun(Some(pattern)))
-            | (Self::Sudo(words), Grant::SshSudo(Some(pattern))) => pattern.covers(words),
-            (Self::Upload(path), Grant::SshUpload(pattern))
-            | (Self::Download(path), Grant::SshDownload(pattern)) => pattern.covers(path),
-            (Self::SettingsRead(name), Grant::SettingsRead(pattern)) => pattern.covers(name),
-            (Self::FilesRead(path), Grant::FilesRead(folder))
-            | (Self::FilesWrite(path), Grant::FilesWrite(folder)) => folder.covers(path),
-            _ => false,
+            Self::Sudo(words) => {
+                let covers = |pattern: &CommandPattern| pattern.covers(words);
+                matches!(grant, Grant::SshSudo(pattern) if pattern.as_ref().is_none_or(covers))
+            }
+            Self::Upload(path) => {
+                matches!(grant, Grant::SshUpload(pattern) if pattern.covers(path))
+            }
+            Self::Download(path) => {
+                matches!(grant, Grant::SshDownload(pattern) if pattern.covers(path))
+            }
+            Self::SettingsRead(name) => {
+                matches!(grant, Grant::SettingsRead(pattern) if pattern.covers(name))
+            }
+            Self::FilesRead(path) => {
+                matches!(grant, Grant::FilesRead(folder) if folder.covers(path))
+            }
+            Self::FilesWrite(path) => {
+                matches!(grant, Grant::FilesWrite(folder) if folder.covers(path))
+            }
+            Self::Nothing => false,
         }
     }
 

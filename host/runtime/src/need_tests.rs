@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::Level;
-use crate::host_call::{ContainerCommand, Free, Object};
+use crate::effect::{
+    FindShell, Inspect, ListContainers, ListImages, ListNetworks, ListVolumes, RawRequest,
+    ReadInfo, ReadVersion, RunAs, RunInContainer,
+};
+use crate::host_call::{Effect, Free, Labelled};
 use crate::privilege::AsUser;
 use crate::task::{BuildOptions, Form, Selection};
 
@@ -30,30 +34,56 @@ pub(crate) const ALL: [&str; 19] = [
 ];
 
 /// A call, and what must be granted for it: one of each of these.
-pub(crate) type Needed = (HostCall, &'static [&'static [&'static str]]);
+pub(crate) struct Needed {
+    effect: Box<dyn Effect>,
+    pub(crate) needs: Needs,
+}
+
+type Needs = &'static [&'static [&'static str]];
+
+impl Needed {
+    pub(crate) fn call(&self) -> HostCall<'_> {
+        self.effect.call()
+    }
+}
+
+impl Effect for Free {
+    fn call(&self) -> HostCall<'_> {
+        HostCall::Free(*self)
+    }
+
+    fn object(&mut self) -> Option<Labelled<'_>> {
+        None
+    }
+}
+
+fn needed(effect: impl Effect + 'static, needs: Needs) -> Needed {
+    let effect = Box::new(effect);
+    Needed { effect, needs }
+}
 
 /// The number of a kind of call. Whoever adds a kind gives it the next number, and a row to [`calls`]
 /// and the golden texts.
 pub(crate) const KINDS: usize = 47;
 
-pub(crate) fn kind(call: &HostCall) -> usize {
+pub(crate) fn kind(call: HostCall<'_>) -> usize {
     match call {
         HostCall::Free(Free::Log { .. }) => 0,
         HostCall::Free(Free::Engine) => 1,
         HostCall::Free(Free::EngineName) => 2,
         HostCall::Free(Free::ShellName) => 3,
-        HostCall::Setting { .. } => 4,
-        HostCall::Version => 5,
-        HostCall::Info => 6,
-        HostCall::Containers => 7,
-        HostCall::Images => 8,
-        HostCall::Networks => 9,
-        HostCall::Volumes => 10,
-        HostCall::Inspect(Object::Container(_)) => 11,
-        HostCall::Inspect(Object::Image(_)) => 12,
-        HostCall::Look(Labelled::Container(_)) => 13,
-        HostCall::Look(Labelled::Network(_)) => 14,
-        HostCall::Look(Labelled::Volume(_)) => 15,
+        HostCall::ReadSetting(_) => 4,
+        HostCall::ReadVersion(_) => 5,
+        HostCall::ReadInfo(_) => 6,
+        HostCall::ListContainers(_) => 7,
+        HostCall::ListImages(_) => 8,
+        HostCall::ListNetworks(_) => 9,
+        HostCall::ListVolumes(_) => 10,
+        HostCall::Inspect(Inspect::Container(_)) => 11,
+        HostCall::Inspect(Inspect::Image(_)) => 12,
+        HostCall::Look(Look::Container(_)) => 13,
+        HostCall::Look(Look::Network(_)) => 14,
+        HostCall::Look(Look::Volume(_)) => 15,
         HostCall::Change(Change::StopContainer { .. }) => 16,
         HostCall::Change(Change::RemoveContainer { .. }) => 17,
         HostCall::Change(Change::RemoveImage { .. }) => 18,
@@ -62,8 +92,8 @@ pub(crate) fn kind(call: &HostCall) -> usize {
         HostCall::Change(Change::PushImage { .. }) => 21,
         HostCall::Change(Change::RemoveNetwork { .. }) => 22,
         HostCall::Change(Change::RemoveVolume { .. }) => 23,
-        HostCall::Transfer(Transfer::Upload { local, .. }) => in_project(local, 24),
-        HostCall::Transfer(Transfer::Download { to, .. }) => in_project(to, 26),
+        HostCall::Upload(Upload { local, .. }) => in_project(local, 24),
+        HostCall::Download(Download { to, .. }) => in_project(to, 26),
         HostCall::Transfer(Transfer::CopyFromContainer { to, .. }) => in_project(to, 28),
         HostCall::Transfer(Transfer::CopyToContainer { local, .. }) => in_project(local, 30),
         HostCall::Transfer(Transfer::SaveImages { to, .. }) => in_project(to, 32),
@@ -73,10 +103,10 @@ pub(crate) fn kind(call: &HostCall) -> usize {
             ImageSource::Selection(_) => 38,
             ImageSource::Image(_) => 39,
         },
-        HostCall::Request { .. } => 40,
-        HostCall::Shell => 41,
+        HostCall::RawRequest(_) => 40,
+        HostCall::FindShell(_) => 41,
         // A line and single words are looked at by the same rules.
-        HostCall::Run { .. } => 42,
+        HostCall::RunCommand(_) => 42,
         HostCall::RunAs(_) => 43,
         HostCall::RunInContainer(_) => 44,
         HostCall::Transfer(Transfer::BuildImage { folder, .. }) => in_project(folder, 45),
@@ -111,12 +141,12 @@ fn files() -> Selection {
 }
 
 fn transfers() -> Vec<Needed> {
-    let upload = |local| Transfer::Upload {
+    let upload = |local| Upload {
         local,
         remote: "/srv/app/config".parse().expect("a path"),
         mode: Some(0o600),
     };
-    let download = |to| Transfer::Download {
+    let download = |to| Download {
         remote: "/var/log/syslog".parse().expect("a path"),
         to,
     };
@@ -158,11 +188,13 @@ fn transfers() -> Vec<Needed> {
     const IMAGES: &[&str] = &["docker.images"];
     const UPLOAD: &[&str] = &["ssh.upload /srv/app/*"];
     const DOWNLOAD: &[&str] = &["ssh.download /var/log/*"];
-    let all: Vec<(Transfer, &'static [&'static [&'static str]])> = vec![
-        (upload(project()), &[UPLOAD, READ]),
-        (upload(given()), &[UPLOAD]),
-        (download(project()), &[DOWNLOAD, WRITE]),
-        (download(given()), &[DOWNLOAD]),
+    let of_host = [
+        needed(upload(project()), &[UPLOAD, READ]),
+        needed(upload(given()), &[UPLOAD]),
+        needed(download(project()), &[DOWNLOAD, WRITE]),
+        needed(download(given()), &[DOWNLOAD]),
+    ];
+    let of_engine: Vec<(Transfer, Needs)> = vec![
         (build(project()), &[BUILD, READ]),
         (build(given()), &[BUILD]),
         (copy_out(project()), &[CONTAINERS, WRITE]),
@@ -181,13 +213,14 @@ fn transfers() -> Vec<Needed> {
         ),
         (import(ImageSource::Image("app".to_owned())), &[IMAGES]),
     ];
-    let call = |(transfer, needed)| (HostCall::Transfer(transfer), needed);
-    all.into_iter().map(call).collect()
+    let of_engine = of_engine.into_iter();
+    let of_engine = of_engine.map(|(transfer, needs)| needed(transfer, needs));
+    of_host.into_iter().chain(of_engine).collect()
 }
 
 fn changes() -> Vec<Needed> {
     let name = || "a".to_owned();
-    let all: Vec<(Change, &'static [&'static [&'static str]])> = vec![
+    let all: Vec<(Change, Needs)> = vec![
         (
             Change::StopContainer {
                 container: name(),
@@ -228,104 +261,102 @@ fn changes() -> Vec<Needed> {
             &[&["docker.volumes"]],
         ),
     ];
-    let call = |(change, needed)| (HostCall::Change(change), needed);
-    all.into_iter().map(call).collect()
+    let all = all.into_iter();
+    all.map(|(change, needs)| needed(change, needs)).collect()
 }
 
 fn on_the_host() -> Vec<Needed> {
     let words = |line: &str| shell_words::split(line).expect("words");
-    let run = |line: &str, split: bool| HostCall::Run {
-        line: line.to_owned(),
-        words: split.then(|| words(line)),
+    let run = |command| RunCommand {
+        command,
+        stdin: None,
+        timeout_s: None,
     };
-    let run_as = |user, line| HostCall::RunAs(AsUser::new(user, words(line)).expect("a command"));
+    let line = |line: &str| run(CommandLine::Line(line.to_owned()));
+    let split = |line: &str| run(CommandLine::Words(words(line)));
+    let run_as = |user, line| RunAs {
+        command: AsUser::new(user, words(line)).expect("a command"),
+        stdin: None,
+        timeout_s: None,
+    };
+    const ANY: Needs = &[&[
+        "ssh.run",
+        "ssh.run uptime",
+        "ssh.sudo",
+        "ssh.sudo reboot",
+        "ssh.sudo -u app rake *",
+        "ssh.upload /srv/app/*",
+        "ssh.download /var/log/*",
+    ]];
+    const BOTH: Needs = &[&["ssh.run"], &["ssh.sudo"]];
+    const REBOOT: Needs = &[&["ssh.sudo", "ssh.sudo reboot"]];
+    const RAKE: Needs = &[&["ssh.sudo", "ssh.sudo -u app rake *"]];
     vec![
-        (
-            HostCall::Shell,
-            &[&[
-                "ssh.run",
-                "ssh.run uptime",
-                "ssh.sudo",
-                "ssh.sudo reboot",
-                "ssh.sudo -u app rake *",
-                "ssh.upload /srv/app/*",
-                "ssh.download /var/log/*",
-            ]],
-        ),
-        (run("uptime; id", false), &[&["ssh.run"]]),
-        (
-            run("uptime; sudo id", false),
-            &[&["ssh.run"], &["ssh.sudo"]],
-        ),
-        (run("uptime", true), &[&["ssh.run", "ssh.run uptime"]]),
-        (run("env sudo id", true), &[&["ssh.run"], &["ssh.sudo"]]),
-        (
-            run("sudo reboot", true),
-            &[&["ssh.sudo", "ssh.sudo reboot"]],
-        ),
-        (run_as(None, "reboot"), &[&["ssh.sudo", "ssh.sudo reboot"]]),
-        (
-            run_as(Some("app"), "rake db"),
-            &[&["ssh.sudo", "ssh.sudo -u app rake *"]],
-        ),
+        needed(FindShell, ANY),
+        needed(line("uptime; id"), &[&["ssh.run"]]),
+        needed(line("uptime; sudo id"), BOTH),
+        needed(split("uptime"), &[&["ssh.run", "ssh.run uptime"]]),
+        needed(split("env sudo id"), BOTH),
+        needed(split("sudo reboot"), REBOOT),
+        needed(run_as(None, "reboot"), REBOOT),
+        needed(run_as(Some("app"), "rake db"), RAKE),
     ]
 }
 
 /// Every call, with the grants that it needs.
 pub(crate) fn calls() -> Vec<Needed> {
-    const READ: &[&[&str]] = &[&["docker.read"]];
-    const LOOK: &[&[&str]] = &[&["docker.containers", "docker.exec", "docker.read"]];
+    const READ: Needs = &[&["docker.read"]];
+    const LOOK: Needs = &[&["docker.containers", "docker.exec", "docker.read"]];
+    const PAUSE: Needs = &[&["docker.request POST /containers/*/pause"]];
     let web = || "web".to_owned();
+    let filters = Vec::new;
+    let log = Free::Log {
+        level: Level::Warn,
+        bytes: 3,
+    };
+    let setting = ReadSetting {
+        name: "backup_to".to_owned(),
+    };
+    let containers = ListContainers {
+        all: true,
+        filters: filters(),
+    };
+    let images = ListImages {
+        all: true,
+        filters: filters(),
+    };
+    let networks = ListNetworks { filters: filters() };
+    let volumes = ListVolumes { filters: filters() };
+    let pause = RawRequest {
+        method: "POST",
+        path: "/containers/web/pause?t=1".to_owned(),
+        body: None,
+    };
+    let tool = RunInContainer {
+        container: web(),
+        words: vec!["tool".to_owned(), "--password=geheim".to_owned()],
+        user: None,
+        timeout_s: None,
+    };
     let mut calls: Vec<Needed> = vec![
-        (
-            HostCall::Free(Free::Log {
-                level: Level::Warn,
-                bytes: 3,
-            }),
-            &[],
-        ),
-        (HostCall::Free(Free::Engine), &[]),
-        (HostCall::Free(Free::EngineName), &[]),
-        (HostCall::Free(Free::ShellName), &[]),
-        (
-            HostCall::Setting {
-                name: "backup_to".to_owned(),
-            },
-            &[&["settings.read backup_*"]],
-        ),
-        (HostCall::Version, READ),
-        (HostCall::Info, READ),
-        (HostCall::Containers, READ),
-        (HostCall::Images, READ),
-        (HostCall::Networks, READ),
-        (HostCall::Volumes, READ),
-        (HostCall::Inspect(Object::Container(web())), READ),
-        (HostCall::Inspect(Object::Image(web())), READ),
-        (HostCall::Look(Labelled::Container(web())), LOOK),
-        (
-            HostCall::Look(Labelled::Network(web())),
-            &[&["docker.networks"]],
-        ),
-        (
-            HostCall::Look(Labelled::Volume(web())),
-            &[&["docker.volumes"]],
-        ),
-        (
-            HostCall::Request {
-                method: "POST",
-                path: "/containers/web/pause?t=1".to_owned(),
-            },
-            &[&["docker.request POST /containers/*/pause"]],
-        ),
-        (
-            HostCall::RunInContainer(ContainerCommand {
-                container: web(),
-                words: vec!["tool".to_owned(), "--password=geheim".to_owned()],
-                user: None,
-                timeout_s: None,
-            }),
-            &[&["docker.exec"]],
-        ),
+        needed(log, &[]),
+        needed(Free::Engine, &[]),
+        needed(Free::EngineName, &[]),
+        needed(Free::ShellName, &[]),
+        needed(setting, &[&["settings.read backup_*"]]),
+        needed(ReadVersion, READ),
+        needed(ReadInfo, READ),
+        needed(containers, READ),
+        needed(images, READ),
+        needed(networks, READ),
+        needed(volumes, READ),
+        needed(Inspect::Container(web()), READ),
+        needed(Inspect::Image(web()), READ),
+        needed(Look::Container(web()), LOOK),
+        needed(Look::Network(web()), &[&["docker.networks"]]),
+        needed(Look::Volume(web()), &[&["docker.volumes"]]),
+        needed(pause, PAUSE),
+        needed(tool, &[&["docker.exec"]]),
     ];
     calls.extend(changes());
     calls.extend(transfers());
@@ -335,7 +366,7 @@ pub(crate) fn calls() -> Vec<Needed> {
 
 #[test]
 fn every_kind_of_call_is_listed() {
-    let mut listed: Vec<usize> = calls().iter().map(|(call, _)| kind(call)).collect();
+    let mut listed: Vec<usize> = calls().iter().map(|needed| kind(needed.call())).collect();
     listed.sort_unstable();
     listed.dedup();
     assert_eq!(listed, (0..KINDS).collect::<Vec<_>>());

@@ -15,7 +15,6 @@ use crate::bindings::{
 use crate::call_error::CallError;
 use crate::denial::Denial;
 use crate::host_call::HostCall;
-use crate::kind::Kind;
 use crate::limits::{Limit, Limits, Overrun};
 use crate::load::{Origin, Runtime};
 use crate::manifest::Manifest;
@@ -163,8 +162,8 @@ impl TaskPlugin {
     ///
     /// # Errors
     /// Where it did not declare what the call needs, or was not granted it.
-    pub fn may_call(&self, call: HostCall) -> Result<(), Denial> {
-        self.about.authority.authorize(call, None).map(drop)
+    pub fn may_call(&self, call: HostCall<'_>) -> Result<(), Denial> {
+        self.about.authority.check(call, None)
     }
 
     /// The tasks that it offers. Cancel safe.
@@ -374,7 +373,7 @@ impl About {
                 authority: Arc::clone(&self.authority),
                 caller,
                 witness,
-                is_pure: self.manifest.kind != Kind::Task,
+                is_pure: self.manifest.kind.is_pure(),
             },
         );
         Call {

@@ -108,7 +108,8 @@ impl AsUser {
 
     /// A line that asks for no password, and needs no `sudo` where the connection's user is the one
     /// that is wanted, or root.
-    pub(crate) fn line(&self) -> String {
+    #[must_use]
+    pub fn line(&self) -> String {
         let words = quoted_line(&self.words);
         let user = &self.user;
         let otherwise = if user == ROOT {

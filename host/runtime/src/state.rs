@@ -4,6 +4,8 @@
 mod docker;
 mod wasi;
 
+pub(crate) use wasi::link as link_wasi;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +19,8 @@ use crate::authority::{self, Authority, Permit};
 use crate::bindings::task_world::dfab::{log::log, settings::settings, ssh::ssh, types::types};
 use crate::call_error::CallError;
 use crate::console::Console;
-use crate::host_call::{Free, HostCall, Transfer, Transferred};
+use crate::effect::{Download, FindShell, RunAs, RunCommand, Upload};
+use crate::host_call::{Effect, Free, HostCall};
 use crate::label_scope::Labels;
 use crate::limits::{Ceiling, Limit, Limits};
 use crate::local_path::LocalPath;
@@ -97,8 +100,8 @@ struct LogAllowance {
 }
 
 /// A call that may be done.
-struct Begun {
-    permit: Permit,
+struct Begun<E> {
+    permit: Permit<E>,
     host: Arc<dyn TaskHost>,
     /// Where there is an audit.
     noted: Option<Noted>,
@@ -225,70 +228,75 @@ impl State {
         }
     }
 
-    /// Does what a component asks for, if it may: the one way to an effect. The effect gets a permit,
-    /// and does what stands in it.
-    async fn perform<T, F>(
+    /// Does what a component asks for, if it may: the one way to an effect.
+    async fn perform<E, T, F>(
         &mut self,
-        call: HostCall,
-        effect: impl FnOnce(Arc<dyn TaskHost>, Permit) -> F,
+        mut effect: E,
+        run: impl FnOnce(Arc<dyn TaskHost>, Permit<E>) -> F,
     ) -> Result<T, Failure>
     where
+        E: Effect,
         F: Future<Output = Result<T, CallError>>,
     {
-        let operation = call.operation();
+        let call = effect.call();
         let checked = texts::check(call.texts());
         if checked.is_err() {
-            self.meant(operation, &call.target(), checked)?;
+            self.meant(call.operation(), &call.target(), checked)?;
         }
-        let Some((call, labels)) = self.settled(call).await? else {
+        let labels = self.settle(&mut effect).await?;
+        self.decide_and_run(effect, labels.as_ref(), run).await
+    }
+
+    /// Finds out what the grants depend on: the labels of the object that an effect is about. It is about
+    /// exactly that object then, rather than whatever has its name a moment later.
+    async fn settle(&mut self, effect: &mut impl Effect) -> Result<Option<Labels>, Failure> {
+        let Some(look) = self.authority.depends_on(effect) else {
+            return Ok(None);
+        };
+        let looking = |host: Arc<dyn TaskHost>, permit| async move { host.look(permit).await };
+        let Some(found) = self.decide_and_run(look, None, looking).await? else {
             let error = "it was gone when its labels were looked at";
             return Err(CallError::NotFound(error.to_owned()).into());
         };
+        if let Some(object) = effect.object() {
+            object.settle(&found.id);
+        }
+        Ok(Some(found.labels))
+    }
+
+    async fn decide_and_run<E, T, F>(
+        &mut self,
+        effect: E,
+        labels: Option<&Labels>,
+        run: impl FnOnce(Arc<dyn TaskHost>, Permit<E>) -> F,
+    ) -> Result<T, Failure>
+    where
+        E: Effect,
+        F: Future<Output = Result<T, CallError>>,
+    {
+        let operation = effect.call().operation();
         let Begun {
             permit,
             host,
             noted,
-        } = self.begin(call, labels.as_ref())?;
-        let answer = self.wait(operation, effect(host, permit)).await;
+        } = self.begin(effect, labels)?;
+        let answer = self.wait(operation, run(host, permit)).await;
         if let Some(noted) = noted {
             noted.end(answer.as_ref());
         }
         Ok(answer?)
     }
 
-    /// The call with what its grants depend on: the labels of the object that it is about, and that
-    /// object rather than whatever has its name a moment later. None where there is no such object.
-    async fn settled(
-        &mut self,
-        call: HostCall,
-    ) -> Result<Option<(HostCall, Option<Labels>)>, Failure> {
-        let Some(object) = self.authority.depends_on(&call) else {
-            return Ok(Some((call, None)));
-        };
-        let look = HostCall::Look(object.clone());
-        let operation = look.operation();
-        let Begun {
-            permit,
-            host,
-            noted,
-        } = self.begin(look, None)?;
-        let looking = async move { host.look(permit, &object).await };
-        let found = self.wait(operation, looking).await;
-        if let Some(noted) = noted {
-            noted.end(found.as_ref());
-        }
-        Ok(found?.map(|found| (call.of_object(&found.id), Some(found.labels))))
-    }
-
-    /// Decides on a call, and tells the audit.
-    fn begin(&self, call: HostCall, labels: Option<&Labels>) -> Result<Begun, Failure> {
+    /// Decides on an effect, and tells the audit.
+    fn begin<E: Effect>(&self, effect: E, labels: Option<&Labels>) -> Result<Begun<E>, Failure> {
         // What the audit is told is found out only where there is one.
         let told = self.witness.as_ref().map(|witness| {
-            let decision = self.authority.decision(&call, labels);
+            let call = effect.call();
+            let decision = self.authority.decision(call, labels);
             (witness, call.operation(), call.target(), decision)
         });
         let decided = self.host().and_then(|host| {
-            let permit = self.authority.authorize(call, labels);
+            let permit = self.authority.authorize(effect, labels);
             Ok((permit.map_err(CallError::from)?, host))
         });
         let noted = match told {
@@ -413,17 +421,19 @@ impl log::Host for State {
 
 impl settings::Host for State {
     async fn get(&mut self, name: String) -> Result<Option<String>, Failure> {
-        let call = self.meant("settings.get", &name, authority::setting(&name))?;
-        self.perform(call, |host, permit| async move {
-            host.setting(permit, &name).await
-        })
+        let effect = authority::setting(name.clone());
+        let effect = self.meant("settings.get", &name, effect)?;
+        self.perform(
+            effect,
+            |host, permit| async move { host.setting(permit).await },
+        )
         .await
     }
 }
 
 impl ssh::Host for State {
     async fn current(&mut self) -> Result<Resource<CurrentShell>, Failure> {
-        self.perform(HostCall::Shell, |host, permit| async move {
+        self.perform(FindShell, |host, permit| async move {
             if host.has_shell(permit) {
                 return Ok(());
             }
@@ -449,16 +459,14 @@ impl ssh::HostShell for State {
         command: ssh::Command,
     ) -> Result<ssh::Outcome, Failure> {
         self.table.get(&shell)?;
-        let call = self.authority.command(&command.line);
-        let call = self.meant("ssh.run", &command.line, call)?;
-        self.perform(call, |host, permit| async move {
-            let HostCall::Run { line, .. } = permit.call() else {
-                return Err(other_call());
-            };
-            let line = line.clone();
-            host.run(permit, ssh::Command { line, ..command }).await
-        })
-        .await
+        let meaning = self.authority.command(&command.line);
+        let effect = RunCommand {
+            command: self.meant("ssh.run", &command.line, meaning)?,
+            stdin: command.stdin,
+            timeout_s: command.timeout_s,
+        };
+        self.perform(effect, |host, permit| async move { host.run(permit).await })
+            .await
     }
 
     async fn run_as(
@@ -473,25 +481,22 @@ impl ssh::HostShell for State {
             stdin,
             timeout_s,
         } = command;
-        let call = authority::check_words(&words).and_then(|()| {
-            AsUser::new(user.as_deref(), words.clone())
-                .map_err(|error| CallError::Invalid(error.to_string()))
-        });
         let mut written = vec!["-u", user.as_deref().unwrap_or(privilege::ROOT)];
         written.extend(words.iter().map(String::as_str));
-        let call = self.meant("ssh.run-as", &shell_words::join(written), call)?;
-        self.perform(HostCall::RunAs(call), |host, permit| async move {
-            let HostCall::RunAs(wanted) = permit.call() else {
-                return Err(other_call());
-            };
-            let line = wanted.line();
-            let command = ssh::Command {
-                line,
-                stdin,
-                timeout_s,
-            };
-            host.run(permit, command).await
-        })
+        let written = shell_words::join(written);
+        let meaning = authority::check_words(&words).and_then(|()| {
+            AsUser::new(user.as_deref(), words)
+                .map_err(|error| CallError::Invalid(error.to_string()))
+        });
+        let effect = RunAs {
+            command: self.meant("ssh.run-as", &written, meaning)?,
+            stdin,
+            timeout_s,
+        };
+        self.perform(
+            effect,
+            |host, permit| async move { host.run_as(permit).await },
+        )
         .await
     }
 
@@ -509,12 +514,16 @@ impl ssh::HostShell for State {
             ))),
             mode => Ok(mode),
         };
-        let transfer = Transfer::Upload {
+        let effect = Upload {
             local: self.local_path("ssh.upload", &local)?,
             remote: self.remote_path("ssh.upload", &path)?,
             mode: self.meant("ssh.upload", &path, mode)?,
         };
-        Ok(self.transfer(transfer).await?.bytes)
+        self.perform(
+            effect,
+            |host, permit| async move { host.upload(permit).await },
+        )
+        .await
     }
 
     async fn download(
@@ -524,11 +533,15 @@ impl ssh::HostShell for State {
         to: String,
     ) -> Result<u64, Failure> {
         self.table.get(&shell)?;
-        let transfer = Transfer::Download {
+        let effect = Download {
             remote: self.remote_path("ssh.download", &path)?,
             to: self.local_path("ssh.download", &to)?,
         };
-        Ok(self.transfer(transfer).await?.bytes)
+        self.perform(
+            effect,
+            |host, permit| async move { host.download(permit).await },
+        )
+        .await
     }
 
     async fn drop(&mut self, shell: Resource<CurrentShell>) -> wasmtime::Result<()> {
@@ -543,21 +556,6 @@ impl State {
         let path = path.map_err(|error| CallError::Invalid(error.to_string()));
         self.meant(operation, text, path)
     }
-
-    async fn transfer(&mut self, transfer: Transfer) -> Result<Transferred, Failure> {
-        self.perform(HostCall::Transfer(transfer), |host, permit| async move {
-            match permit.call().clone() {
-                HostCall::Transfer(transfer) => host.transfer(permit, &transfer).await,
-                _ => Err(other_call()),
-            }
-        })
-        .await
-    }
-}
-
-/// What an effect says that was permitted something else. There is no way to it.
-fn other_call() -> CallError {
-    CallError::Other("another call was permitted".to_owned())
 }
 
 /// An interface of types only.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::host_call::{Change, Free, HostCall, ImageSource, Labelled, Object, Transfer};
+use crate::effect::{Change, Download, ImageSource, Inspect, Look, ReadSetting, Transfer, Upload};
+use crate::host_call::{Free, HostCall};
 use crate::local_path::{LocalPath, LocalRoot};
 use crate::mask;
 use crate::task::Selection;
@@ -11,7 +12,7 @@ use crate::text::{cut, plain};
 /// How much of a target is written down, in characters.
 const LIMIT: usize = 2000;
 
-impl HostCall {
+impl HostCall<'_> {
     /// The function of the contract that makes this call.
     #[must_use]
     pub fn operation(&self) -> &'static str {
@@ -20,15 +21,15 @@ impl HostCall {
             Self::Free(Free::Engine) => "docker.current",
             Self::Free(Free::EngineName) => "docker.name",
             Self::Free(Free::ShellName) => "ssh.name",
-            Self::Setting { .. } => "settings.get",
-            Self::Version => "docker.version",
-            Self::Info => "docker.info",
-            Self::Containers => "docker.containers",
-            Self::Images => "docker.images",
-            Self::Networks => "docker.networks",
-            Self::Volumes => "docker.volumes",
-            Self::Inspect(Object::Container(_)) => "docker.inspect-container",
-            Self::Inspect(Object::Image(_)) => "docker.inspect-image",
+            Self::ReadSetting(_) => "settings.get",
+            Self::ReadVersion(_) => "docker.version",
+            Self::ReadInfo(_) => "docker.info",
+            Self::ListContainers(_) => "docker.containers",
+            Self::ListImages(_) => "docker.images",
+            Self::ListNetworks(_) => "docker.networks",
+            Self::ListVolumes(_) => "docker.volumes",
+            Self::Inspect(Inspect::Container(_)) => "docker.inspect-container",
+            Self::Inspect(Inspect::Image(_)) => "docker.inspect-image",
             Self::Look(_) => "docker.labels",
             Self::Change(change) => match change {
                 Change::StopContainer { .. } => "docker.stop-container",
@@ -41,8 +42,6 @@ impl HostCall {
                 Change::RemoveVolume { .. } => "docker.remove-volume",
             },
             Self::Transfer(transfer) => match transfer {
-                Transfer::Upload { .. } => "ssh.upload",
-                Transfer::Download { .. } => "ssh.download",
                 Transfer::BuildImage { .. } => "docker.build-image",
                 Transfer::CopyFromContainer { .. } => "docker.copy-from-container",
                 Transfer::CopyToContainer { .. } => "docker.copy-to-container",
@@ -50,11 +49,13 @@ impl HostCall {
                 Transfer::LoadImages { .. } => "docker.load-images",
                 Transfer::ImportImage { .. } => "docker.import-image",
             },
-            Self::Request { .. } => "docker.request",
-            Self::Shell => "ssh.current",
-            Self::Run { .. } => "ssh.run",
+            Self::RawRequest(_) => "docker.request",
+            Self::FindShell(_) => "ssh.current",
+            Self::RunCommand(_) => "ssh.run",
             Self::RunAs(_) => "ssh.run-as",
             Self::RunInContainer(_) => "docker.run-in-container",
+            Self::Upload(_) => "ssh.upload",
+            Self::Download(_) => "ssh.download",
         }
     }
 
@@ -66,23 +67,35 @@ impl HostCall {
                 format!("{level:?}: {bytes} bytes").to_lowercase()
             }
             Self::Free(Free::Engine | Free::EngineName | Free::ShellName)
-            | Self::Version
-            | Self::Info
-            | Self::Containers
-            | Self::Images
-            | Self::Networks
-            | Self::Volumes
-            | Self::Shell => String::new(),
-            Self::Setting { name }
-            | Self::Inspect(Object::Container(name) | Object::Image(name)) => name.clone(),
-            Self::Look(Labelled::Container(name)) => format!("container {name}"),
-            Self::Look(Labelled::Network(name)) => format!("network {name}"),
-            Self::Look(Labelled::Volume(name)) => format!("volume {name}"),
+            | Self::ReadVersion(_)
+            | Self::ReadInfo(_)
+            | Self::ListContainers(_)
+            | Self::ListImages(_)
+            | Self::ListNetworks(_)
+            | Self::ListVolumes(_)
+            | Self::FindShell(_) => String::new(),
+            Self::ReadSetting(ReadSetting { name })
+            | Self::Inspect(Inspect::Container(name) | Inspect::Image(name)) => name.clone(),
+            Self::Look(Look::Container(name)) => format!("container {name}"),
+            Self::Look(Look::Network(name)) => format!("network {name}"),
+            Self::Look(Look::Volume(name)) => format!("volume {name}"),
             Self::Change(change) => of_change(change),
             Self::Transfer(transfer) => of_transfer(transfer),
-            Self::Request { method, path } => format!("{method} {}", mask::query(path)),
-            Self::Run { line, .. } => mask::line(line),
-            Self::RunAs(command) => mask::words(&command.granted_as()),
+            Self::RawRequest(request) => {
+                format!("{} {}", request.method, mask::query(&request.path))
+            }
+            Self::RunCommand(run) => mask::line(&run.command.line()),
+            Self::RunAs(run) => mask::words(&run.command.granted_as()),
+            Self::Upload(Upload {
+                local,
+                remote,
+                mode,
+            }) => {
+                let mode = mode.map(|mode| format!(" mode {mode:o}"));
+                let mode = mode.unwrap_or_default();
+                format!("{} to {remote}{mode}", shown(local))
+            }
+            Self::Download(Download { remote, to }) => format!("{remote} to {}", shown(to)),
             Self::RunInContainer(command) => {
                 let user = command.user.as_ref();
                 let user = user.map(|user| format!("-u {user} ")).unwrap_or_default();
@@ -129,17 +142,6 @@ fn of_change(change: &Change) -> String {
 
 fn of_transfer(transfer: &Transfer) -> String {
     match transfer {
-        Transfer::Upload {
-            local,
-            remote,
-            mode,
-        } => {
-            let mode = mode
-                .map(|mode| format!(" mode {mode:o}"))
-                .unwrap_or_default();
-            format!("{} to {remote}{mode}", shown(local))
-        }
-        Transfer::Download { remote, to } => format!("{remote} to {}", shown(to)),
         // Values of arguments may be secrets.
         Transfer::BuildImage {
             folder,

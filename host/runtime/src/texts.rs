@@ -1,7 +1,8 @@
 //! How large the names and other texts of a call may be, whatever they mean.
 
 use crate::call_error::CallError;
-use crate::host_call::{Change, HostCall, ImageSource, Labelled, Object, Transfer};
+use crate::effect::{Change, Filters, ImageSource, Inspect, Look, Transfer};
+use crate::host_call::HostCall;
 use crate::task::Selection;
 
 /// How long one may be, in bytes.
@@ -30,14 +31,18 @@ pub(crate) fn check<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), 
     Ok(())
 }
 
-impl HostCall {
+impl HostCall<'_> {
     /// The texts of it that the engine gets as they are. Others have a form of their own.
     pub(crate) fn texts(&self) -> Vec<&str> {
         match self {
-            Self::Inspect(Object::Container(name) | Object::Image(name))
-            | Self::Look(
-                Labelled::Container(name) | Labelled::Network(name) | Labelled::Volume(name),
-            ) => vec![name],
+            Self::Inspect(Inspect::Container(name) | Inspect::Image(name))
+            | Self::Look(Look::Container(name) | Look::Network(name) | Look::Volume(name)) => {
+                vec![name]
+            }
+            Self::ListContainers(list) => of_filters(&list.filters),
+            Self::ListImages(list) => of_filters(&list.filters),
+            Self::ListNetworks(list) => of_filters(&list.filters),
+            Self::ListVolumes(list) => of_filters(&list.filters),
             Self::Change(change) => match change {
                 Change::StopContainer { container, .. }
                 | Change::RemoveContainer { container, .. } => vec![container],
@@ -79,9 +84,7 @@ impl HostCall {
                     texts.extend(changes.iter().map(String::as_str));
                     texts
                 }
-                Transfer::Upload { .. }
-                | Transfer::Download { .. }
-                | Transfer::LoadImages { .. } => Vec::new(),
+                Transfer::LoadImages { .. } => Vec::new(),
             },
             Self::RunInContainer(command) => {
                 let user = command.user.as_deref();
@@ -90,19 +93,24 @@ impl HostCall {
                     .collect()
             }
             Self::Free(_)
-            | Self::Setting { .. }
-            | Self::Version
-            | Self::Info
-            | Self::Containers
-            | Self::Images
-            | Self::Networks
-            | Self::Volumes
-            | Self::Request { .. }
-            | Self::Shell
-            | Self::Run { .. }
-            | Self::RunAs(_) => Vec::new(),
+            | Self::ReadSetting(_)
+            | Self::ReadVersion(_)
+            | Self::ReadInfo(_)
+            | Self::RawRequest(_)
+            | Self::FindShell(_)
+            | Self::RunCommand(_)
+            | Self::RunAs(_)
+            | Self::Upload(_)
+            | Self::Download(_) => Vec::new(),
         }
     }
+}
+
+fn of_filters(filters: &Filters) -> Vec<&str> {
+    let texts = filters.iter();
+    texts
+        .flat_map(|(name, value)| [name.as_str(), value.as_str()])
+        .collect()
 }
 
 fn of_selection(files: &Selection) -> Vec<&str> {

@@ -5,6 +5,8 @@
 //! bytes by which that breaks, guided by what they reach in this workspace's own crates; a test goes through
 //! some thousands that are the same each time, and through all that were ever found ([`found`]).
 
+// As dfab itself does it.
+#[path = "../../../host/dfab/src/examination.rs"]
 mod examination;
 mod mutation;
 mod repair;

@@ -68,7 +68,6 @@ pub fn seeds(target: Target) -> Result<Vec<Vec<u8>>> {
                 .collect()
         }
         Target::Component => vec![
-            TASK.to_vec(),
             POLICY.to_vec(),
             RECIPE.to_vec(),
             with(POLICY, &policy)?,

@@ -335,12 +335,19 @@ fn a_component_that_wants_more_than_it_says_is_refused() -> Result<()> {
         }
     })?;
     fs::write(scene.path("sly.wasm"), component)?;
-    let wanted = "it imports `dfab:ssh/ssh@";
+    let wanted = "it imports `dfab:ssh/ssh@0.1.0`, and its manifest declares no capability for that \
+                  (ssh.run, ssh.sudo, ssh.upload, ssh.download)";
     assert_told(&scene.dfab(&["plugin", "add", "sly.wasm", "-y"])?, wanted)?;
     assert_told(
         &scene.dfab(&["bundle", "vet", "sly.wasm", "--key", "reviewer", "-y"])?,
         wanted,
     )?;
+    // Nor is it used from where it is.
+    scene
+        .project
+        .write("dfab.yaml", "plugins: [{path: sly.wasm, digest: any}]\n")?;
+    assert_told(&scene.dfab(&["run"])?, wanted)?;
+    scene.project.write("dfab.yaml", "{}\n")?;
     for (bytes, wanted) in [
         (b"\x7fELF\x02\x01\x01".as_slice(), "it is machine code"),
         (b"\x1f\x8b\x08\x00", "it is compressed"),
@@ -364,19 +371,54 @@ fn a_component_that_wants_more_than_it_says_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_plugin_by_its_path_can_be_held_to_its_bytes() -> Result<()> {
+fn a_plugin_by_its_path_is_held_to_its_bytes() -> Result<()> {
     let scene = Scene::new()?;
     scene.pack("acme-one", "1.0.0", &[])?;
-    let info = scene
-        .dfab(&["plugin", "info", "author.d/tasks.wasm", "--output", "json"])?
-        .json()?;
-    let digest = info["digest"].as_str().context("a digest")?;
-    let entry = format!("plugins: [{{path: author.d/tasks.wasm, digest: '{digest}'}}]\n");
-    scene.project.write("dfab.yaml", &entry)?;
-    scene.dfab(&["run", "acme-one"])?.success()?;
+    let digest = || -> Result<String> {
+        let info = ["plugin", "info", "author.d/tasks.wasm", "--output", "json"];
+        let info = scene.dfab(&info)?.json()?;
+        Ok(info["digest"].as_str().context("a digest")?.to_owned())
+    };
+    let settle = |digest: &str| {
+        let entry =
+            format!("plugins: [{{path: author.d/tasks.wasm, grant: [docker.read]{digest}}}]\n");
+        scene.project.write("dfab.yaml", &entry)
+    };
+    let run = || scene.dfab(&["run", "acme-one", "version"]);
+    let first = digest()?;
+
+    // Nothing is taken without a word on its bytes, and what is told to write is enough.
+    settle("")?;
+    let told = run()?;
+    assert_told(&told, "dfab.yaml does not say which bytes the plugin")?;
+    assert_told(&told, &format!("`digest: {first}`"))?;
+    settle(&format!(", digest: '{first}'"))?;
+    ensure!(run()?.success()?.contains("API version"));
+
+    // Replaced bytes run nothing, and have none of its grants.
     scene.pack("acme-one", "1.0.1", &[])?;
-    assert_told(
-        &scene.dfab(&["run", "acme-one"])?,
-        "has other bytes than dfab.yaml says",
-    )
+    let second = digest()?;
+    let told = run()?;
+    assert_told(&told, "has other bytes than dfab.yaml says")?;
+    assert_told(&told, &format!("it has {second} instead of {first}"))?;
+    assert_told(&told, &format!("`digest: {second}` in dfab.yaml takes it"))?;
+    ensure!(told.stdout.is_empty(), "{told:?}");
+    settle(&format!(", digest: '{second}'"))?;
+    run()?.success()?;
+
+    // Whoever works on it says so, and is told so each time.
+    settle(", digest: any")?;
+    for version in ["1.0.2", "1.0.3"] {
+        scene.pack("acme-one", version, &[])?;
+        let ran = run()?;
+        ensure!(
+            ran.stderr.contains("is used whatever it has become")
+                && ran.stderr.contains(&digest()?),
+            "{}",
+            ran.stderr
+        );
+        ran.success()?;
+    }
+    settle(", digest: sha256")?;
+    assert_told(&run()?, "`digest` is that, or `any`")
 }

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dfab_runtime::{RemotePath, Transferred, quoted_line};
+use dfab_runtime::{RemotePath, quoted_line};
 use dfab_ssh::Session;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -54,7 +54,7 @@ exec 3<"./$2"
 test "$(readlink /proc/self/fd/3)" = "${1%/}/$2" || { echo "$2 became something else" >&2; exit 71; }
 exec cat <&3"#;
 
-/// Copies a file to the host, with these permissions.
+/// Copies a file to the host, with these permissions; the bytes of it.
 ///
 /// # Errors
 /// Where it cannot be read, or not be stored there; then there is none, or the one of before.
@@ -66,7 +66,7 @@ pub async fn upload(
     local: &Place,
     remote: &RemotePath,
     mode: u32,
-) -> Result<Transferred, TransferError> {
+) -> Result<u64, TransferError> {
     let place = local.clone();
     let unreadable = |source| TransferError::Read {
         place: local.clone(),
@@ -121,13 +121,10 @@ pub async fn upload(
     let failed = worked?;
     let status = tokio::time::timeout(END, exit).await.ok().flatten();
     ended(remote, status, &complaint.unwrap_or_default(), failed)?;
-    Ok(Transferred {
-        bytes: size,
-        ..Transferred::default()
-    })
+    Ok(size)
 }
 
-/// Copies a file of the host.
+/// Copies a file of the host; the bytes of it.
 ///
 /// # Errors
 /// Where there is none, or it cannot be stored; then there is no local file, or the one of before.
@@ -138,7 +135,7 @@ pub async fn download(
     session: &Session,
     remote: &RemotePath,
     to: &Place,
-) -> Result<Transferred, TransferError> {
+) -> Result<u64, TransferError> {
     let arguments = [&remote.folder(), remote.name()];
     let process = session.exec(&line(DOWNLOAD, &arguments)).await?;
     let (mut channel, mut errors, exit) = process.into_parts();
@@ -163,10 +160,7 @@ pub async fn download(
         place: to.clone(),
         source,
     })?;
-    Ok(Transferred {
-        bytes,
-        ..Transferred::default()
-    })
+    Ok(bytes)
 }
 
 /// Hands on what comes; the bytes of it. Where nobody takes it, who does not can tell why.

@@ -17,7 +17,8 @@ use serde_json::json;
 
 use super::{Context, key, plugin};
 use crate::arguments::Form;
-use crate::components::{self, CHECKS, examine};
+use crate::components::{self, CHECKS};
+use crate::examination::examine;
 use crate::failure::{Code, Failure};
 use crate::fetch::{self, Fetched, fetch};
 use crate::plugins;

@@ -7,7 +7,7 @@ use dfab_bundles::{Artifact, archive, read_file, write_file};
 use dfab_runtime::with_manifest;
 
 use super::{Context, bundle};
-use crate::components::examine;
+use crate::examination::examine;
 use crate::failure::{Code, Failure};
 use crate::terminal;
 

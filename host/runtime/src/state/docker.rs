@@ -2,15 +2,16 @@
 
 use wasmtime::component::Resource;
 
-use super::{CurrentEngine, Failure, State, other_call};
+use super::{CurrentEngine, Failure, State};
 use crate::authority;
 use crate::bindings::task_world::dfab::docker::docker;
 use crate::call_error::CallError;
-use crate::host_call::{
-    Change, ContainerCommand, Free, HostCall, ImageSource, Object, Transfer, Transferred,
+use crate::effect::{
+    Change, ImageSource, Inspect, ListContainers, ListImages, ListNetworks, ListVolumes, ReadInfo,
+    ReadVersion, RunInContainer, Transfer, Transferred,
 };
+use crate::host_call::Free;
 use crate::local_path::ProjectPath;
-use crate::texts;
 
 impl docker::Host for State {
     async fn current(&mut self) -> Result<Resource<CurrentEngine>, Failure> {
@@ -32,7 +33,7 @@ impl docker::HostEngine for State {
 
     async fn version(&mut self, engine: Resource<CurrentEngine>) -> Result<String, Failure> {
         self.table.get(&engine)?;
-        self.perform(HostCall::Version, |host, permit| async move {
+        self.perform(ReadVersion, |host, permit| async move {
             host.version(permit).await
         })
         .await
@@ -40,9 +41,10 @@ impl docker::HostEngine for State {
 
     async fn info(&mut self, engine: Resource<CurrentEngine>) -> Result<String, Failure> {
         self.table.get(&engine)?;
-        self.perform(HostCall::Info, |host, permit| async move {
-            host.info(permit).await
-        })
+        self.perform(
+            ReadInfo,
+            |host, permit| async move { host.info(permit).await },
+        )
         .await
     }
 
@@ -53,11 +55,12 @@ impl docker::HostEngine for State {
         filters: Vec<(String, String)>,
     ) -> Result<Vec<docker::ContainerSummary>, Failure> {
         self.table.get(&engine)?;
-        self.meant("docker.containers", "", check_filters(&filters))?;
+        let list = ListContainers { all, filters };
         let mut containers = self
-            .perform(HostCall::Containers, |host, permit| async move {
-                host.containers(permit, all, &filters).await
-            })
+            .perform(
+                list,
+                |host, permit| async move { host.containers(permit).await },
+            )
             .await?;
         containers.retain(|found| self.authority.may_see(&found.labels));
         Ok(containers)
@@ -70,10 +73,11 @@ impl docker::HostEngine for State {
         filters: Vec<(String, String)>,
     ) -> Result<Vec<docker::ImageSummary>, Failure> {
         self.table.get(&engine)?;
-        self.meant("docker.images", "", check_filters(&filters))?;
-        self.perform(HostCall::Images, |host, permit| async move {
-            host.images(permit, all, &filters).await
-        })
+        let list = ListImages { all, filters };
+        self.perform(
+            list,
+            |host, permit| async move { host.images(permit).await },
+        )
         .await
     }
 
@@ -83,11 +87,12 @@ impl docker::HostEngine for State {
         filters: Vec<(String, String)>,
     ) -> Result<Vec<docker::NetworkSummary>, Failure> {
         self.table.get(&engine)?;
-        self.meant("docker.networks", "", check_filters(&filters))?;
+        let list = ListNetworks { filters };
         let mut networks = self
-            .perform(HostCall::Networks, |host, permit| async move {
-                host.networks(permit, &filters).await
-            })
+            .perform(
+                list,
+                |host, permit| async move { host.networks(permit).await },
+            )
             .await?;
         networks.retain(|found| self.authority.may_see(&found.labels));
         Ok(networks)
@@ -99,11 +104,12 @@ impl docker::HostEngine for State {
         filters: Vec<(String, String)>,
     ) -> Result<Vec<docker::VolumeSummary>, Failure> {
         self.table.get(&engine)?;
-        self.meant("docker.volumes", "", check_filters(&filters))?;
+        let list = ListVolumes { filters };
         let mut volumes = self
-            .perform(HostCall::Volumes, |host, permit| async move {
-                host.volumes(permit, &filters).await
-            })
+            .perform(
+                list,
+                |host, permit| async move { host.volumes(permit).await },
+            )
             .await?;
         volumes.retain(|found| self.authority.may_see(&found.labels));
         Ok(volumes)
@@ -114,7 +120,7 @@ impl docker::HostEngine for State {
         engine: Resource<CurrentEngine>,
         container: String,
     ) -> Result<String, Failure> {
-        self.inspect(&engine, Object::Container(container)).await
+        self.inspect(&engine, Inspect::Container(container)).await
     }
 
     async fn inspect_image(
@@ -122,7 +128,7 @@ impl docker::HostEngine for State {
         engine: Resource<CurrentEngine>,
         image: String,
     ) -> Result<String, Failure> {
-        self.inspect(&engine, Object::Image(image)).await
+        self.inspect(&engine, Inspect::Image(image)).await
     }
 
     async fn stop_container(
@@ -162,7 +168,7 @@ impl docker::HostEngine for State {
     ) -> Result<docker::Copied, Failure> {
         let to = self.local_path("docker.copy-from-container", &to)?;
         let transfer = Transfer::CopyFromContainer { files, to, form };
-        let done = self.engine_transfer(&engine, transfer).await?;
+        let done = self.transfer(&engine, transfer).await?;
         Ok(docker::Copied {
             bytes: done.bytes,
             left_out: done.left_out,
@@ -181,7 +187,7 @@ impl docker::HostEngine for State {
             container,
             folder,
         };
-        self.engine_transfer(&engine, transfer).await.map(drop)
+        self.transfer(&engine, transfer).await.map(drop)
     }
 
     async fn run_in_container(
@@ -198,17 +204,14 @@ impl docker::HostEngine for State {
         } = command;
         let checked = authority::check_words(&words);
         self.meant("docker.run-in-container", &container, checked)?;
-        let call = HostCall::RunInContainer(ContainerCommand {
+        let effect = RunInContainer {
             container,
             words,
             user,
             timeout_s,
-        });
-        self.perform(call, |host, permit| async move {
-            match permit.call().clone() {
-                HostCall::RunInContainer(command) => host.run_in_container(permit, &command).await,
-                _ => Err(other_call()),
-            }
+        };
+        self.perform(effect, |host, permit| async move {
+            host.run_in_container(permit).await
         })
         .await
     }
@@ -241,7 +244,7 @@ impl docker::HostEngine for State {
     ) -> Result<u64, Failure> {
         let to = self.local_path("docker.save-images", &to)?;
         let transfer = Transfer::SaveImages { images, to };
-        let done = self.engine_transfer(&engine, transfer).await?;
+        let done = self.transfer(&engine, transfer).await?;
         Ok(done.bytes)
     }
 
@@ -252,7 +255,7 @@ impl docker::HostEngine for State {
     ) -> Result<Vec<String>, Failure> {
         let file = self.local_path("docker.load-images", &file)?;
         let transfer = Transfer::LoadImages { file };
-        let done = self.engine_transfer(&engine, transfer).await?;
+        let done = self.transfer(&engine, transfer).await?;
         Ok(done.images)
     }
 
@@ -275,7 +278,7 @@ impl docker::HostEngine for State {
             image,
             changes,
         };
-        let done = self.engine_transfer(&engine, transfer).await?;
+        let done = self.transfer(&engine, transfer).await?;
         Ok(done.images.into_iter().next().unwrap_or_default())
     }
 
@@ -297,7 +300,7 @@ impl docker::HostEngine for State {
             names,
             options,
         };
-        let done = self.engine_transfer(&engine, transfer).await?;
+        let done = self.transfer(&engine, transfer).await?;
         Ok(done.images.into_iter().next().unwrap_or_default())
     }
 
@@ -346,18 +349,12 @@ impl docker::HostEngine for State {
     ) -> Result<String, Failure> {
         self.table.get(&engine)?;
         let written = format!("{method} {path}");
-        let call = self.meant(
-            "docker.request",
-            &written,
-            authority::request(&method, &path),
-        )?;
-        self.perform(call, |host, permit| async move {
-            let HostCall::Request { method, path } = permit.call() else {
-                return Err(other_call());
-            };
-            let (method, path) = (*method, path.clone());
-            host.request(permit, method, &path, body.as_deref()).await
-        })
+        let effect = authority::request(&method, &path, body);
+        let effect = self.meant("docker.request", &written, effect)?;
+        self.perform(
+            effect,
+            |host, permit| async move { host.request(permit).await },
+        )
         .await
     }
 
@@ -367,24 +364,17 @@ impl docker::HostEngine for State {
     }
 }
 
-fn check_filters(filters: &[(String, String)]) -> Result<(), CallError> {
-    let texts = filters.iter();
-    texts::check(texts.flat_map(|(name, value)| [name.as_str(), value.as_str()]))
-}
-
 impl State {
     async fn inspect(
         &mut self,
         engine: &Resource<CurrentEngine>,
-        object: Object,
+        object: Inspect,
     ) -> Result<String, Failure> {
         self.table.get(engine)?;
-        self.perform(HostCall::Inspect(object), |host, permit| async move {
-            match permit.call().clone() {
-                HostCall::Inspect(object) => host.inspect(permit, &object).await,
-                _ => Err(other_call()),
-            }
-        })
+        self.perform(
+            object,
+            |host, permit| async move { host.inspect(permit).await },
+        )
         .await
     }
 
@@ -394,21 +384,22 @@ impl State {
         change: Change,
     ) -> Result<(), Failure> {
         self.table.get(engine)?;
-        self.perform(HostCall::Change(change), |host, permit| async move {
-            match permit.call().clone() {
-                HostCall::Change(change) => host.change(permit, &change).await,
-                _ => Err(other_call()),
-            }
-        })
+        self.perform(
+            change,
+            |host, permit| async move { host.change(permit).await },
+        )
         .await
     }
 
-    async fn engine_transfer(
+    async fn transfer(
         &mut self,
         engine: &Resource<CurrentEngine>,
         transfer: Transfer,
     ) -> Result<Transferred, Failure> {
         self.table.get(engine)?;
-        self.transfer(transfer).await
+        self.perform(transfer, |host, permit| async move {
+            host.transfer(permit).await
+        })
+        .await
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::contract::{imported, is_free};
 use crate::support::{limits, misbehaving_under, only, run, run_on_map, run_with, text};
 use dfab_runtime::{Audit, AuditedCall, Decision, Grants, Limits, TaskPlugin, Terms};
 
@@ -121,7 +122,37 @@ async fn each_call_is_a_line_whether_it_is_allowed_or_not() {
     assert_eq!(operations(&allowed), operations(&denied));
     // All functions of the contract, and nothing else.
     let different: BTreeSet<_> = operations(&allowed).into_iter().collect();
-    assert_eq!(different.len(), 34, "{different:?}");
+    let contract = imported().remove("task-plugin").expect("a world");
+    assert_eq!(different, contract);
+    let decided = |lines: &[String], function: &str, decision: &str| {
+        let mut lines = lines
+            .iter()
+            .filter(|line| line.starts_with(&format!("{function} [")));
+        lines.all(|line| line.contains(decision))
+    };
+    let nothing = Arc::new(Notes::default());
+    let plugin = audited(limits(), only(&[]), &nothing);
+    let (answer, _) = run_with(&plugin, "all-calls", &[("path", "/srv/x/a")], &given).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert!(decided(
+        &nothing.lines(),
+        "ssh.current",
+        "] denied -> denied"
+    ));
+    for function in &contract {
+        let is_free = is_free(function);
+        let (with, without) = match is_free {
+            true => ("] free -> done", "] free -> done"),
+            // Any capability of the host's will do for it.
+            false if function == "ssh.current" => ("] by ", "] by ssh.run uptime "),
+            false => ("] by ", "] denied -> denied"),
+        };
+        assert!(decided(&allowed, function, with), "{function}: {allowed:?}");
+        assert!(
+            decided(&denied, function, without),
+            "{function}: {denied:?}"
+        );
+    }
     let all = [allowed, vec![String::new()], denied].concat().join("\n");
     assert!(!all.contains("geheim"), "{all}");
     insta::assert_snapshot!(all);

@@ -169,7 +169,7 @@ const CALLS: [(&str, &str, &[&str], &str); 24] = [
         "run-in-container",
         "",
         &["docker.exec"],
-        "ContainerCommand { container: \"web\"",
+        "RunInContainer { container: \"web\"",
     ),
     (
         "run-as-app",

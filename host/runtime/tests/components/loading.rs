@@ -1,12 +1,17 @@
 //! What is loaded, and what is refused with a reason.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
-use crate::support::{guest, limits, only, runtime};
+use crate::support::{guest, limits, only, run, runtime, text};
+use dfab_runtime::planning::Request;
+use dfab_runtime::recipe::Facts;
 use dfab_runtime::{
-    Grants, Kind, LoadError, LoadReason, ManifestError, Origin, Plugin, Runtime, RuntimeOptions,
-    examine,
+    Grants, Kind, LoadError, LoadReason, LogSink, ManifestError, Origin, Plugin, Runtime,
+    RuntimeOptions, examine,
 };
+use serde_json::Value;
 
 fn load(bytes: &[u8], grants: Grants) -> Result<Plugin, LoadError> {
     runtime(limits()).load(Origin::File("plugins/probe.wasm".into()), bytes, grants)
@@ -42,6 +47,20 @@ fn with_replaced<const N: usize>(old: &[u8; N], new: &[u8; N]) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// The misbehaving component, declaring nothing of what is called after an interface. The manifest keeps its
+/// length.
+fn without(interface: &str) -> Vec<u8> {
+    const MANIFEST: &[u8; include_bytes!("../../../../tests/guests/misbehaving/manifest.json")
+         .len()] = include_bytes!("../../../../tests/guests/misbehaving/manifest.json");
+    let mut manifest: Value = serde_json::from_slice(MANIFEST).expect("a manifest");
+    let capabilities = manifest["capabilities"].as_array_mut().expect("a list");
+    let prefix = format!("{interface}.");
+    capabilities.retain(|it| !it["capability"].as_str().unwrap_or("").starts_with(&prefix));
+    let mut text = serde_json::to_vec(&manifest).expect("a manifest");
+    text.resize(MANIFEST.len(), b' ');
+    with_replaced(MANIFEST, &text.try_into().expect("the same length"))
 }
 
 #[test]
@@ -193,25 +212,152 @@ fn the_cache_is_for_the_user_alone() {
     );
 }
 
-/// A policy sees the same in each call and each run, whatever time it is.
+/// What all components see of the machine: nothing.
+const NOTHING: &str = "environment 0, arguments 0, input 0, read no, written no, connection no, \
+                       listener no, datagrams no, lookup no; ";
+
+fn silent() -> LogSink {
+    Arc::new(|_, _| {})
+}
+
+/// What a component says that looks for everything.
+async fn seen(plugin: &Plugin) -> String {
+    let mut seen = match plugin {
+        Plugin::Task(task) => {
+            let tasks = task.tasks(&silent()).await.expect("it answers");
+            tasks.into_iter().map(|it| it.summary).collect::<Vec<_>>()
+        }
+        Plugin::Policy(policy) => {
+            let actions = policy.actions(&silent()).await.expect("it answers");
+            actions.into_iter().map(|it| it.summary).collect()
+        }
+        Plugin::Recipe(recipe) => {
+            let recipes = recipe.recipes(&silent()).await.expect("it answers");
+            recipes.into_iter().map(|it| it.summary).collect()
+        }
+    };
+    seen.pop().expect("it offers something")
+}
+
 #[tokio::test]
-async fn a_policy_has_no_clock_and_no_randomness() {
-    let log: dfab_runtime::LogSink = std::sync::Arc::new(|_, _| {});
-    let mut seen = Vec::new();
-    for _ in 0..2 {
-        let Plugin::Policy(policy) = load(&guest("curious"), Grants::All).expect("a policy") else {
-            panic!("no policy")
-        };
-        for _ in 0..2 {
-            let actions = policy.actions(&log).await.expect("it answers");
-            seen.push(actions.into_iter().map(|it| it.summary).collect::<Vec<_>>());
+async fn no_component_has_an_environment_files_or_a_network() {
+    for name in ["curious", "curious_recipe", "curious_task"] {
+        let plugin = load(&guest(name), Grants::All).expect("a component");
+        let seen = seen(&plugin).await;
+        assert!(seen.starts_with(NOTHING), "{name}: {seen}");
+        if let Plugin::Task(task) = plugin {
+            let (answer, asked) = run(&task, "look", &[]).await;
+            let seen = text(answer.expect("it answers"));
+            assert!(seen.starts_with(NOTHING), "{seen}");
+            assert_eq!(asked, Vec::<String>::new());
         }
     }
+}
+
+/// It sees the same in each call and each run, whatever time it is.
+#[tokio::test]
+async fn a_policy_and_a_recipe_have_no_clock_and_no_randomness() {
+    let all = async |name| {
+        let mut all = BTreeSet::new();
+        for _ in 0..2 {
+            let plugin = load(&guest(name), Grants::All).expect("a component");
+            for _ in 0..2 {
+                all.insert(seen(&plugin).await);
+            }
+        }
+        all
+    };
+    for name in ["curious", "curious_recipe"] {
+        let all = all(name).await;
+        assert_eq!(all.len(), 1, "{all:?}");
+        let one = all.first().expect("one");
+        assert!(one.contains("; 0 s, 0 ns later, random "), "{one}");
+    }
+    // By the same look, a task has both.
+    let all = all("curious_task").await;
+    assert_eq!(all.len(), 4, "{all:?}");
+}
+
+/// What can be computed until a time has passed is a clock as well.
+#[tokio::test]
+async fn a_policy_and_a_recipe_cannot_wait() {
+    let Plugin::Policy(policy) = load(&guest("curious"), Grants::All).expect("a policy") else {
+        panic!("no policy")
+    };
+    let request = Request {
+        action: "look".to_owned(),
+        options: Vec::new(),
+        nodes: Vec::new(),
+        orphans: Vec::new(),
+    };
+    let waited = policy.plan(&request, &silent()).await.map(drop);
+    let recipe = load(&guest("curious_recipe"), Grants::All).expect("a recipe");
+    let Plugin::Recipe(recipe) = recipe else {
+        panic!("no recipe")
+    };
+    let facts = Facts {
+        os_id: "debian".to_owned(),
+        os_like: Vec::new(),
+        os_version: "12".to_owned(),
+        os_codename: "bookworm".to_owned(),
+        arch: "x86_64".to_owned(),
+        kernel: "6.1".to_owned(),
+        user: "root".to_owned(),
+        groups: Vec::new(),
+        can_become_root: true,
+        commands: Vec::new(),
+    };
+    let waited_too = recipe.plan("look", &facts, &[], &silent()).await.map(drop);
+    for waited in [waited, waited_too] {
+        let error = waited.expect_err("it cannot wait").to_string();
+        assert!(
+            error.contains("it waited for a time to pass, and there is no clock for it"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_of_wasi_there_is_not_is_refused() {
+    let other = with_replaced(b"wasi:cli/stderr", b"wasi:tty/stderr");
+    let refused = reason(&other).to_string();
     assert!(
-        seen.iter().all(|other| Some(other) == seen.first()),
-        "{seen:?}"
+        refused.starts_with("it imports `wasi:tty/stderr@0.2.")
+            && refused.contains("`, which a task does not have; a task may import dfab:log/log, "),
+        "{refused}"
     );
-    let expected = "0 s, 0 ns later, environment 0, arguments 0, file no, connection no";
-    let summary = seen.concat().into_iter().next().expect("an action");
-    assert!(summary.starts_with(expected), "{summary}");
+}
+
+/// The imports are what a component can do; a manifest that is silent about some of them is a lie.
+#[test]
+fn what_is_imported_has_to_be_declared() {
+    for (bytes, interface, capabilities) in [
+        (
+            without("settings"),
+            "dfab:settings/settings@0.1.0",
+            "settings.read",
+        ),
+        (
+            without("ssh"),
+            "dfab:ssh/ssh@0.1.0",
+            "ssh.run, ssh.sudo, ssh.upload, ssh.download",
+        ),
+        (
+            without("docker"),
+            "dfab:docker/docker@0.1.0",
+            "docker.read, docker.containers, docker.exec, docker.images, docker.build, \
+             docker.networks, docker.volumes, docker.registry, docker.request",
+        ),
+    ] {
+        let refused = reason(&bytes).to_string();
+        assert_eq!(
+            refused,
+            format!(
+                "it imports `{interface}`, and its manifest declares no capability for that \
+                 ({capabilities}); whoever made it must declare what it wants to do, or not import it"
+            )
+        );
+        assert_eq!(examine(&bytes).expect_err("as loaded").to_string(), refused);
+    }
+    assert!(load(&without("files"), Grants::All).is_ok());
 }

@@ -1,46 +1,22 @@
 //! Components and hosts for the tests. The components are real ones, built from `tests/guests`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command as Process;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use dfab_runtime::task::{
-    Command, ContainerOutcome, ContainerSummary, ImageSummary, NetworkSummary, Outcome, Output,
-    View, VolumeSummary,
-};
+use dfab_runtime::task::{Output, View};
 use dfab_runtime::{
-    CallError, Change, ContainerCommand, Grants, Labelled, Level, Limits, Looked, Object, Origin,
-    Permit, Plugin, PluginError, Runtime, RuntimeOptions, TaskHost, TaskPlugin, Terms, Transfer,
-    Transferred,
+    Grants, Limits, Origin, Plugin, PluginError, Runtime, RuntimeOptions, TaskHost, TaskPlugin,
+    Terms,
 };
 
-/// The bytes of a component of `tests/guests`; all are built once for a test run.
+use crate::guests;
+use crate::recorder::Recorder;
+
+/// The bytes of a component of `tests/guests`.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let target = root.join("target/guests");
-        let status = Process::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--target",
-                "wasm32-wasip2",
-                "--target-dir",
-            ])
-            .arg(&target)
-            .current_dir(root.join("tests/guests"))
-            .status()
-            .expect("cargo starts");
-        assert!(
-            status.success(),
-            "the guests do not build; is the target wasm32-wasip2 there?"
-        );
-        target.join("wasm32-wasip2/debug")
-    });
-    std::fs::read(folder.join(format!("{name}.wasm"))).expect("the guest was built")
+    let file = guests::guest(name).expect("the guests are built");
+    std::fs::read(file).expect("the guest was built")
 }
 
 /// Limits that tests reach soon.
@@ -81,34 +57,6 @@ pub(crate) fn misbehaving_under(limits: Limits, terms: Terms) -> TaskPlugin {
     match runtime(limits).load_under(origin, &guest("misbehaving"), terms) {
         Ok(Plugin::Task(plugin)) => plugin,
         other => panic!("not a task: {other:?}"),
-    }
-}
-
-/// A host that says what was asked of it.
-#[derive(Default)]
-pub(crate) struct Recorder {
-    pub(crate) asked: Mutex<Vec<String>>,
-    pub(crate) given: Vec<String>,
-    /// The map of all containers, networks and volumes; none where there are none.
-    pub(crate) map: Option<String>,
-}
-
-impl Recorder {
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().expect("no test panicked here").clone()
-    }
-
-    /// Two of each kind where there is a map: one of the map, and one of none.
-    fn objects(&self) -> Vec<(&'static str, Vec<(String, String)>)> {
-        let map = self.map.iter().flat_map(|map| {
-            let label = ("dfab.map".to_owned(), map.clone());
-            [("mine", vec![label]), ("other", Vec::new())]
-        });
-        map.collect()
-    }
-
-    fn note(&self, text: String) {
-        self.asked.lock().expect("no test panicked here").push(text);
     }
 }
 
@@ -167,175 +115,5 @@ pub(crate) fn text(output: Output) -> String {
     match output.view {
         View::Text(text) => text,
         other => panic!("not a text: {other:?}"),
-    }
-}
-
-#[async_trait]
-impl TaskHost for Recorder {
-    fn name(&self) -> String {
-        "web1".to_owned()
-    }
-
-    fn log(&self, level: Level, message: &str) {
-        if !matches!(level, Level::Trace | Level::Debug) {
-            self.note(format!("log {message}"));
-        }
-    }
-
-    fn given_paths(&self) -> &[String] {
-        &self.given
-    }
-
-    async fn setting(&self, _: Permit, name: &str) -> Result<Option<String>, CallError> {
-        self.note(format!("setting {name}"));
-        Ok(Some("\"value\"".to_owned()))
-    }
-
-    async fn version(&self, _: Permit) -> Result<String, CallError> {
-        self.note("version".to_owned());
-        Ok("{}".to_owned())
-    }
-
-    async fn info(&self, _: Permit) -> Result<String, CallError> {
-        self.note("info".to_owned());
-        Ok(r#"{"Name":"web1"}"#.to_owned())
-    }
-
-    async fn containers(
-        &self,
-        _: Permit,
-        _: bool,
-        _: &[(String, String)],
-    ) -> Result<Vec<ContainerSummary>, CallError> {
-        self.note("containers".to_owned());
-        let summary = |(name, labels)| ContainerSummary {
-            id: format!("container-{name}"),
-            names: Vec::new(),
-            image: String::new(),
-            image_id: String::new(),
-            command: String::new(),
-            created: 0,
-            state: String::new(),
-            status: String::new(),
-            ports: Vec::new(),
-            labels,
-        };
-        Ok(self.objects().into_iter().map(summary).collect())
-    }
-
-    async fn images(
-        &self,
-        _: Permit,
-        _: bool,
-        _: &[(String, String)],
-    ) -> Result<Vec<ImageSummary>, CallError> {
-        self.note("images".to_owned());
-        Ok(Vec::new())
-    }
-
-    async fn networks(
-        &self,
-        _: Permit,
-        _: &[(String, String)],
-    ) -> Result<Vec<NetworkSummary>, CallError> {
-        self.note("networks".to_owned());
-        let summary = |(name, labels)| NetworkSummary {
-            id: String::new(),
-            name: format!("network-{name}"),
-            driver: String::new(),
-            scope: String::new(),
-            labels,
-        };
-        Ok(self.objects().into_iter().map(summary).collect())
-    }
-
-    async fn volumes(
-        &self,
-        _: Permit,
-        _: &[(String, String)],
-    ) -> Result<Vec<VolumeSummary>, CallError> {
-        self.note("volumes".to_owned());
-        let summary = |(name, labels)| VolumeSummary {
-            name: format!("volume-{name}"),
-            driver: String::new(),
-            labels,
-        };
-        Ok(self.objects().into_iter().map(summary).collect())
-    }
-
-    async fn inspect(&self, _: Permit, object: &Object) -> Result<String, CallError> {
-        self.note(format!("inspect {object:?}"));
-        Ok("{}".to_owned())
-    }
-
-    async fn look(&self, _: Permit, object: &Labelled) -> Result<Option<Looked>, CallError> {
-        self.note(format!("look {object:?}"));
-        let name = match object {
-            Labelled::Container(name) | Labelled::Network(name) | Labelled::Volume(name) => name,
-        };
-        let labels = match &self.map {
-            Some(map) => [("dfab.map".to_owned(), map.clone())].into(),
-            None => return Ok(None),
-        };
-        Ok(Some(Looked {
-            id: format!("id-of-{name}"),
-            labels,
-        }))
-    }
-
-    async fn run_in_container(
-        &self,
-        _: Permit,
-        command: &ContainerCommand,
-    ) -> Result<ContainerOutcome, CallError> {
-        self.note(format!("{command:?}"));
-        Ok(ContainerOutcome {
-            status: 0,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-        })
-    }
-
-    async fn change(&self, _: Permit, change: &Change) -> Result<(), CallError> {
-        self.note(format!("{change:?}"));
-        Ok(())
-    }
-
-    async fn transfer(&self, _: Permit, transfer: &Transfer) -> Result<Transferred, CallError> {
-        self.note(format!("{transfer:?}"));
-        Ok(Transferred::default())
-    }
-
-    async fn request(
-        &self,
-        _: Permit,
-        method: &str,
-        path: &str,
-        _: Option<&str>,
-    ) -> Result<String, CallError> {
-        self.note(format!("{method} {path}"));
-        if path.starts_with("/containers/gone/") {
-            return Err(CallError::Remote(404, "No such container: gone".to_owned()));
-        }
-        Ok("{}".to_owned())
-    }
-
-    fn has_shell(&self, _: Permit) -> bool {
-        true
-    }
-
-    async fn run(&self, _: Permit, command: Command) -> Result<Outcome, CallError> {
-        self.note(format!("run {}", command.line));
-        if command.line == "sleep" {
-            tokio::time::sleep(Duration::from_secs(60)).await;
-        }
-        if command.line == "pause" {
-            tokio::time::sleep(Duration::from_millis(600)).await;
-        }
-        Ok(Outcome {
-            status: 0,
-            stdout: b"done".to_vec(),
-            stderr: Vec::new(),
-        })
     }
 }

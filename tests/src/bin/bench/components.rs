@@ -4,20 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use async_trait::async_trait;
 use dfab_runtime::planning::{
     ContainerDetails, Life, Node, NodeKind, Observation, Request, StopOptions,
 };
-use dfab_runtime::task::{
-    Command as ShellCommand, ContainerOutcome, ContainerSummary, ImageSummary, NetworkSummary,
-    Outcome, VolumeSummary,
-};
 use dfab_runtime::{
-    CallError, Change, ContainerCommand, Grants, Labelled, Level, Limits, LogSink, Looked, Object,
-    Origin, Permit, Plugin, PolicyPlugin, Runtime, RuntimeOptions, TaskHost, TaskPlugin, Transfer,
-    Transferred,
+    Grants, Level, Limits, LogSink, Origin, Plugin, PolicyPlugin, Runtime, RuntimeOptions,
+    TaskPlugin,
 };
 use dfab_tests::planner::component;
+use dfab_tests::recorder::Recorder;
 
 use super::{heading, show};
 
@@ -77,7 +72,7 @@ async fn version_calls(task: &TaskPlugin) -> Result<Vec<Duration>> {
     let mut times = Vec::new();
     for _ in 0..200 {
         let start = Instant::now();
-        task.run("version", &[], Arc::new(Canned)).await?;
+        task.run("version", &[], canned()).await?;
         times.push(start.elapsed());
     }
     Ok(times)
@@ -156,105 +151,9 @@ fn startup(containers: usize) -> Request {
 }
 
 /// A host that answers from memory.
-pub(super) struct Canned;
-
-#[async_trait]
-impl TaskHost for Canned {
-    fn name(&self) -> String {
-        "bench".to_owned()
-    }
-
-    fn log(&self, _: Level, _: &str) {}
-
-    fn given_paths(&self) -> &[String] {
-        &[]
-    }
-
-    async fn setting(&self, _: Permit, _: &str) -> Result<Option<String>, CallError> {
-        Ok(None)
-    }
-
-    async fn version(&self, _: Permit) -> Result<String, CallError> {
-        Ok(r#"{"Version":"1","ApiVersion":"1.41"}"#.to_owned())
-    }
-
-    async fn info(&self, _: Permit) -> Result<String, CallError> {
-        Ok("{}".to_owned())
-    }
-
-    async fn containers(
-        &self,
-        _: Permit,
-        _: bool,
-        _: &[(String, String)],
-    ) -> Result<Vec<ContainerSummary>, CallError> {
-        Ok(Vec::new())
-    }
-
-    async fn images(
-        &self,
-        _: Permit,
-        _: bool,
-        _: &[(String, String)],
-    ) -> Result<Vec<ImageSummary>, CallError> {
-        Ok(Vec::new())
-    }
-
-    async fn networks(
-        &self,
-        _: Permit,
-        _: &[(String, String)],
-    ) -> Result<Vec<NetworkSummary>, CallError> {
-        Ok(Vec::new())
-    }
-
-    async fn volumes(
-        &self,
-        _: Permit,
-        _: &[(String, String)],
-    ) -> Result<Vec<VolumeSummary>, CallError> {
-        Ok(Vec::new())
-    }
-
-    async fn inspect(&self, _: Permit, _: &Object) -> Result<String, CallError> {
-        Ok("{}".to_owned())
-    }
-
-    async fn change(&self, _: Permit, _: &Change) -> Result<(), CallError> {
-        Ok(())
-    }
-
-    async fn transfer(&self, _: Permit, _: &Transfer) -> Result<Transferred, CallError> {
-        Ok(Transferred::default())
-    }
-
-    async fn request(
-        &self,
-        _: Permit,
-        _: &str,
-        _: &str,
-        _: Option<&str>,
-    ) -> Result<String, CallError> {
-        Ok("null".to_owned())
-    }
-
-    fn has_shell(&self, _: Permit) -> bool {
-        false
-    }
-
-    async fn run(&self, _: Permit, _: ShellCommand) -> Result<Outcome, CallError> {
-        Err(CallError::NotFound("there is no shell".to_owned()))
-    }
-
-    async fn look(&self, _: Permit, _: &Labelled) -> Result<Option<Looked>, CallError> {
-        Ok(None)
-    }
-
-    async fn run_in_container(
-        &self,
-        _: Permit,
-        _: &ContainerCommand,
-    ) -> Result<ContainerOutcome, CallError> {
-        Err(CallError::NotFound("there is no container".to_owned()))
-    }
+pub(super) fn canned() -> Arc<Recorder> {
+    Arc::new(Recorder {
+        is_forgetful: true,
+        ..Recorder::default()
+    })
 }

@@ -2,18 +2,17 @@
 //! and with much.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use dfab_runtime::{
-    Grant, Grants, HostCall, Limits, Origin, Plugin, Runtime, RuntimeOptions, TaskPlugin,
-    with_manifest,
+    Grant, Grants, HostCall, Limits, Origin, Plugin, ReadSetting, Runtime, RuntimeOptions,
+    TaskPlugin, with_manifest,
 };
 use dfab_tests::components::measured;
 use serde_json::json;
 
-use super::components::Canned;
+use super::components::canned;
 use super::{heading, show};
 
 /// Calls of one run.
@@ -77,7 +76,8 @@ pub(super) async fn gate() -> Result<()> {
         .map(|text| text.parse())
         .collect::<Result<_, _>>()?;
     let count = all.len();
-    let little = load(&[(last.0, &["bench"])], Grants::All)?;
+    // What it imports it has to declare.
+    let little = load(&[(last.0, &["bench"]), ("docker.read", &[])], Grants::All)?;
     let much = load(&GRANTS, Grants::Only(all))?;
 
     // Side by side, so that what else the machine does is the same for all.
@@ -113,7 +113,7 @@ async fn thousand(plugin: &TaskPlugin, task: &str) -> Result<Duration> {
     let run = async |count: u32| -> Result<Duration> {
         let arguments = [("count".to_owned(), count.to_string())];
         let start = Instant::now();
-        plugin.run(task, &arguments, Arc::new(Canned)).await?;
+        plugin.run(task, &arguments, canned()).await?;
         Ok(start.elapsed())
     };
     let empty = run(0).await?;
@@ -123,10 +123,10 @@ async fn thousand(plugin: &TaskPlugin, task: &str) -> Result<Duration> {
 fn decisions(plugin: &TaskPlugin) -> Result<Duration> {
     let start = Instant::now();
     for _ in 0..1000 {
-        let call = HostCall::Setting {
+        let setting = ReadSetting {
             name: black_box("bench").to_owned(),
         };
-        plugin.may_call(black_box(call))?;
+        plugin.may_call(black_box(HostCall::ReadSetting(&setting)))?;
     }
     Ok(start.elapsed())
 }
