@@ -18,6 +18,7 @@ pub mod project;
 pub mod python;
 pub mod registry;
 pub mod relay;
+pub mod sigstore;
 pub mod simulation;
 
 mod docker;

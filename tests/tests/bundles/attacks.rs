@@ -167,6 +167,77 @@ fn bombs_are_told_before_they_are_unpacked() -> Result<()> {
     )
 }
 
+/// Code that was compiled by the same engine that dfab has, for this machine.
+#[test]
+fn compiled_code_is_taken_nowhere() -> Result<()> {
+    let scene = Scene::new()?;
+    let engine = wasmtime::Engine::default();
+    let component = dfab_tests::components::docker_with(|manifest| {
+        manifest["name"] = json!("acme-one");
+    })?;
+    let compiled = engine.precompile_component(&component);
+    let compiled = compiled.map_err(|error| anyhow::anyhow!("{error}"))?;
+    ensure!(wasmtime::Engine::detect_precompiled(&compiled).is_some());
+    let wanted = "it is precompiled machine code; dfab compiles components itself";
+    // By its own name, by that of a component, and with the manifest that one would have.
+    for name in ["one.cwasm", "one.wasm", "author.d/one.wasm"] {
+        scene.project.write("author.d/README.md", "# A test\n")?;
+        scene.project.write("author.d/LICENSE", "MIT\n")?;
+        fs::write(scene.path(name), &compiled)?;
+        scene.project.write("dfab.yaml", "{}\n")?;
+        for command in [
+            &["plugin", "info", name][..],
+            &["plugin", "add", name, "-y"],
+            &["bundle", "install", name, "-y"],
+            &["bundle", "vet", name, "--key", "reviewer", "-y"],
+            &["bundle", "push", name, "oci://127.0.0.1:1/a:1"],
+            &["bundle", "verify", name, "--key", "author.pub"],
+        ] {
+            assert_told(&scene.dfab(command)?, wanted)?;
+        }
+        scene.project.write(
+            "dfab.yaml",
+            &format!("plugins:\n- {{path: {name}, grant: [docker.read]}}\n"),
+        )?;
+        assert_told(&scene.dfab(&["run", "acme-one", "version"])?, wanted)?;
+    }
+    scene.project.write("dfab.yaml", "{}\n")?;
+    assert_told(&scene.dfab(&["bundle", "pack", "author.d"])?, wanted)?;
+    // A bundle that somebody else has packed, with a good signature.
+    let manifest = br#"{"bundle": 1, "name": "acme-one", "version": "1.0.0"}"#;
+    let files = [
+        ("LICENSE", &b"MIT\n"[..]),
+        ("README.md", b"# A test\n"),
+        ("bundle.json", manifest),
+        ("one.wasm", &compiled),
+    ];
+    let mut packed = Vec::new();
+    for (name, bytes) in files {
+        packed.extend(header(name, bytes.len().try_into()?)?);
+        packed.extend(bytes);
+        packed.resize(packed.len().next_multiple_of(512), 0);
+    }
+    packed.resize(packed.len() + 1024, 0);
+    fs::write(scene.path("one.tar"), packed)?;
+    scene.trust("signed")?;
+    sign(&scene, "one.tar", &[])?;
+    for verb in [&["plugin", "add"][..], &["bundle", "install"]] {
+        assert_told(&scene.dfab(&[verb, &["one.tar", "-y"]].concat())?, wanted)?;
+    }
+    // In the place of a component that was added, and its compiled form in that of the store's.
+    let file = scene.pack("acme-one", "1.0.0", &[])?;
+    sign(&scene, &file, &[])?;
+    scene.dfab(&["plugin", "add", &file, "-y"])?.success()?;
+    for entry in fs::read_dir(scene.path("data/dfab/bundles"))? {
+        let path = entry?.path();
+        if !path.to_string_lossy().ends_with(".jsonl") {
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+            fs::write(path, &compiled)?;
+        }
+    }
+    assert_told(&scene.dfab(&["run", "acme-one", "version"])?, "other bytes")
+}
+
 #[test]
 fn a_registry_that_lost_the_signatures_gives_nothing_that_is_used() -> Result<()> {
     let registry = ArtifactRegistry::start(Wants::default())?;
