@@ -1,6 +1,7 @@
 //! What somebody may do to bundles on their way, and on the machine: nothing of it runs.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
@@ -203,13 +204,18 @@ fn compiled_code_is_taken_nowhere() -> Result<()> {
     }
     scene.project.write("dfab.yaml", "{}\n")?;
     assert_told(&scene.dfab(&["bundle", "pack", "author.d"])?, wanted)?;
-    // A bundle that somebody else has packed, with a good signature.
-    let manifest = br#"{"bundle": 1, "name": "acme-one", "version": "1.0.0"}"#;
+    // A bundle that somebody else has packed, with a good signature and the manifest of another one.
+    fs::remove_file(scene.path("author.d/one.wasm"))?;
+    let file = scene.pack("acme-one", "1.0.0", &[])?;
+    let mut unpacked = tar::Archive::new(fs::File::open(scene.path(&file))?);
+    let mut manifest = Vec::new();
+    let first = unpacked.entries()?.next().context("a manifest")?;
+    first?.read_to_end(&mut manifest)?;
     let files = [
-        ("LICENSE", &b"MIT\n"[..]),
+        ("bundle.json", &manifest[..]),
+        ("LICENSE", b"MIT\n"),
         ("README.md", b"# A test\n"),
-        ("bundle.json", manifest),
-        ("one.wasm", &compiled),
+        ("tasks.wasm", &compiled),
     ];
     let mut packed = Vec::new();
     for (name, bytes) in files {
@@ -225,7 +231,6 @@ fn compiled_code_is_taken_nowhere() -> Result<()> {
         assert_told(&scene.dfab(&[verb, &["one.tar", "-y"]].concat())?, wanted)?;
     }
     // In the place of a component that was added, and its compiled form in that of the store's.
-    let file = scene.pack("acme-one", "1.0.0", &[])?;
     sign(&scene, &file, &[])?;
     scene.dfab(&["plugin", "add", &file, "-y"])?.success()?;
     for entry in fs::read_dir(scene.path("data/dfab/bundles"))? {
