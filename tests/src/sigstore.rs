@@ -185,7 +185,7 @@ impl Sigstore {
             let mut builder = X509::builder()?;
             builder.set_version(2)?;
             builder.set_serial_number(&*BigNum::from_u32(2)?.to_asn1_integer()?)?;
-            builder.set_subject_name(&*X509NameBuilder::new()?.build())?;
+            builder.set_subject_name(&X509NameBuilder::new()?.build())?;
             builder.set_issuer_name(self.authority.subject_name())?;
             builder.set_pubkey(key)?;
             builder.set_not_before(&from)?;

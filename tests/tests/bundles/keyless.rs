@@ -154,8 +154,8 @@ fn other_identities_authorities_and_times_are_refused() -> Result<()> {
     let good = keyless.bundle(own, WORKFLOW, ISSUER, GOOD)?;
     let another = keyless.bundle(own, WORKFLOW, ISSUER, GOOD)?;
     let mut swapped = good.clone();
-    let entries = |bundle: &Value| bundle["verificationMaterial"]["tlogEntries"].clone();
-    swapped["verificationMaterial"]["tlogEntries"] = entries(&another);
+    let entries = &another["verificationMaterial"]["tlogEntries"];
+    swapped["verificationMaterial"]["tlogEntries"] = entries.clone();
     keyless.beside(&swapped)?;
     assert_told(&keyless.add()?, "does not count")?;
     swapped["verificationMaterial"]["tlogEntries"] = Value::Array(Vec::new());
