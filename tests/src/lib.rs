@@ -20,6 +20,7 @@ pub mod python;
 pub mod recorder;
 pub mod registry;
 pub mod relay;
+pub mod sigstore;
 pub mod simulation;
 
 mod docker;
