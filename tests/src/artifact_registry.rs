@@ -17,7 +17,7 @@ pub const USER: &str = "deploy";
 /// The password.
 pub const PASSWORD: &str = "open sesame";
 /// The line of htpasswd for both (bcrypt).
-const HTPASSWD: &str = "deploy:$2b$05$aKH2FcOUUguelxmSvCXHH.L5T3ih5w3fiSetqMdSzyIBv78YHBSsa\n";
+pub const HTPASSWD: &str = "deploy:$2b$05$aKH2FcOUUguelxmSvCXHH.L5T3ih5w3fiSetqMdSzyIBv78YHBSsa\n";
 
 /// How long a registry may take to start.
 const START: Duration = Duration::from_secs(30);

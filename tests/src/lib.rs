@@ -12,6 +12,7 @@ pub mod components;
 pub mod fleet;
 pub mod host;
 pub mod images;
+pub mod inventory;
 pub mod planner;
 pub mod process;
 pub mod project;
@@ -19,6 +20,7 @@ pub mod python;
 pub mod recorder;
 pub mod registry;
 pub mod relay;
+pub mod sigstore;
 pub mod simulation;
 
 mod docker;
@@ -29,6 +31,7 @@ mod session;
 
 pub use fleet::Fleet;
 pub use host::TestHost;
+pub use inventory::Inventory;
 pub use process::Output;
 pub use project::Project;
 pub use relay::Relay;

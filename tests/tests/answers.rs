@@ -201,6 +201,22 @@ fn what_is_there_when_the_time_is_over_is_told() -> Result<()> {
         let error = told["h2"]["error"].as_str().unwrap_or_default();
         ensure!(error.contains("--max-time"), "{words:?}: {told}");
     }
+    // An action looks at the engines first, which counts.
+    project.write("m.yaml", &format!("name: m\na: {{image: '{IMAGE}'}}\n"))?;
+    let startup = ["startup", "a", "--map", "m.yaml"];
+    for (more, status) in [("--yes", 1), ("--dry-run", 3)] {
+        let output = project.dfab(&[&startup[..], &common, &patient, &[more]].concat())?;
+        ensure!(output.status == status, "{more}: {output:?}");
+        let told: serde_json::Value = serde_json::from_str(&output.stdout)?;
+        let unseen = told["unreachable"]["h2"].as_str().unwrap_or_default();
+        ensure!(unseen.contains("--max-time"), "{more}: {told}");
+        let steps = told["steps"].as_array().into_iter().flatten();
+        let outcomes: Vec<_> = steps.map(|step| step["outcome"].as_str()).collect();
+        let outcome = (more == "--yes").then_some("not-run");
+        ensure!(!outcomes.is_empty(), "{more}: {told}");
+        ensure!(outcomes.iter().all(|it| *it == outcome), "{more}: {told}");
+    }
+    ensure!(first.docker(&["ps", "-aq"])?.is_empty());
     second.shell("kill -CONT $(cat /run/docker.pid)")?;
 
     // The project's time is for what ends by itself; a tunnel does not.

@@ -62,6 +62,37 @@ fn the_next_way_is_taken_where_one_is_missing() -> Result<()> {
     Ok(())
 }
 
+/// Whatever carries a channel, nobody else on the host or its network can get at it.
+#[test]
+fn no_way_opens_a_port_or_a_socket_on_the_host() -> Result<()> {
+    let (host, project) = project("deploy")?;
+    // Ports of IPv4 and IPv6, and Unix sockets by their paths.
+    let listening = || {
+        host.shell("ss -Hltun | awk '{ print $1, $5 }' | sort; ss -Hlx | awk '{ print $5 }' | sort")
+    };
+    let before = listening()?;
+    assert!(before.contains(":22\n"), "sshd does not show: {before}");
+    for channel in EXEC_AND_FORWARDED {
+        let tunnel = ["tunnel", "h1", "--channel", channel, "--"];
+        // An open stream that waits, and a call beside it.
+        let line = "docker events & trap \"kill $!\" TERM; docker version && touch open; wait";
+        let command = [&tunnel[..], &["sh", "-c", line]].concat();
+        let running = Running::start(&mut project.command(&command)?)?;
+        let open = project.folder().join("open");
+        until(SOON, || Ok(std::fs::metadata(&open)?))?;
+        assert_eq!(listening()?, before, "{channel}");
+        running.signal("TERM")?;
+        running.ended(SOON)?;
+        std::fs::remove_file(open)?;
+    }
+    // What would be seen.
+    host.shell("setsid socat TCP-LISTEN:2375,bind=127.0.0.1 STDIO < /dev/null > /dev/null 2>&1 &")?;
+    until(SOON, || {
+        anyhow::ensure!(listening()? != before, "the port does not show");
+        Ok(())
+    })
+}
+
 #[test]
 fn a_user_who_may_not_is_told_what_each_way_answered() -> Result<()> {
     let (_host, project) = project("plain")?;

@@ -320,3 +320,21 @@ fn nothing_more_is_begun_when_the_time_is_over() -> Result<()> {
     assert_eq!(output.status, 0, "{output:?}");
     Ok(())
 }
+
+#[test]
+fn a_pull_that_takes_longer_than_the_command_may_is_given_up() -> Result<()> {
+    let host = TestHost::start()?;
+    let project = Project::new()?;
+    project.add_host("h1", &host)?;
+    // A registry that takes connections, and never says a word.
+    host.shell(
+        "setsid socat TCP-LISTEN:5078,fork EXEC:'sleep 4721' > /dev/null 2>&1 < /dev/null &",
+    )?;
+    project.write("m.yaml", "name: m\na: {image: '127.0.0.1:5078/app:1'}\n")?;
+    let line = ["startup", "a", "--map", "m.yaml", "-H", "h1", "-y"];
+    let output = project.dfab(&[&line[..], &["--max-time", "3"]].concat())?;
+    assert_eq!(output.status, 1, "{output:?}");
+    assert!(output.stderr.contains("given up"), "{}", output.stderr);
+    assert!(output.stderr.contains("--max-time"), "{}", output.stderr);
+    Ok(())
+}

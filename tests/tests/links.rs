@@ -1,15 +1,25 @@
 //! Links that are slow, narrow, stall, fall silent and break, and servers that allow little.
 
 use std::io::Read as _;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use dfab_engine::{ConnectOptions, Engine, EngineError};
+use dfab_deploy::apply::{Note, apply};
+use dfab_deploy::execute::Stop;
+use dfab_deploy::host::{Address, Host, Options};
+use dfab_deploy::plan::{Step, Work};
+use dfab_deploy::run::Run;
+use dfab_engine::{ConnectOptions, DEFAULT_SOCKET, Engine, EngineError};
+use dfab_maps::Client;
 use dfab_ssh::Session;
 use dfab_tests::relay::Link;
 use dfab_tests::{Output, Project, Relay, TestHost, images, process};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const APP: &str = "registry.example.com/app:latest";
 /// Far more than anything here takes.
@@ -176,6 +186,78 @@ async fn a_narrow_link_takes_a_transfer_and_calls_beside_it() -> Result<()> {
     entry.read_to_end(&mut found)?;
     ensure!(found == noise, "it came back as something else");
     session.close().await;
+    Ok(())
+}
+
+#[test]
+fn commands_end_whole_on_a_narrow_link_or_say_that_the_time_was_over() -> Result<()> {
+    // At 8 Mbit/s each way takes longer than any limit on an answer or on standing still.
+    const SIZE: usize = 6 << 20;
+    let limits = ["--call-timeout", "4", "--idle-timeout", "4"];
+    let host = host()?;
+    let project = Project::new()?;
+    project.add_host("h1", &host)?;
+    project.write("dfab.yaml", "maps: m.yaml\n")?;
+    project.write("m.yaml", MAP)?;
+    let run = |words: &[&str]| dfab(&project, &[words, &limits].concat());
+
+    // An image with as many bytes, made on the host itself and taken from it.
+    host.shell(&format!(
+        "mkdir /var/tmp/image; head -c {SIZE} /dev/urandom > /var/tmp/image/noise
+         tar -C /var/tmp/image -c noise | docker import - narrow:1"
+    ))?;
+    let id = host.docker(&["image", "inspect", "-f", "{{.Id}}", "narrow:1"])?;
+    host.narrow("8mbit")?;
+    let save = [
+        "run",
+        "docker",
+        "save-image",
+        "--image",
+        "narrow:1",
+        "--to",
+        "i.tar",
+        "-H",
+        "h1",
+    ];
+    run(&save)?.success()?;
+    let saved = std::fs::metadata(project.folder().join("i.tar"))?.len();
+    ensure!(saved > u64::try_from(SIZE)?, "{saved} bytes");
+    host.docker(&["rmi", "narrow:1"])?;
+    let load = [
+        "run",
+        "docker",
+        "load-image",
+        "--file",
+        "i.tar",
+        "-H",
+        "h1",
+        "-y",
+    ];
+    run(&load)?.success()?;
+    ensure!(host.docker(&["image", "inspect", "-f", "{{.Id}}", "narrow:1"])? == id);
+
+    // An action that uploads and downloads.
+    let line = script(&project, SIZE)?;
+    let line = [
+        &line[..],
+        &["--download", "results", "--remove-existing-before"],
+    ]
+    .concat();
+    let done = run(&line)?;
+    ensure!(done.status == 0, "{}", done.stderr);
+    let back = std::fs::read(project.folder().join("results/noise"))?;
+    ensure!(back == noise(SIZE), "it came back as something else");
+
+    // With a time that is too short nothing is half there, and it is said why.
+    std::fs::remove_file(project.folder().join("i.tar"))?;
+    let short = ["--max-time", "3"];
+    let late = run(&[&save[..], &short].concat())?;
+    ensure!(late.status == 1, "{late:?}");
+    ensure!(late.stderr.contains("--max-time"), "{}", late.stderr);
+    ensure!(
+        !project.folder().join("i.tar").exists(),
+        "half an image is left"
+    );
     Ok(())
 }
 
@@ -431,6 +513,160 @@ fn commands_go_from_host_to_host_at_a_pace() -> Result<()> {
                 ensure!(as_wanted, "{line:?}: {name}: {results}");
             }
         }
+    }
+    Ok(())
+}
+
+/// What a relay to the engine of this machine does to the call that creates a container.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    /// The connection breaks when the engine has the request.
+    Cut,
+    /// The answer never comes.
+    Hang,
+}
+
+/// A way to the engine of this machine; its port.
+async fn faulty(fault: Fault) -> Result<u16> {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let port = listener.local_addr()?.port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(async move { pass_on(client, fault).await.ok() });
+        }
+    });
+    Ok(port)
+}
+
+async fn pass_on(client: tokio::net::TcpStream, fault: Fault) -> Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "the relay stands for the Engine")]
+    let engine = tokio::net::UnixStream::connect(DEFAULT_SOCKET).await?;
+    let (mut from_engine, mut to_engine) = engine.into_split();
+    let (mut from_client, mut to_client) = client.into_split();
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let silent = Arc::clone(&is_silent);
+    let answers = tokio::spawn(async move {
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let read = from_engine.read(&mut piece).await?;
+            if read == 0 {
+                return Ok::<(), std::io::Error>(());
+            }
+            if !silent.load(Ordering::Relaxed) {
+                to_client
+                    .write_all(piece.get(..read).unwrap_or_default())
+                    .await?;
+            }
+        }
+    });
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let read = from_client.read(&mut piece).await?;
+        let request = piece.get(..read).unwrap_or_default();
+        let is_creation = request.starts_with(b"POST ")
+            && String::from_utf8_lossy(request).contains("/containers/create?");
+        if is_creation {
+            is_silent.store(true, Ordering::Relaxed);
+        }
+        to_engine.write_all(request).await?;
+        if is_creation && fault == Fault::Cut {
+            answers.abort();
+            return Ok(());
+        }
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_creation_that_is_cut_off_leaves_no_container() -> Result<()> {
+    images::ensure(APP)?;
+    let docker = |arguments: &[&str]| -> Result<String> {
+        process::run(
+            Command::new("docker").args(arguments),
+            b"",
+            Duration::from_secs(30),
+        )?
+        .success()
+    };
+    for (fault, name) in [(Fault::Cut, "cut"), (Fault::Hang, "hang")] {
+        let name = format!("dfab-test-links-{name}-{}", std::process::id());
+        let of_name = format!("name={name}");
+        let left = || docker(&["ps", "-aq", "--filter", &of_name]);
+        let made = format!("container={name}");
+        let now = || docker(&["info", "--format", "{{.SystemTime}}"]);
+        let since = now()?;
+        let address = Address::Tcp {
+            host: "127.0.0.1".to_owned(),
+            port: faulty(fault).await?,
+        };
+        let host = Host::new(
+            "relay".to_owned(),
+            address,
+            Client::default(),
+            Options::default(),
+        );
+        let step = Step {
+            host: "relay".to_owned(),
+            host_index: 0,
+            kind: "container",
+            name: name.clone(),
+            work: Work::Run(Run {
+                body: json!({ "Image": APP, "Cmd": ["exit", "0"] }),
+                prepares: Vec::new(),
+                folder: None,
+                upload: None,
+                download: None,
+                timeout_s: 5,
+                keep: true,
+                timestamps: false,
+                tail: None,
+                must_succeed: false,
+            }),
+            after: Vec::new(),
+            reason: String::new(),
+            if_changed: Vec::new(),
+        };
+        let stop = Stop::default();
+        let tell = |_: Note<'_>| ();
+        let applied = tokio::time::timeout(
+            if fault == Fault::Hang {
+                Duration::from_secs(2)
+            } else {
+                Duration::from_secs(40)
+            },
+            apply(&host, &step, &stop, &tell),
+        );
+        match applied.await {
+            Ok(result) => {
+                ensure!(fault == Fault::Cut);
+                ensure!(result.is_err_and(|error| error.is_unreachable()));
+            }
+            // Dropped while it waits.
+            Err(_) => ensure!(fault == Fault::Hang && stop.is_held()),
+        }
+        for _ in 0..200 {
+            if !stop.is_held() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        ensure!(left()?.is_empty(), "{name} is left");
+        // It was there: the engine has created and destroyed it.
+        let events = docker(&[
+            "events",
+            "--since",
+            since.trim(),
+            "--until",
+            now()?.trim(),
+            "--filter",
+            &made,
+            "--format",
+            "{{.Action}}",
+        ])?;
+        let events: Vec<_> = events.lines().collect();
+        ensure!(events == ["create", "destroy"], "{events:?}");
     }
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use dfab_tests::process::Running;
 use dfab_tests::{Output, Project, TestHost, process};
 
 const VERSION: [&str; 5] = ["run", "docker", "version", "-H", "h1"];
@@ -131,13 +132,17 @@ fn a_projects_command_knows_passwords_and_is_run_for_nothing_else() -> Result<()
     Ok(())
 }
 
-#[test]
-fn a_person_is_asked_at_the_terminal_and_nothing_is_shown() -> Result<()> {
-    let host = host_with_password(false)?;
-    let project = project_without_key(&host)?;
-    let dfab = project.command(&VERSION)?;
+/// Runs dfab at a terminal of its own, where one line is typed at each prompt that ends in these words. How it
+/// ended, and all that was shown.
+fn typed(
+    project: &Project,
+    arguments: &[&str],
+    prompt: &str,
+    lines: &[&str],
+) -> Result<(ExitStatus, String)> {
+    let dfab = project.command(arguments)?;
     // script(1) makes a terminal, and passes on what is typed at it.
-    let line = format!("{} {}", dfab.get_program().display(), VERSION.join(" "));
+    let line = format!("{} {}", dfab.get_program().display(), arguments.join(" "));
     let mut command = Command::new("script");
     command.args(["-qefc", &line, "/dev/null"]).env_clear();
     for (name, value) in dfab.get_envs() {
@@ -152,24 +157,121 @@ fn a_person_is_asked_at_the_terminal_and_nothing_is_shown() -> Result<()> {
     let mut keyboard = child.stdin.take().context("an input")?;
     let mut screen = child.stdout.take().context("an output")?;
     let mut shown = String::new();
-    for typed in [
-        "wrong\u{7f}\u{7f}\u{7f}\n",
-        "open-seasm\u{7f}\u{7f}\u{7f}same\n",
-    ] {
-        let count = shown.matches("password: ").count();
+    for (count, line) in (1..).zip(lines) {
         let mut piece = [0; 256];
-        while shown.matches("password: ").count() == count {
+        while shown.matches(prompt).count() < count {
             let read = screen.read(&mut piece)?;
             ensure!(read > 0, "it ended: {shown}");
-            shown += &String::from_utf8_lossy(&piece[..read]);
+            shown += &String::from_utf8_lossy(piece.get(..read).unwrap_or_default());
         }
-        keyboard.write_all(typed.as_bytes())?;
+        keyboard.write_all(line.as_bytes())?;
     }
     screen.read_to_string(&mut shown)?;
-    let status = child.wait()?;
+    Ok((child.wait()?, shown))
+}
+
+#[test]
+fn a_person_is_asked_at_the_terminal_and_nothing_is_shown() -> Result<()> {
+    for keyboard_interactive in [false, true] {
+        let host = host_with_password(keyboard_interactive)?;
+        let project = project_without_key(&host)?;
+        let wrong = "falsch\u{7f}\u{7f}\n";
+        let right = "open-seasm\u{7f}\u{7f}\u{7f}same\n";
+        let (status, shown) = typed(&project, &VERSION, "assword: ", &[wrong, right])?;
+        ensure!(status.success(), "{status}: {shown}");
+        let prompt = if keyboard_interactive {
+            "Password: "
+        } else {
+            "root@h1's password: "
+        };
+        // PAM says its own words, which host asks is said by dfab.
+        ensure!(shown.matches(prompt).count() == 2, "{shown}");
+        ensure!(shown.contains("root@h1"), "{shown}");
+        ensure!(!shown.contains("open") && !shown.contains("fal"), "{shown}");
+
+        // Who knows no better is not let in.
+        let (status, shown) = typed(&project, &VERSION, "assword: ", &[wrong, wrong, wrong])?;
+        ensure!(status.code() == Some(4), "{status}: {shown}");
+        ensure!(!shown.contains("fal"), "{shown}");
+    }
+    Ok(())
+}
+
+/// The arguments of all that runs on this machine or a host.
+fn arguments(host: Option<&TestHost>) -> Result<String> {
+    let script = "cat /proc/[0-9]*/cmdline 2> /dev/null | tr '\\0' ' '";
+    match host {
+        Some(host) => host.shell(&format!("{script} || true")),
+        None => process::run(
+            Command::new("sh").args(["-c", script]),
+            b"",
+            Duration::from_secs(10),
+        )
+        .map(|output| output.stdout),
+    }
+}
+
+#[test]
+fn an_encrypted_key_is_opened_by_a_command_or_by_hand_and_nothing_tells_its_passphrase()
+-> Result<()> {
+    const PASSPHRASE: &str = "geheim-4711";
+    let host = TestHost::start()?;
+    let project = project_without_key(&host)?;
+    let key = project.folder().join("key").display().to_string();
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-t", "ed25519", "-N", PASSPHRASE, "-f", &key]);
+    process::run(&mut keygen, b"", Duration::from_secs(20))?.success()?;
+    let public = std::fs::read_to_string(format!("{key}.pub"))?;
+    host.shell(&format!(
+        "echo '{}' > /root/.ssh/authorized_keys",
+        public.trim()
+    ))?;
+    let config = std::fs::read_to_string(project.folder().join("ssh_config"))?;
+    let named = format!("Host h1\n  IdentityFile {key}\n");
+    project.write("ssh_config", &format!("{named}{config}"))?;
+
+    project.write("secret", &format!("{PASSPHRASE}\n"))?;
+    let by_project = "password_command: 'echo \"$DFAB_QUESTION\" >> asked; cat secret'\n";
+    for (settings, variable) in [(by_project, None), ("", Some("cat secret"))] {
+        project.write("dfab.yaml", settings)?;
+        let line = ["ssh", "-v", "-H", "h1", "--", "touch /tmp/there; sleep 600"];
+        let mut command = project.command(&line)?;
+        command.env("RUST_LOG", "trace");
+        command.envs(variable.map(|value| ("DFAB_PASSWORD_COMMAND", value)));
+        let running = Running::start(&mut command)?;
+        process::until(Duration::from_secs(30), || {
+            host.shell("rm /tmp/there").map(drop)
+        })?;
+        let (here, there) = (arguments(None)?, arguments(Some(&host))?);
+        ensure!(here.contains("touch /tmp/there") && there.contains("sleep 600"));
+        ensure!(!here.contains(PASSPHRASE), "{here}");
+        ensure!(!there.contains(PASSPHRASE), "{there}");
+        running.signal("INT")?;
+        let output = running.ended(Duration::from_secs(30))?;
+        ensure!(output.status == 130, "{output:?}");
+        let told = format!("{}{}", output.stdout, output.stderr);
+        ensure!(!told.contains("geheim"), "{told}");
+    }
+    let asked = std::fs::read_to_string(project.folder().join("asked"))?;
+    ensure!(
+        asked.lines().count() == 1 && asked.contains(&key),
+        "{asked}"
+    );
+
+    let wrong = with_variables(&project, &[("DFAB_PASSWORD_COMMAND", "echo falsch-4711")])?;
+    ensure!(wrong.status == 4, "{wrong:?}");
+    ensure!(
+        wrong.stderr.contains("the passphrase is wrong"),
+        "{}",
+        wrong.stderr
+    );
+    ensure!(!wrong.stderr.contains("falsch"), "{}", wrong.stderr);
+
+    let lines = ["falsch-4711\n", "geheim-4711\n"];
+    let (status, shown) = typed(&project, &VERSION, "': ", &lines)?;
     ensure!(status.success(), "{status}: {shown}");
-    ensure!(shown.contains("root@h1's password: "), "{shown}");
-    ensure!(!shown.contains("open") && !shown.contains("wr"), "{shown}");
+    ensure!(shown.matches(&key).count() == 2, "{shown}");
+    ensure!(!shown.contains("4711"), "{shown}");
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! `dfab map`, and plans as shell scripts.
 
-use anyhow::{Context as _, Result};
-use dfab_maps::Client;
+use anyhow::{Context as _, Result, ensure};
+use dfab_maps::{Client, NoSettings, load_map};
 use dfab_tests::planner::{self, Planner};
 use dfab_tests::simulation::Simulation;
 use dfab_tests::{Output, Project, TestHost, images};
+use serde_json::{Value, json};
 
 const IMAGE: &str = "dfab-test/maps:1";
 
@@ -87,6 +88,150 @@ fn all_mistakes_of_a_map_are_told_at_once() -> Result<()> {
         "{}",
         told.stderr
     );
+    Ok(())
+}
+
+/// The words of an option that a map knows, from what it says of one that it does not.
+fn known_words(option: &str) -> Result<Vec<String>> {
+    let text = format!("a: {{{option}}}\n");
+    let told = load_map(&text, "m.yaml", "m", &NoSettings);
+    let told = told.err().context("it is taken")?.to_string();
+    let (_, words) = told.split_once("there is: ").context("it has no list")?;
+    Ok(words
+        .split(", ")
+        .map(|word| word.trim().to_owned())
+        .collect())
+}
+
+/// Neither is anything refused that the engine takes, nor the other way around.
+#[test]
+fn words_are_known_that_the_engine_knows() -> Result<()> {
+    // This engine is older than these.
+    const LATE: [&str; 3] = ["BPF", "CHECKPOINT_RESTORE", "PERFMON"];
+    /// Creates a container from each argument, starts it, and prints what the engine says.
+    const TRY: &str = r#"
+        engine() { curl -sS --unix-socket /var/run/docker.sock -H 'Content-Type: application/json' "$@"; }
+        for body in "$@"; do
+            made=$(engine -X POST -d "$body" http://engine/containers/create?name=try)
+            case "$made" in *Id*) made=$(engine -X POST http://engine/containers/try/start);; esac
+            engine -X DELETE 'http://engine/containers/try?force=1' > /dev/null
+            printf '%s\n' "$made" | tr -d '\n'; echo
+        done"#;
+    const REFUSALS: [&str; 7] = [
+        "nvalid signal",
+        "unknown capability",
+        "wrong rlimit value",
+        "nvalid IPC mode",
+        "nvalid cgroup namespace mode",
+        "mount type unknown",
+        "nvalid propagation mode",
+    ];
+    let (host, _) = host_and_project(MAP, &[IMAGE])?;
+    let mut cases: Vec<(String, String, Value)> = Vec::new();
+    let mut add = |word: &str, option: String, mut body: Value| {
+        body["Image"] = IMAGE.into();
+        // It ends at once.
+        body["Cmd"] = json!(["exit", "0"]);
+        cases.push((word.to_owned(), option, body));
+    };
+    let mut signals = known_words("create_options: {stop_signal: zzzz}")?;
+    signals.extend(
+        [
+            "TERM",
+            "sigterm",
+            "15",
+            "1",
+            "64",
+            "0",
+            "SIGFOO",
+            "SIGSIGTERM",
+            "RTMIN+1",
+            "RTMIN+15",
+            "rtmin+3",
+            "RTMIN+16",
+            "RTMIN+0",
+            "RTMIN+01",
+            "RTMAX",
+            "RTMAX-14",
+            "RTMAX-15",
+            "UNUSED",
+            "INFO",
+            "TER M",
+            "+",
+            "SIG",
+        ]
+        .map(str::to_owned),
+    );
+    // Of the system, whatever a map knows.
+    let listed = host.shell("kill -l")?;
+    signals.extend(listed.split_whitespace().map(str::to_owned));
+    for word in &signals {
+        let option = format!("create_options: {{stop_signal: '{word}'}}");
+        add(word, option, json!({ "StopSignal": word }));
+    }
+    let mut capabilities = known_words("host_config: {cap_add: zzzz}")?;
+    capabilities
+        .extend(["cap_chown", "CAP_NET_RAW", "all", "CAP_ALL", "NET_ADMINN"].map(str::to_owned));
+    for word in &capabilities {
+        let option = format!("host_config: {{cap_drop: ['{word}']}}");
+        add(word, option, json!({ "HostConfig": { "CapDrop": [word] } }));
+    }
+    let mut limits = known_words("host_config: {ulimits: [{Name: zzzz}]}")?;
+    limits.extend(["NOFILE", "Core", "nofiles", "vmem"].map(str::to_owned));
+    for word in &limits {
+        let option = format!("host_config: {{ulimits: [{{Name: {word}, Soft: 0, Hard: 0}}]}}");
+        let limit = json!({ "Name": word, "Soft": 0, "Hard": 0 });
+        add(
+            word,
+            option,
+            json!({ "HostConfig": { "Ulimits": [limit] } }),
+        );
+    }
+    for word in ["none", "private", "shareable", "host", "shared", "Host", ""] {
+        let option = format!("host_config: {{ipc_mode: '{word}'}}");
+        add(word, option, json!({ "HostConfig": { "IpcMode": word } }));
+    }
+    for word in ["private", "host", "none", "Host", ""] {
+        let option = format!("host_config: {{cgroupns: '{word}'}}");
+        add(
+            word,
+            option,
+            json!({ "HostConfig": { "CgroupnsMode": word } }),
+        );
+    }
+    for word in ["bind", "volume", "tmpfs", "Bind", "overlay"] {
+        let option = format!("host_config: {{mounts: [{{Type: {word}, Target: /x}}]}}");
+        let source = if word == "bind" { "/tmp" } else { "" };
+        let mount = json!({ "Type": word, "Target": "/x", "Source": source });
+        add(word, option, json!({ "HostConfig": { "Mounts": [mount] } }));
+    }
+    for word in [
+        "private", "rprivate", "shared", "rshared", "slave", "rslave", "Shared", "x",
+    ] {
+        let options = format!("BindOptions: {{Propagation: {word}}}");
+        let option = format!("host_config: {{mounts: [{{Type: bind, Target: /x, {options}}}]}}");
+        let mount = json!({
+            "Type": "bind", "Target": "/x", "Source": "/tmp", "BindOptions": { "Propagation": word },
+        });
+        add(word, option, json!({ "HostConfig": { "Mounts": [mount] } }));
+    }
+    let bodies: Vec<String> = cases.iter().map(|(_, _, body)| body.to_string()).collect();
+    let mut arguments = vec!["sh", "-c", TRY, "try"];
+    arguments.extend(bodies.iter().map(String::as_str));
+    let answers = host.exec(&arguments)?;
+    // The last line is empty where the last one was taken.
+    let answers: Vec<&str> = answers.split('\n').collect();
+    let mut wrong = Vec::new();
+    for (index, (word, option, _)) in cases.iter().enumerate() {
+        let answer = answers.get(index).copied().unwrap_or_default();
+        let is_refused = REFUSALS.iter().any(|refusal| answer.contains(refusal));
+        let read = load_map(&format!("a: {{{option}}}\n"), "m.yaml", "m", &NoSettings);
+        if read.is_err() != is_refused && !LATE.contains(&word.as_str()) {
+            wrong.push(format!("{option}: {:?}; the engine: {answer}", read.err()));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    ensure!(cases.len() > 120, "{} words", cases.len());
     Ok(())
 }
 
@@ -217,7 +362,7 @@ fn b_49_a_plan_as_a_script_does_what_the_plan_does() -> Result<()> {
     );
     // What the script has made is as the plan wants it.
     let left = [&["plan", "update"], &everything[..], &["--output", "json"]].concat();
-    assert_eq!(project.dfab(&left)?.json()?["steps"], serde_json::json!([]));
+    assert_eq!(project.dfab(&left)?.json()?["steps"], json!([]));
     // The owner of the volume was a name, which only the image knows.
     let down = script("shutdown")?;
     host.shell(&down).with_context(|| down.clone())?;
@@ -298,7 +443,7 @@ fn without_named_volumes_containers_hold_them() -> Result<()> {
             .json()
     };
     act("startup")?;
-    assert_eq!(act("update")?["steps"], serde_json::json!([]));
+    assert_eq!(act("update")?["steps"], json!([]));
     let mounts = |name: &str| -> Result<String> {
         let format = "{{range .Mounts}}{{.Name}} {{.Destination}}{{end}}";
         host.docker(&["inspect", "-f", format, name])

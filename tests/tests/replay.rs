@@ -1,7 +1,7 @@
 //! Recorded maps on a real engine through SSH: it must do what the model of one does.
 //!
-//! What a plan says is compared at each stage; where the real engine tells something else than the
-//! model, the next plan differs.
+//! What a plan says is compared at each stage, and what the engine then has: each container, network and
+//! volume with all its fields, against what was to be created.
 
 #![expect(
     clippy::indexing_slicing,
@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use dfab_maps::NoSettings;
 use dfab_maps::{Client, load_clients};
 use dfab_tests::planner::{Planner, project};
-use dfab_tests::simulation::Simulation;
+use dfab_tests::simulation::{Comparison, Simulation};
 use dfab_tests::{Project, TestHost, images, process};
 use serde_json::Value;
 
@@ -39,6 +39,8 @@ struct Life<'a> {
     clients: &'a str,
     /// Where they are chosen on the command line, rather than by the map.
     hosts: Option<&'a str>,
+    /// Whether the images are in a registry at first, and not on the engine.
+    pulls: bool,
 }
 
 /// A real engine and the model of one, which must do the same.
@@ -46,7 +48,11 @@ struct Machine {
     host: TestHost,
     client: Client,
     model: Simulation,
+    comparison: Comparison,
 }
+
+/// Where recorded maps have their images.
+const REPOSITORY: &str = "registry.example.com";
 
 /// The addresses are such as a host of the tests has.
 const ONE: &str = "h1: {host: h1, interfaces: {public: 127.0.0.1}}\n";
@@ -67,6 +73,7 @@ impl Default for Life<'_> {
             image_changes: &[],
             clients: ONE,
             hosts: Some("h1"),
+            pulls: false,
         }
     }
 }
@@ -108,15 +115,26 @@ impl Life<'_> {
                 host.shell("echo 0 > /proc/sys/net/ipv6/conf/lo/disable_ipv6")?;
             }
             let mut model = Simulation::new();
+            if self.pulls {
+                host.start_registry()?;
+            }
             for image in self.images {
                 images::ensure_with(image, self.image_changes)?;
                 host.load_image(image)?;
-                model.add_image(image);
+                if self.pulls {
+                    let name = image.replace(REPOSITORY, TestHost::REGISTRY);
+                    host.docker(&["tag", image, &name])?;
+                    host.docker(&["rmi", image])?;
+                    host.hand_over_image(&name)?;
+                } else {
+                    model.add_image(image);
+                }
             }
             machines.push(Machine {
                 host,
                 client,
                 model,
+                comparison: Comparison::default(),
             });
         }
         Ok(machines)
@@ -133,6 +151,10 @@ impl Life<'_> {
     ) -> Result<()> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance/maps/");
         let text = std::fs::read_to_string(format!("{folder}{file}"))?;
+        let text = match self.pulls {
+            true => text.replace(REPOSITORY, TestHost::REGISTRY),
+            false => text,
+        };
         let name = self.map.trim_end_matches(".yaml");
         let text = if text.contains("\nname:") || text.starts_with("name:") {
             text
@@ -163,7 +185,7 @@ impl Life<'_> {
         let output = place.dfab(&arguments)?;
         let told = output.stderr.clone();
         let done = output.json().with_context(|| told)?;
-        for (machine, steps) in machines.iter().zip(plans) {
+        for (machine, steps) in machines.iter_mut().zip(plans) {
             let expected: Vec<String> = steps
                 .iter()
                 .map(|step| format!("{} {}", step.work.verb(), step.name))
@@ -181,6 +203,16 @@ impl Life<'_> {
                     ensure!(state == false, "{} still runs", step.name);
                     Ok(())
                 })?;
+            }
+            if !steps.is_empty() {
+                let differences = machine
+                    .comparison
+                    .differences(&machine.host, &machine.model)?;
+                ensure!(
+                    differences.is_empty(),
+                    "{name}: the engine has other things than the model\n  {}",
+                    differences.join("\n  ")
+                );
             }
         }
         Ok(())
@@ -241,6 +273,7 @@ async fn the_example_lives_as_the_model_says() -> Result<()> {
     Life {
         map: "example_fixed.yaml",
         references: &["web_server"],
+        pulls: true,
         images: &[
             "registry.example.com/app:latest",
             "registry.example.com/nginx:latest",

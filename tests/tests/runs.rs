@@ -9,21 +9,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use dfab_deploy::apply::{Note, apply};
-use dfab_deploy::execute::Stop;
-use dfab_deploy::host::{Address, Host, Options};
-use dfab_deploy::plan::{Step, Work};
-use dfab_deploy::run::Run;
-use dfab_engine::DEFAULT_SOCKET;
-use dfab_maps::Client;
 use dfab_tests::{Output, Project, TestHost, images, process};
-use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const IMAGE: &str = "dfab-test/runs:1";
 /// The same, but its `chown` and `chmod` are found by nobody.
@@ -45,6 +34,9 @@ web:
 linked:
   image: dfab-test/runs:1
   links: web.a
+counting:
+  image: dfab-test/runs:1
+  create_options: {environment: {N1: 1, N2: 2, N3: 3, N4: 4, N5: 5}}
 "#;
 
 /// As [`MAP`], with an image that has no tools.
@@ -125,7 +117,7 @@ impl Scene {
     }
 }
 
-fn words(arguments: &[String]) -> Vec<&str> {
+fn words_of(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 
@@ -141,8 +133,14 @@ fn files_go_into_containers_that_cannot_be_written_to_and_come_out_as_they_were(
         let arguments = scene.script(&lines, &["locked"])?;
         let download = target.display().to_string();
         let options = ["--container-script-dir", folder, "--download", &download];
-        let done =
-            scene.dfab(&[words(&arguments).as_slice(), &options, &["--fail-nonzero"]].concat())?;
+        let done = scene.dfab(
+            &[
+                words_of(&arguments).as_slice(),
+                &options,
+                &["--fail-nonzero"],
+            ]
+            .concat(),
+        )?;
         ensure!(done.status == 0, "{folder}: {}", done.stderr);
         ensure!(
             done.stderr
@@ -161,6 +159,52 @@ fn files_go_into_containers_that_cannot_be_written_to_and_come_out_as_they_were(
     // Neither container nor anonymous volume is left.
     ensure!(scene.containers(scene.host())?.is_empty());
     ensure!(scene.host().docker(&["volume", "ls", "-q"])?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn output_is_cut_from_its_end_and_begins_with_the_time() -> Result<()> {
+    let scene = Scene::new(1)?;
+    let words: Vec<String> = (1..=5).map(|number| format!("where N{number}")).collect();
+    let script = scene.script(&words.join("\n"), &["counting"])?;
+    let command = [
+        "single-cmd",
+        "counting",
+        "--entrypoint",
+        "/app",
+        "--command",
+        "where N5",
+    ];
+    let shown = |arguments: &[&str], more: &[&str]| -> Result<Vec<String>> {
+        let output = scene.dfab(&[arguments, more].concat())?.success()?;
+        Ok(output.lines().map(str::to_owned).collect())
+    };
+    let script = words_of(&script);
+    let lines: Vec<String> = (1..=5).map(|number| format!("/ {number} false")).collect();
+    ensure!(shown(&script, &[])? == lines);
+    ensure!(shown(&script, &["--tail", "2"])? == lines[3..]);
+    ensure!(shown(&script, &["--tail", "9"])? == lines);
+    ensure!(shown(&command, &["--tail", "1"])? == lines[4..]);
+    for arguments in [&script[..], &command] {
+        let timed = shown(arguments, &["--timestamps", "--tail", "1"])?;
+        let [line] = timed.as_slice() else {
+            anyhow::bail!("one line is wanted: {timed:?}");
+        };
+        let (time, rest) = line.split_once(' ').context("there is no time")?;
+        // As the engine has it: 2024-01-31T12:34:56.123456789Z
+        let form: String = time
+            .chars()
+            .map(|letter| if letter.is_ascii_digit() { '0' } else { letter })
+            .collect();
+        ensure!(
+            form.starts_with("0000-00-00T00:00:00.") && form.ends_with('Z'),
+            "{line}"
+        );
+        ensure!(rest == lines[4], "{line}");
+    }
+    // The same as data.
+    let data = scene.dfab(&[&script[..], &["--tail", "2", "--output", "json"]].concat())?;
+    ensure!(data.json()?["steps"][0]["stdout"] == "/ 4 false\n/ 5 false\n");
     Ok(())
 }
 
@@ -183,7 +227,7 @@ fn a_command_logs_in_once_and_once_more_for_files() -> Result<()> {
         (vec!["update", "web", "linked"], 1),
         (vec!["run", "docker", "cleanup-containers"], 1),
         (vec!["setup", "group", "workers", "--gid", "4000"], 1),
-        ([&words(&script)[..], &download].concat(), 2),
+        ([&words_of(&script)[..], &download].concat(), 2),
         (
             vec![
                 "single-cmd",
@@ -218,7 +262,7 @@ fn results_of_several_containers_and_hosts_do_not_meet() -> Result<()> {
     let options = ["--download", &download, "-H", "h1,h2", "-y"];
     let done = scene
         .project
-        .dfab(&[words(&arguments).as_slice(), &options].concat())?;
+        .dfab(&[words_of(&arguments).as_slice(), &options].concat())?;
     ensure!(done.status == 0, "{}", done.stderr);
     ensure!(
         done.stderr.contains("results/h2/m.web.b"),
@@ -232,14 +276,14 @@ fn results_of_several_containers_and_hosts_do_not_meet() -> Result<()> {
 
     // One that another one needs cannot run a script at the same time.
     let both = scene.script("exit 0\n", &["linked", "web.a"])?;
-    let refused = scene.dfab(&words(&both))?;
+    let refused = scene.dfab(&words_of(&both))?;
     ensure!(
         refused.status == 2 && refused.stderr.contains("m.linked on h1 needs m.web.a"),
         "{}",
         refused.stderr
     );
     let one = scene.script("exit 0\n", &["linked"])?;
-    scene.dfab(&words(&one))?.success()?;
+    scene.dfab(&words_of(&one))?.success()?;
     ensure!(scene.containers(scene.host())? == "m.web.a");
     Ok(())
 }
@@ -481,159 +525,5 @@ fn what_is_in_no_map_any_more_is_told_and_can_be_removed() -> Result<()> {
     ensure!(host.docker(&["ps", "--format", "{{.Names}}"])? == "m.db");
     host.docker(&["rm", "user"])?;
     scene.dfab(&force)?.success()?;
-    Ok(())
-}
-
-/// What a relay to the engine of this machine does to the call that creates a container.
-#[derive(Clone, Copy, PartialEq)]
-enum Fault {
-    /// The connection breaks when the engine has the request.
-    Cut,
-    /// The answer never comes.
-    Hang,
-}
-
-/// A way to the engine of this machine; its port.
-async fn relay(fault: Fault) -> Result<u16> {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
-    let port = listener.local_addr()?.port();
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(async move { pass_on(client, fault).await.ok() });
-        }
-    });
-    Ok(port)
-}
-
-async fn pass_on(client: tokio::net::TcpStream, fault: Fault) -> Result<()> {
-    #[expect(clippy::disallowed_methods, reason = "the relay stands for the Engine")]
-    let engine = tokio::net::UnixStream::connect(DEFAULT_SOCKET).await?;
-    let (mut from_engine, mut to_engine) = engine.into_split();
-    let (mut from_client, mut to_client) = client.into_split();
-    let is_silent = Arc::new(AtomicBool::new(false));
-    let silent = Arc::clone(&is_silent);
-    let answers = tokio::spawn(async move {
-        let mut piece = vec![0; 64 << 10];
-        loop {
-            let read = from_engine.read(&mut piece).await?;
-            if read == 0 {
-                return Ok::<(), std::io::Error>(());
-            }
-            if !silent.load(Ordering::Relaxed) {
-                to_client
-                    .write_all(piece.get(..read).unwrap_or_default())
-                    .await?;
-            }
-        }
-    });
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        let read = from_client.read(&mut piece).await?;
-        let request = piece.get(..read).unwrap_or_default();
-        let is_creation = request.starts_with(b"POST ")
-            && String::from_utf8_lossy(request).contains("/containers/create?");
-        if is_creation {
-            is_silent.store(true, Ordering::Relaxed);
-        }
-        to_engine.write_all(request).await?;
-        if is_creation && fault == Fault::Cut {
-            answers.abort();
-            return Ok(());
-        }
-        if read == 0 {
-            return Ok(());
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_creation_that_is_cut_off_leaves_no_container() -> Result<()> {
-    images::ensure(IMAGE)?;
-    let docker = |arguments: &[&str]| -> Result<String> {
-        process::run(
-            Command::new("docker").args(arguments),
-            b"",
-            Duration::from_secs(30),
-        )?
-        .success()
-    };
-    for (fault, name) in [(Fault::Cut, "cut"), (Fault::Hang, "hang")] {
-        let name = format!("dfab-test-runs-{name}-{}", std::process::id());
-        let of_name = format!("name={name}");
-        let left = || docker(&["ps", "-aq", "--filter", &of_name]);
-        let made = format!("container={name}");
-        let now = || docker(&["info", "--format", "{{.SystemTime}}"]);
-        let since = now()?;
-        let address = Address::Tcp {
-            host: "127.0.0.1".to_owned(),
-            port: relay(fault).await?,
-        };
-        let host = Host::new(
-            "relay".to_owned(),
-            address,
-            Client::default(),
-            Options::default(),
-        );
-        let step = Step {
-            host: "relay".to_owned(),
-            host_index: 0,
-            kind: "container",
-            name: name.clone(),
-            work: Work::Run(Run {
-                body: json!({ "Image": IMAGE, "Cmd": ["exit", "0"] }),
-                prepares: Vec::new(),
-                folder: None,
-                upload: None,
-                download: None,
-                timeout_s: 5,
-                keep: true,
-                timestamps: false,
-                tail: None,
-                must_succeed: false,
-            }),
-            after: Vec::new(),
-            reason: String::new(),
-            if_changed: Vec::new(),
-        };
-        let stop = Stop::default();
-        let tell = |_: Note<'_>| ();
-        let applied = tokio::time::timeout(
-            if fault == Fault::Hang {
-                Duration::from_secs(2)
-            } else {
-                Duration::from_secs(40)
-            },
-            apply(&host, &step, &stop, &tell),
-        );
-        match applied.await {
-            Ok(result) => {
-                ensure!(fault == Fault::Cut);
-                ensure!(result.is_err_and(|error| error.is_unreachable()));
-            }
-            // Dropped while it waits.
-            Err(_) => ensure!(fault == Fault::Hang && stop.is_held()),
-        }
-        for _ in 0..200 {
-            if !stop.is_held() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        ensure!(left()?.is_empty(), "{name} is left");
-        // It was there: the engine has created and destroyed it.
-        let events = docker(&[
-            "events",
-            "--since",
-            since.trim(),
-            "--until",
-            now()?.trim(),
-            "--filter",
-            &made,
-            "--format",
-            "{{.Action}}",
-        ])?;
-        let events: Vec<_> = events.lines().collect();
-        ensure!(events == ["create", "destroy"], "{events:?}");
-    }
     Ok(())
 }

@@ -465,6 +465,37 @@ fn a_command_has_the_engine_and_its_exit_code_is_passed_on() -> Result<()> {
 }
 
 #[test]
+fn docker_compose_makes_and_removes_a_project_through_every_way() -> Result<()> {
+    let (hosts, project) = project(&["h1"], "deploy")?;
+    images::ensure(APP)?;
+    hosts[0].load_image(APP)?;
+    let file = format!("version: '3'\nservices: {{web: {{image: '{APP}'}}}}\n");
+    project.write("docker-compose.yml", &file)?;
+    let names = || hosts[0].docker(&["ps", "-a", "--format", "{{.Image}} {{.State}}"]);
+    for channel in ["stream-local", "socat", "dial-stdio"] {
+        let compose = |words: &[&str]| -> Result<Output> {
+            let tunnel = ["tunnel", "h1", "--channel", channel, "--"];
+            let compose = ["docker-compose", "-p", "shop"];
+            project.dfab(&[&tunnel[..], &compose, words].concat())
+        };
+        compose(&["up", "-d", "--scale", "web=2"])?.success()?;
+        assert_eq!(
+            names()?,
+            format!("{APP} running\n{APP} running"),
+            "{channel}"
+        );
+        let report = compose(&["exec", "-T", "web", "/app", "report", "3"])?;
+        assert_eq!(report.status, 3, "{channel}: {report:?}");
+        compose(&["down", "-t", "1"])?.success()?;
+        assert_eq!(names()?, "", "{channel}");
+        let networks = hosts[0].docker(&["network", "ls", "--format", "{{.Name}}"])?;
+        assert!(!networks.contains("shop"), "{channel}: {networks}");
+        gone(&hosts[0])?;
+    }
+    Ok(())
+}
+
+#[test]
 fn socat_may_be_anywhere_and_says_why_it_fails() -> Result<()> {
     let (hosts, project) = project(&["h1"], "deploy")?;
     let path = "/opt/my tools/socat $(x)'s";

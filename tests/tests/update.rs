@@ -171,6 +171,63 @@ fn an_update_does_the_least_that_brings_a_host_to_its_map() -> Result<()> {
 }
 
 #[test]
+fn what_was_pulled_is_used_where_it_has_changed() -> Result<()> {
+    let scene = Scene::new()?;
+    let host = &scene.host;
+    host.start_registry()?;
+    let image = format!("{}/team/app:1", TestHost::REGISTRY);
+    let publish = |version: &str| -> Result<()> {
+        let source = format!("dfab-test/update-{version}:1");
+        images::ensure_with(&source, &[&format!("ENV VERSION={version}")])?;
+        host.load_image(&source)?;
+        host.docker(&["tag", &source, &image])?;
+        host.docker(&["push", "--quiet", &image])?;
+        host.docker(&["rmi", &source, &image]).map(drop)
+    };
+    let version = || -> Result<String> {
+        let variables = host.docker(&["exec", "m.app", "/app", "where", "VERSION"])?;
+        Ok(variables.split(' ').nth(1).unwrap_or_default().to_owned())
+    };
+    let map = format!("name: m\napp: {{image: '{image}', stop_timeout: 1}}\n");
+    scene.project.write("m.yaml", &map)?;
+    publish("one")?;
+    let done = scene.act(&["startup", "app"])?;
+    assert_eq!(done[0], format!("pull-image {image}"));
+    assert_eq!(version()?, "one");
+
+    // Nothing new was pulled, so nothing is done about the container.
+    let id = scene.id("m.app")?;
+    scene.dfab(&["update", "app", "--pull"])?.success()?;
+    assert_eq!(scene.id("m.app")?, id);
+    assert!(scene.act(&["update", "app"])?.is_empty());
+
+    host.docker(&["tag", &image, "kept:1"])?;
+    publish("two")?;
+    host.docker(&["tag", "kept:1", &image])?;
+    scene.dfab(&["update", "app", "--pull"])?.success()?;
+    assert_eq!(version()?, "two");
+
+    // The same as a script, once with something new and once without.
+    host.docker(&["tag", &image, "kept:2"])?;
+    publish("three")?;
+    host.docker(&["tag", "kept:2", &image])?;
+    for _ in 0..2 {
+        let plan = [
+            "plan", "update", "app", "--pull", "-H", "h1", "--format", "sh",
+        ];
+        let script = scene.project.dfab(&plan)?.success()?;
+        let script = script.replace("docker -H ssh://h1", "docker");
+        let before = scene.id("m.app")?;
+        let has_new = version()? == "two";
+        host.shell(&script).with_context(|| script.clone())?;
+        assert_eq!(version()?, "three");
+        assert_eq!(scene.id("m.app")? == before, !has_new, "{script}");
+    }
+    assert!(scene.act(&["update", "app"])?.is_empty());
+    Ok(())
+}
+
+#[test]
 fn what_happened_on_a_host_is_mended() -> Result<()> {
     let scene = Scene::new()?;
     scene.dfab(&["startup", "side"])?.success()?;
@@ -235,6 +292,43 @@ fn what_happened_on_a_host_is_mended() -> Result<()> {
 }
 
 #[test]
+fn what_is_needed_is_left_alone_where_only_what_is_named_is_meant() -> Result<()> {
+    let scene = Scene::new()?;
+    let states = || {
+        scene
+            .host
+            .docker(&["ps", "-a", "--format", "{{.Names}} {{.State}}"])
+    };
+    // `web` needs a network and a volume of `db`, and `side` the network of `web.a`: none is there.
+    for option in ["--only", "--no-deps"] {
+        let failed = scene.dfab(&["startup", "side", option])?;
+        ensure!(failed.status == 1, "{}", failed.stderr);
+        ensure!(failed.stderr.contains("m.web.a"), "{}", failed.stderr);
+        ensure!(states()?.is_empty(), "{}", states()?);
+        ensure!(!scene.host.docker(&["network", "ls"])?.contains("m.front"));
+    }
+    // What is named is all that there is done, whether or not what it needs is as it should be.
+    scene.dfab(&["startup", "db", "web"])?.success()?;
+    let db = scene.id("m.db")?;
+    let alone = scene.act(&["startup", "side", "--only"])?;
+    assert_eq!(alone, ["create-container m.side", "start m.side"]);
+    scene.map("A: \"1\"", "A: \"2\"")?;
+    scene.host.docker(&["stop", "-t", "1", "m.side", "m.db"])?;
+    assert_eq!(
+        scene.act(&["update", "side", "--no-deps"])?,
+        ["start m.side"]
+    );
+    assert_eq!(scene.id("m.db")?, db);
+    ensure!(states()?.contains("m.db exited"), "{}", states()?);
+    let with_all = scene.act(&["update", "side"])?;
+    ensure!(
+        with_all.contains(&"create-container m.db".to_owned()),
+        "{with_all:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn commands_run_in_containers_and_their_exit_codes_are_seen() -> Result<()> {
     let scene = Scene::new()?;
     let commands = r#"image: dfab-test/update:1
@@ -272,6 +366,58 @@ fn commands_run_in_containers_and_their_exit_codes_are_seen() -> Result<()> {
         ["signal m.db"]
     );
     scene.dfab(&["perform", "kill", "db"])?.success()?;
+    Ok(())
+}
+
+#[test]
+fn options_are_as_the_project_says_where_none_is_typed() -> Result<()> {
+    let scene = Scene::new()?;
+    let commands =
+        "image: dfab-test/update:1\n  exec_commands: [[[/app, report, \"0\"], \"0\", initial]]";
+    scene.map("image: dfab-test/update:1", commands)?;
+    scene.dfab(&["startup", "db"])?.success()?;
+    let settle = |section: &str| {
+        let text = format!("maps: m.yaml\naction_defaults:\n{section}");
+        scene.project.write("dfab.yaml", &text)
+    };
+    settle(
+        "  signal: {signal: SIGUSR1}\n  exec-all: {initial: true}\n  stop: {timeout: 3}\n  \
+         single-cmd: {entrypoint: /app, command: report 0, tail: 1}\n",
+    )?;
+    let json = |words: &[&str]| -> Result<Value> {
+        let words = [&["plan"], words, &["-H", "h1", "--output", "json"]].concat();
+        Ok(scene.project.dfab(&words)?.json()?["steps"].clone())
+    };
+    ensure!(json(&["signal", "db"])?[0]["signal"] == "SIGUSR1");
+    ensure!(json(&["signal", "db", "--signal", "SIGUSR2"])?[0]["signal"] == "SIGUSR2");
+    // `kill` is another action.
+    ensure!(json(&["kill", "db"])?[0]["signal"] == "SIGKILL");
+    ensure!(json(&["exec-all", "db"])?[0]["operation"] == "exec");
+    ensure!(json(&["exec-all", "db", "--initial"])?[0]["operation"] == "exec");
+    ensure!(json(&["exec-all", "db", "--initial=false"])? == serde_json::json!([]));
+    ensure!(json(&["stop", "db"])?[0]["timeout_s"] == 3);
+    ensure!(json(&["stop", "db", "--timeout", "4"])?[0]["timeout_s"] == 4);
+    // Also where it is done, and what has to be given otherwise.
+    let ran = scene.dfab(&["single-cmd", "m.web.a", "--tail", "2"])?;
+    ensure!(
+        ran.status == 0 && ran.stderr.contains("exit code 0"),
+        "{}",
+        ran.stderr
+    );
+    let help = scene.project.dfab(&["exec-all", "--help"])?.success()?;
+    ensure!(help.contains("--initial[=<BOOLEAN>]"), "{help}");
+
+    settle("  stop: {timout: 3}\n")?;
+    let wrong = scene.dfab(&["stop", "db"])?;
+    let told = "dfab.yaml:3:10: action_defaults.stop: there is no option of this action timout; \
+                did you mean timeout?";
+    ensure!(
+        wrong.status == 2 && wrong.stderr.contains(told),
+        "{}",
+        wrong.stderr
+    );
+    // It is no other command's concern.
+    scene.project.dfab(&["map", "check"])?.success()?;
     Ok(())
 }
 

@@ -79,6 +79,7 @@ fn bench(arguments: &[&str]) -> Result<()> {
     setup::run(Needs::All)?;
     suite::build_test_app()?;
     suite::build_guests()?;
+    python::build()?;
     Run::new(
         "cargo",
         &[

@@ -1,5 +1,5 @@
-//! Tools written in Python, in a folder of their own: what makes Python components, and what others read
-//! and write bundles with.
+//! Tools written in Python, in a folder of their own: what makes Python components, what others read and
+//! write bundles with, and the predecessor, for a comparison.
 
 use std::fs;
 
@@ -7,8 +7,12 @@ use anyhow::Result;
 
 use crate::command::Run;
 
-const PACKAGES: [&str; 3] = [
+const PACKAGES: [&str; 6] = [
+    "PyYAML==6.0.3",
     "componentize-py==0.25.1",
+    "docker-map==1.1.1",
+    // The last that it knows.
+    "docker==5.0.3",
     "oras==0.2.43",
     "sigstore-models==0.0.6",
 ];

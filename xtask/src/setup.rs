@@ -100,6 +100,11 @@ const ALL: &[Need] = &[
         probe: "command -v docker-registry",
     },
     Need {
+        package: "docker-compose",
+        what: "docker-compose",
+        probe: "command -v docker-compose",
+    },
+    Need {
         package: "openssl",
         what: "the openssl command",
         probe: "command -v openssl",

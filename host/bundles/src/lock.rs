@@ -10,9 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::artifact::Artifact;
+use crate::credential::SignerId;
 use crate::digest::Digest;
 use crate::file::FileError;
-use crate::key::Fingerprint;
 use crate::name::Name;
 use crate::source::Source;
 use crate::trust::Approval;
@@ -39,10 +39,10 @@ pub struct Locked {
     pub digest: Digest,
     /// Whose signature counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signed_by: Option<Fingerprint>,
+    pub signed_by: Option<SignerId>,
     /// Whose attestation counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vetted_by: Option<Fingerprint>,
+    pub vetted_by: Option<SignerId>,
     /// Hosts, groups and patterns that it may work for; any without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Vec<String>>,
@@ -84,9 +84,9 @@ pub enum Change {
         /// `signed` or `vetted`.
         what: &'static str,
         /// Before.
-        from: Option<Fingerprint>,
+        from: Option<SignerId>,
         /// Now.
-        to: Option<Fingerprint>,
+        to: Option<SignerId>,
     },
     /// It comes from elsewhere.
     Source {
@@ -235,8 +235,8 @@ impl Locked {
             version: artifact.version().to_owned(),
             source,
             digest: artifact.digest(),
-            signed_by: approval.signed.as_ref().map(|by| by.key.clone()),
-            vetted_by: approval.vetted.as_ref().map(|by| by.key.clone()),
+            signed_by: approval.signed.as_ref().map(|by| by.id.clone()),
+            vetted_by: approval.vetted.as_ref().map(|by| by.id.clone()),
             hosts: None,
             components: components.collect(),
         }
@@ -351,8 +351,9 @@ impl fmt::Display for Change {
             Self::SameVersion { version } => write!(f, "! other bytes as version {version}"),
             Self::Older { from, to } => write!(f, "! older: {to} instead of {from}"),
             Self::Signer { what, from, to } => {
-                let shown = |key: &Option<Fingerprint>| {
-                    key.as_ref()
+                let shown = |signer: &Option<SignerId>| {
+                    signer
+                        .as_ref()
                         .map_or("nobody".to_owned(), ToString::to_string)
                 };
                 write!(f, "! {what} by {} instead of {}", shown(to), shown(from))
@@ -481,12 +482,12 @@ mod tests {
         let key = crate::PrivateKey::generate().unwrap();
         let by = |key: &crate::PrivateKey| By {
             label: "author".to_owned(),
-            key: key.public().fingerprint().clone(),
+            id: SignerId::Key(key.public().fingerprint().clone()),
             until: None,
         };
         let mut old = locked("1.0.0", &[]);
         let mut new = locked("1.1.0", &[]);
-        new.signed_by = Some(by(&key).key);
+        new.signed_by = Some(by(&key).id);
         assert!(
             old.changes(&new)
                 .iter()

@@ -66,7 +66,7 @@ impl Revocations {
             let mut expired = None;
             let is_signed = may_revoke().any(|signer| {
                 signatures.iter().any(|signature| {
-                    match signature.check(&signer.key, bytes, digest) {
+                    match signature.check(&signer.credential, bytes, digest) {
                         Ok(claim @ Claim::Signed(_)) => match claim.expires() {
                             Some(expires) if expires <= now => {
                                 expired = expired.max(Some(expires));
@@ -151,7 +151,7 @@ mod tests {
         let key = PrivateKey::generate().unwrap();
         let signer = Signer {
             label: "security".to_owned(),
-            key: key.public().clone(),
+            credential: key.public().clone().into(),
             may: BTreeSet::from([Role::Revoke]),
             names: Vec::new(),
         };

@@ -3,16 +3,18 @@
 //! a [statement](crate::statement) and name the key by its fingerprint.
 //!
 //! Read are also bundles that cosign has made with a key, of the artifact's bytes themselves
-//! (`cosign sign-blob`) or of a statement. What says that a bundle was noted in a public log is not
-//! looked at, since that needs the log's keys and nothing is asked of it: the key is what is trusted.
-//! Signatures of certificates that were made for an identity ("keyless") are not taken.
+//! (`cosign sign-blob`) or of a statement. What says that such a bundle was noted in a public log is not
+//! looked at: the key is what is trusted. Of those that it has made for an identity ("keyless") all is
+//! looked at, by the [authorities](crate::TrustedRoot) that the operator believes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::credential::Credential;
 use crate::digest::Digest;
 use crate::key::{KeyError, PrivateKey, PublicKey};
+use crate::sigstore::{Identity, TrustedRoot};
 use crate::statement::{Claim, Mismatch, Signed};
 
 /// What is put behind the name of a file for that of its signatures.
@@ -66,10 +68,14 @@ pub enum Doubt {
     #[error("it was made with another key, or changed")]
     OtherKey,
     /// A certificate made it.
-    #[error(
-        "it was made with a certificate for an identity, which dfab does not take; sign with a key"
-    )]
+    #[error("it was made with a certificate for an identity, and not with a key")]
     Keyless,
+    /// The certificate, or what the log says of it, does not count.
+    #[error("its certificate for an identity does not count: {0}")]
+    Certificate(String),
+    /// Somebody else made it.
+    #[error("it was made by {0}")]
+    OtherIdentity(Identity),
     /// It signs something else.
     #[error("it signs other bytes (sha256 {0})")]
     OtherBytes(String),
@@ -159,38 +165,66 @@ impl Signature {
         &self.key
     }
 
-    /// What the owner of this key says of these bytes.
+    /// What somebody says of these bytes.
     ///
     /// # Errors
-    /// Where the signature is not of this key, or of something else.
-    pub fn check(&self, key: &PublicKey, bytes: &[u8], digest: Digest) -> Result<Claim, Doubt> {
-        let doubt = if self.is_keyless {
-            Doubt::Keyless
-        } else {
-            Doubt::OtherKey
-        };
+    /// Where the signature is not theirs, or of something else.
+    pub fn check(
+        &self,
+        credential: &Credential,
+        bytes: &[u8],
+        digest: Digest,
+    ) -> Result<Claim, Doubt> {
+        match credential {
+            Credential::Key(_) if self.is_keyless => return Err(Doubt::Keyless),
+            Credential::Key(key) if !self.is_of_key(key, bytes) => return Err(Doubt::OtherKey),
+            Credential::Identity(..) if !self.is_keyless => return Err(Doubt::OtherKey),
+            Credential::Identity(identity, root) => self.check_identity(identity, root, bytes)?,
+            Credential::Key(_) => {}
+        }
         match &self.content {
-            Content::Bytes { signature } if key.verifies(bytes, signature) => {
-                Ok(Claim::Signed(Signed::default()))
+            Content::Bytes { .. } => Ok(Claim::Signed(Signed::default())),
+            Content::Statement { kind, .. } if kind != IN_TOTO => {
+                Err(Doubt::Other(crate::name::shown(kind)))
             }
-            Content::Statement {
-                payload,
-                kind,
-                signatures,
-            } if signatures
-                .iter()
-                .any(|signature| key.verifies(&encoded(kind, payload), signature)) =>
-            {
-                if kind != IN_TOTO {
-                    return Err(Doubt::Other(crate::name::shown(kind)));
-                }
+            Content::Statement { payload, .. } => {
                 Claim::read(payload, digest).map_err(|mismatch| match mismatch {
                     Mismatch::OtherBytes(digests) => Doubt::OtherBytes(digests),
                     Mismatch::Other(kind) => Doubt::Other(kind),
                     Mismatch::Malformed(reason) => Doubt::Malformed(reason),
                 })
             }
-            Content::Bytes { .. } | Content::Statement { .. } => Err(doubt),
+        }
+    }
+
+    fn is_of_key(&self, key: &PublicKey, bytes: &[u8]) -> bool {
+        match &self.content {
+            Content::Bytes { signature } => key.verifies(bytes, signature),
+            Content::Statement {
+                payload,
+                kind,
+                signatures,
+            } => {
+                let message = encoded(kind, payload);
+                let mut signatures = signatures.iter();
+                signatures.any(|signature| key.verifies(&message, signature))
+            }
+        }
+    }
+
+    fn check_identity(
+        &self,
+        identity: &Identity,
+        root: &TrustedRoot,
+        bytes: &[u8],
+    ) -> Result<(), Doubt> {
+        let signer = root
+            .signer(&self.line(), bytes)
+            .map_err(Doubt::Certificate)?;
+        if identity.covers(&signer) {
+            Ok(())
+        } else {
+            Err(Doubt::OtherIdentity(signer))
         }
     }
 
@@ -320,15 +354,15 @@ mod tests {
         };
         assert_eq!(signature.key_hint(), key.public().fingerprint().to_string());
         assert_eq!(
-            signature.check(key.public(), b"bytes", digest),
+            signature.check(&key.public().clone().into(), b"bytes", digest),
             Ok(signed())
         );
         assert_eq!(
-            signature.check(other.public(), b"bytes", digest),
+            signature.check(&other.public().clone().into(), b"bytes", digest),
             Err(Doubt::OtherKey)
         );
         assert!(matches!(
-            signature.check(key.public(), b"other", Digest::of(b"other")),
+            signature.check(&key.public().clone().into(), b"other", Digest::of(b"other")),
             Err(Doubt::OtherBytes(_))
         ));
         // A changed statement under the old signature.
@@ -337,7 +371,7 @@ mod tests {
         raw["dsseEnvelope"]["payload"] = json!(STANDARD.encode(forged));
         let forged = Signature::read(raw).unwrap();
         assert_eq!(
-            forged.check(key.public(), b"other", Digest::of(b"other")),
+            forged.check(&key.public().clone().into(), b"other", Digest::of(b"other")),
             Err(Doubt::OtherKey)
         );
     }
@@ -351,7 +385,7 @@ mod tests {
             "payload": STANDARD.encode(&payload), "payloadType": "text/plain",
             "signatures": [{ "sig": STANDARD.encode(signature) }] } });
         let signature = Signature::read(raw).unwrap();
-        let checked = signature.check(key.public(), b"", Digest::of(b""));
+        let checked = signature.check(&key.public().clone().into(), b"", Digest::of(b""));
         assert_eq!(checked, Err(Doubt::Other("text/plain".to_owned())));
     }
 

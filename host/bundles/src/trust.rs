@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use wildmatch::WildMatch;
 
 use crate::artifact::Artifact;
+use crate::credential::{Credential, SignerId};
 use crate::digest::Digest;
-use crate::key::{Fingerprint, PublicKey};
 use crate::revocation::Revocations;
 use crate::signature::{Doubt, Signature};
 use crate::statement::{Claim, Verdict, Vetted};
@@ -43,7 +43,7 @@ pub struct Signer {
     /// What the operator calls them.
     pub label: String,
     /// What their signatures are checked by.
-    pub key: PublicKey,
+    pub credential: Credential,
     /// What they may do.
     pub may: BTreeSet<Role>,
     /// Names of bundles and components that they may do it for, `*` and `?` as in file names.
@@ -76,8 +76,8 @@ pub struct Approval {
 pub struct By {
     /// What the operator calls them.
     pub label: String,
-    /// Their key.
-    pub key: Fingerprint,
+    /// What tells them from others.
+    pub id: SignerId,
     /// Until when it counts.
     pub until: Option<Timestamp>,
 }
@@ -192,7 +192,7 @@ impl Trust {
         verdicts.sort_by_key(|(_, vetted)| std::cmp::Reverse(vetted.vetted));
         let mut heard = BTreeSet::new();
         for (signer, vetted) in verdicts {
-            if !heard.insert(signer.key.fingerprint()) {
+            if !heard.insert(signer.credential.id()) {
                 continue;
             }
             if vetted.verdict == Verdict::Refused {
@@ -249,17 +249,25 @@ impl Trust {
         let mut unknown = Doubt::OtherKey;
         let mut finding = None;
         for signer in &self.signers {
-            let claim = match signature.check(&signer.key, artifact.bytes(), artifact.digest()) {
-                Ok(claim) => claim,
-                Err(doubt @ (Doubt::OtherKey | Doubt::Keyless)) => {
-                    unknown = doubt;
-                    continue;
-                }
-                Err(doubt) => {
-                    let by = signer.label.clone();
-                    return Err(Finding::Doubtful { by, doubt });
-                }
-            };
+            let claim =
+                match signature.check(&signer.credential, artifact.bytes(), artifact.digest()) {
+                    Ok(claim) => claim,
+                    Err(doubt @ (Doubt::OtherKey | Doubt::Keyless)) => {
+                        // What is known of a certificate says more.
+                        if unknown == Doubt::OtherKey {
+                            unknown = doubt;
+                        }
+                        continue;
+                    }
+                    Err(doubt @ (Doubt::Certificate(_) | Doubt::OtherIdentity(_))) => {
+                        unknown = doubt;
+                        continue;
+                    }
+                    Err(doubt) => {
+                        let by = signer.label.clone();
+                        return Err(Finding::Doubtful { by, doubt });
+                    }
+                };
             match signer.objection(&claim, artifact, now) {
                 None => return Ok((signer, claim)),
                 // The same key may be named again, for more.
@@ -315,7 +323,7 @@ impl By {
     fn new(signer: &Signer, until: Option<Timestamp>) -> Self {
         Self {
             label: signer.label.clone(),
-            key: signer.key.fingerprint().clone(),
+            id: signer.credential.id(),
             until,
         }
     }
@@ -323,7 +331,7 @@ impl By {
 
 impl fmt::Display for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.label, self.key)?;
+        write!(f, "{} ({})", self.label, self.id)?;
         match self.until {
             Some(until) => write!(f, ", until {until}"),
             None => Ok(()),
@@ -353,6 +361,10 @@ impl fmt::Display for Finding {
                     "a signature of {key} is of nobody in `trust`, or was changed"
                 )
             }
+            Self::Unknown {
+                doubt: Doubt::OtherIdentity(identity),
+                ..
+            } => write!(f, "a signature of {identity} is of nobody in `trust`"),
             Self::Unknown { key, doubt } => write!(f, "a signature of {key}: {doubt}"),
             Self::Doubtful { by, doubt } => write!(f, "a signature of {by}: {doubt}"),
             Self::NotAllowed {

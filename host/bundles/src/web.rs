@@ -89,7 +89,11 @@ impl Web {
     pub fn new() -> Result<Self, WebError> {
         let policy = Policy::custom(|attempt| {
             let url = attempt.url();
-            let is_safe = url.scheme() == "https" || url.host_str().is_some_and(is_this_machine);
+            // What began encrypted stays so, also on this machine.
+            let mut before = attempt.previous().iter();
+            let is_safe = url.scheme() == "https"
+                || url.host_str().is_some_and(is_this_machine)
+                    && before.all(|earlier| earlier.scheme() == "http");
             if !is_safe {
                 attempt.error("it leads to an address that is not encrypted")
             } else if attempt.previous().len() > REDIRECTS {

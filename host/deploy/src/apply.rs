@@ -41,6 +41,9 @@ pub enum ApplyError {
     /// A volume is not as it should be.
     #[error(transparent)]
     Preparation(#[from] PreparationError),
+    /// A stop was asked for.
+    #[error("it was given up, since a stop was asked for")]
+    Stopped,
 }
 
 impl ApplyError {
@@ -74,8 +77,8 @@ pub enum Note<'a> {
     LeftOut(&'a [String]),
 }
 
-/// Does one step on its host. Only the run of a script is given up when a stop is asked for, and its
-/// container removed.
+/// Does one step on its host. When a stop is asked for, a pull is given up, and so is the run of a
+/// script, whose container is removed. All else is let end, which takes no longer than the engine may.
 ///
 /// # Errors
 /// Where the engine refuses, answers too late, or cannot be reached.
@@ -97,7 +100,12 @@ pub async fn apply(
     match &step.work {
         Work::PullImage { repository, tag } => {
             let login = host.registry_login(repository);
-            engine.pull_image(repository, tag, login).await?;
+            tokio::select! {
+                biased;
+                pulled = engine.pull_image(repository, tag, login) => pulled?,
+                // It may take hours, and leaves nothing but layers.
+                () = stop.asked() => return Err(ApplyError::Stopped),
+            }
         }
         Work::CreateNetwork { body } => {
             engine.create_network(body).await?;

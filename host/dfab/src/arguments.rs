@@ -4,6 +4,7 @@
 //! in two steps: [`Outline::read`] finds the words that say which plugins are needed, and then
 //! [`command`] has everything to make the whole command line with its help.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use dfab_runtime::recipe::RecipeInfo;
 use dfab_runtime::task::TaskInfo;
 use dfab_runtime::{Parameter, ValueKind};
 
+use crate::action_defaults::Values;
 use crate::failure::Failure;
 use crate::local_paths;
 use crate::pace::{Share, batch};
@@ -264,6 +266,18 @@ pub(crate) struct Exports {
     pub(crate) recipes: Vec<RecipeInfo>,
     /// The plugin named on the line, and its tasks.
     pub(crate) tasks: Option<(String, Vec<TaskInfo>)>,
+    /// What the project says of options, by actions.
+    pub(crate) defaults: BTreeMap<String, Values>,
+}
+
+impl Exports {
+    /// Whether a command line is about an action.
+    pub(crate) fn has_use_for_actions(&self, words: &Outline) -> bool {
+        words.word(0).is_some_and(|word| {
+            let is_it = |action: &ActionInfo| action.name == word;
+            ["plan", "perform"].contains(&word) || self.actions.iter().any(is_it)
+        })
+    }
 }
 
 /// The whole command line.
@@ -307,9 +321,10 @@ pub(crate) fn command(exports: &Exports) -> Command {
             .value_name("FORM")
             .help("How the plan is shown: sh prints docker commands that do the same")
             .value_parser(clap::builder::EnumValueParser::<PlanForm>::new());
-        plan = plan.subcommand(action_command(action).arg(format));
-        perform = perform.subcommand(action_command(action));
-        dfab = dfab.subcommand(action_command(action));
+        let command = action_command(action, exports.defaults.get(&action.name));
+        plan = plan.subcommand(command.clone().arg(format));
+        perform = perform.subcommand(command.clone());
+        dfab = dfab.subcommand(command);
     }
     dfab.subcommand(plan)
         .subcommand(perform)
@@ -332,7 +347,7 @@ pub(crate) fn plan_form(matches: &ArgMatches) -> Option<PlanForm> {
     matches.get_one::<PlanForm>(PLAN_FORM).copied()
 }
 
-fn action_command(action: &ActionInfo) -> Command {
+fn action_command(action: &ActionInfo, defaults: Option<&Values>) -> Command {
     let references = Arg::new(REFERENCES)
         .value_name("CONTAINER")
         .help(
@@ -346,7 +361,29 @@ fn action_command(action: &ActionInfo) -> Command {
         .action(ArgAction::SetTrue)
         .help("Leave alone what they need, or what needs them");
     let command = Command::new(action.name.clone()).about(action.summary.clone());
-    with_parameters(command.arg(references), &action.options).arg(alone)
+    let mut command = with_parameters(command.arg(references), &action.options).arg(alone);
+    for (name, values) in defaults.into_iter().flatten() {
+        let kind = action.options.iter().find(|option| option.name == *name);
+        let is_flag = kind.is_some_and(|option| option.kind == ValueKind::Boolean);
+        command = command.mut_arg(name, |argument| match values.as_slice() {
+            [value] if is_flag && value == "true" => switched_on(argument),
+            _ if is_flag => argument,
+            values => argument.required(false).default_values(values),
+        });
+    }
+    command
+}
+
+/// A flag that is set without being typed, and can be taken back: `--pull=false`.
+fn switched_on(argument: Arg) -> Arg {
+    argument
+        .action(ArgAction::Set)
+        .num_args(0..=1)
+        .require_equals(true)
+        .value_name("BOOLEAN")
+        .value_parser(ValueParser::bool())
+        .default_missing_value("true")
+        .default_value("true")
 }
 
 /// What a recipe needs in any case is what it is about, and typed without its name.
@@ -449,141 +486,4 @@ pub(crate) fn arguments(matches: &ArgMatches, parameters: &[Parameter]) -> Vec<(
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::FromArgMatches;
-
-    use super::*;
-
-    fn outline(line: &str) -> Outline {
-        Outline::read(line.split_whitespace().map(OsString::from))
-    }
-
-    #[test]
-    fn common_options_may_stand_anywhere() {
-        let outline = outline("dfab --map a run -vH h1 docker --set x=1 version -Hh2,h3 --map=b");
-        assert_eq!(outline.words, ["run", "docker", "version"]);
-        let matches = Common::augment_args(Command::new("dfab"))
-            .try_get_matches_from(outline.common_arguments())
-            .unwrap();
-        let common = Common::from_arg_matches(&matches).unwrap();
-        assert_eq!(common.hosts, ["h1", "h2", "h3"]);
-        assert_eq!(common.map, [PathBuf::from("a"), PathBuf::from("b")]);
-        assert_eq!(common.settings, [("x".to_owned(), "1".to_owned())]);
-        assert_eq!(common.verbose, 1);
-    }
-
-    #[test]
-    fn variables_say_what_the_line_does_not() {
-        let read = |line: &[&str], yes: &str| {
-            let matches = Common::augment_args(Command::new("dfab")).get_matches_from(line);
-            let mut common = Common::from_arg_matches(&matches).unwrap();
-            let taken = common.take_variables(|name| match name {
-                "DFAB_PROJECT" => Some("p.yaml".into()),
-                "DFAB_YES" => Some(yes.into()),
-                _ => None,
-            });
-            taken.map(|()| (common.project.unwrap(), common.yes))
-        };
-        let path = PathBuf::from;
-        assert_eq!(read(&["dfab"], "").unwrap(), (path("p.yaml"), false));
-        assert_eq!(read(&["dfab"], "Yes").unwrap(), (path("p.yaml"), true));
-        let line = ["dfab", "--project", "q.yaml", "-y"];
-        assert_eq!(read(&line, "0").unwrap(), (path("q.yaml"), true));
-        assert!(read(&["dfab"], "maybe").is_err());
-    }
-
-    #[test]
-    fn b_52_parameters_become_options_of_their_kind_and_arguments() {
-        let parameter = |name: &str, kind, many| Parameter {
-            name: name.to_owned(),
-            summary: String::new(),
-            kind,
-            required: false,
-            many,
-            default_value: None,
-            choices: vec!["one".to_owned()],
-        };
-        let parameters = [
-            parameter("all", ValueKind::Boolean, false),
-            parameter("filter", ValueKind::Text, true),
-            parameter("timeout", ValueKind::Integer, false),
-            parameter("pick", ValueKind::Choice, false),
-            parameter("to", ValueKind::Path, false),
-            Parameter {
-                default_value: Some("/etc/passwd".to_owned()),
-                ..parameter("from", ValueKind::Path, false)
-            },
-        ];
-        let command = || with_parameters(Command::new("x"), &parameters);
-        let matches = command()
-            .try_get_matches_from([
-                "x", "--filter", "a=1", "--all", "--filter", "b=2", "--to", "out",
-            ])
-            .unwrap();
-        assert_eq!(local_paths::typed(&matches, &parameters), ["out"]);
-        let pairs = arguments(&matches, &parameters);
-        let pairs: Vec<_> = pairs
-            .iter()
-            .map(|(n, v)| (n.as_str(), v.as_str()))
-            .collect();
-        assert_eq!(
-            pairs,
-            [
-                ("all", "true"),
-                ("filter", "a=1"),
-                ("filter", "b=2"),
-                ("to", "out"),
-                ("from", "/etc/passwd")
-            ]
-        );
-        assert!(
-            command()
-                .try_get_matches_from(["x", "--timeout", "soon"])
-                .is_err()
-        );
-        assert!(
-            command()
-                .try_get_matches_from(["x", "--pick", "two"])
-                .is_err()
-        );
-        // The predecessor took any text for true.
-        assert!(
-            command()
-                .try_get_matches_from(["x", "--all=False"])
-                .is_err()
-        );
-        let none = command().try_get_matches_from(["x"]).unwrap();
-        let all = ("all".to_owned(), "false".to_owned());
-        assert_eq!(arguments(&none, &parameters).first(), Some(&all));
-    }
-
-    #[test]
-    fn what_a_recipe_is_about_is_typed_bare() {
-        let parameter = |name: &str, required| Parameter {
-            name: name.to_owned(),
-            summary: String::new(),
-            kind: ValueKind::Text,
-            required,
-            many: false,
-            default_value: None,
-            choices: Vec::new(),
-        };
-        let recipe = RecipeInfo {
-            name: "account".to_owned(),
-            summary: String::new(),
-            parameters: vec![parameter("name", true), parameter("shell", false)],
-            systems: Vec::new(),
-            looks_for: Vec::new(),
-        };
-        let read = |line: &str| {
-            let matches = recipe_command(&recipe).try_get_matches_from(line.split(' '))?;
-            let name = ("name".to_owned(), "app".to_owned());
-            assert!(arguments(&matches, &recipe.parameters).contains(&name));
-            Ok::<_, clap::Error>(is_given(&matches, "shell"))
-        };
-        assert!(read("account app --shell sh").unwrap());
-        assert!(!read("account app").unwrap());
-        assert!(read("account").is_err());
-        assert!(read("account --name app").is_err());
-    }
-}
+mod tests;

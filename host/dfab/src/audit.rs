@@ -1,10 +1,11 @@
-//! `--audit FILE`: every host call of every component, a line of JSON each.
+//! `--audit FILE`: every host call of every component, as lines of JSON.
 //!
-//! A thread of its own writes the lines, so that no call waits for a disk. A line is written when its call
-//! has ended; [`Audit::close`] writes those of the calls that have not, and returns once all is on the
-//! disk. Where a line cannot be written, no further call is done.
+//! A thread of its own makes and writes the lines, so that no call waits for a disk. What is allowed has a
+//! line when it begins, so that also after a process that was killed the file tells what was under way, and
+//! every call has one when it has ended. [`Audit::close`] writes those of the calls that have not, and
+//! returns once all is on the disk. Where a line cannot be written, no further call is done.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -28,21 +29,32 @@ const SHORTEST_SECRET: usize = 4;
 /// An open audit. There is one in a process.
 #[derive(Debug)]
 pub(crate) struct Audit {
-    /// The same in all lines of this process, and in no other's.
-    run: String,
-    secrets: Vec<String>,
     open: Mutex<Open>,
+    /// Why no more can be written.
+    broken: Arc<OnceLock<String>>,
 }
 
 #[derive(Debug)]
 struct Open {
     /// None once it is closed.
-    lines: Option<Sender<String>>,
+    notes: Option<Sender<Note>>,
     writer: Option<JoinHandle<Result<(), String>>>,
-    /// Calls that have begun, with what is known of them.
-    begun: HashMap<u64, (Map<String, Value>, Instant)>,
-    /// Why no more can be written.
-    broken: Arc<OnceLock<String>>,
+}
+
+/// What the writer is told of a call.
+#[derive(Debug)]
+enum Note {
+    Begun(AuditedCall, Instant),
+    Ended(u64, String, Duration),
+}
+
+/// Makes lines of notes.
+struct Lines {
+    /// The same in all lines of this process, and in no other's.
+    run: String,
+    secrets: Vec<String>,
+    /// Calls that have not ended, with what is known of them.
+    begun: BTreeMap<u64, (Map<String, Value>, Instant)>,
 }
 
 static CURRENT: OnceLock<Arc<Audit>> = OnceLock::new();
@@ -64,28 +76,19 @@ impl Audit {
             .open(path)
             .map_err(failed)?;
         let broken = Arc::new(OnceLock::new());
-        let (lines, received) = channel();
+        let (notes, received) = channel();
         let thread = Arc::clone(&broken);
+        let mut lines = Lines::new(settings);
         let writer = std::thread::Builder::new()
             .name("dfab-audit".to_owned())
-            .spawn(move || write(&file, &received, &thread))
+            .spawn(move || write(&file, &received, &mut lines, &thread))
             .map_err(failed)?;
-        let secrets = settings
-            .iter()
-            .filter(|(name, _)| dfab_runtime::is_secret(name))
-            .filter_map(|(_, value)| value.as_str())
-            .filter(|value| value.len() >= SHORTEST_SECRET);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |since| since.as_nanos());
         let audit = Arc::new(Self {
-            run: format!("{now:x}-{:x}", std::process::id()),
-            secrets: secrets.map(str::to_owned).collect(),
             open: Mutex::new(Open {
-                lines: Some(lines),
+                notes: Some(notes),
                 writer: Some(writer),
-                begun: HashMap::new(),
-                broken,
             }),
+            broken,
         });
         // Of a second one nobody would write the last lines.
         let _ = CURRENT.set(Arc::clone(&audit));
@@ -102,13 +105,7 @@ impl Audit {
         };
         let writer = {
             let mut open = audit.lock();
-            let begun: Vec<_> = open.begun.drain().collect();
-            let lines = open.lines.take();
-            for (_, (line, started)) in begun {
-                if let Some(lines) = &lines {
-                    let _ = lines.send(ended(line, "cut off", started.elapsed()));
-                }
-            }
+            open.notes = None;
             open.writer.take()
         };
         match writer.map(JoinHandle::join) {
@@ -118,21 +115,80 @@ impl Audit {
         }
     }
 
-    fn masked(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.secrets {
-            text = text.replace(secret, MASK);
-        }
-        text
-    }
-
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl dfab_runtime::Audit for Audit {
-    fn begin(&self, call: &AuditedCall) -> Result<(), String> {
+    fn begin(&self, call: AuditedCall) -> Result<(), String> {
+        if let Some(error) = self.broken.get() {
+            return Err(error.clone());
+        }
+        let sent = match &self.lock().notes {
+            Some(notes) => notes.send(Note::Begun(call, Instant::now())).is_ok(),
+            None => false,
+        };
+        if sent {
+            Ok(())
+        } else {
+            Err("it is closed".to_owned())
+        }
+    }
+
+    fn end(&self, number: u64, outcome: &str, took: Duration) {
+        // Those that have not ended when it is closed have their lines.
+        if let Some(notes) = &self.lock().notes {
+            // That nothing can be written is told by the writer.
+            let _ = notes.send(Note::Ended(number, outcome.to_owned(), took));
+        }
+    }
+}
+
+impl Lines {
+    fn new(settings: &Map<String, Value>) -> Self {
+        let secrets = settings
+            .iter()
+            .filter(|(name, _)| dfab_runtime::is_secret(name))
+            .filter_map(|(_, value)| value.as_str())
+            .filter(|value| value.len() >= SHORTEST_SECRET);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |since| since.as_nanos());
+        Self {
+            run: format!("{now:x}-{:x}", std::process::id()),
+            secrets: secrets.map(str::to_owned).collect(),
+            begun: BTreeMap::new(),
+        }
+    }
+
+    /// Adds what a note brings.
+    fn add(&mut self, note: Note, text: &mut String) {
+        match note {
+            Note::Begun(call, started) => {
+                let line = self.line(&call);
+                // What has no grant is done with already.
+                if matches!(call.decision, Decision::Allowed { .. }) {
+                    text.push_str(&closed(line.clone(), "begun", None));
+                }
+                self.begun.insert(call.number, (line, started));
+            }
+            Note::Ended(number, outcome, took) => {
+                if let Some((line, _)) = self.begun.remove(&number) {
+                    text.push_str(&closed(line, &outcome, Some(took)));
+                }
+            }
+        }
+    }
+
+    /// The lines of the calls that have not ended.
+    fn cut_off(&mut self) -> String {
+        let begun = std::mem::take(&mut self.begun).into_values();
+        begun
+            .map(|(line, started)| closed(line, "cut off", Some(started.elapsed())))
+            .collect()
+    }
+
+    fn line(&self, call: &AuditedCall) -> Map<String, Value> {
         let time = Timestamp::try_from(call.at).unwrap_or_default();
         let mut line = Map::new();
         let mut add = |name: &str, value: Value| line.insert(name.to_owned(), value);
@@ -151,57 +207,59 @@ impl dfab_runtime::Audit for Audit {
             Decision::Denied => ("denied", &[][..], &[][..]),
             Decision::Invalid => ("invalid", &[][..], &[][..]),
         };
+        let masked =
+            |texts: &[String]| -> Vec<String> { texts.iter().map(|it| self.masked(it)).collect() };
         add("decision", json!(decision));
-        add("grants", json!(grants));
-        add("given", json!(given));
-        let mut open = self.lock();
-        if let Some(error) = open.broken.get() {
-            return Err(error.clone());
-        }
-        if open.lines.is_none() {
-            return Err("it is closed".to_owned());
-        }
-        open.begun.insert(call.number, (line, Instant::now()));
-        Ok(())
+        add("grants", json!(masked(grants)));
+        add("given", json!(masked(given)));
+        line
     }
 
-    fn end(&self, number: u64, outcome: &str, took: Duration) {
-        let mut open = self.lock();
-        // Those that have not ended when it is closed have their lines.
-        if let Some((line, _)) = open.begun.remove(&number)
-            && let Some(lines) = &open.lines
-        {
-            // That nothing can be written is told by the writer.
-            let _ = lines.send(ended(line, outcome, took));
+    fn masked(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.secrets {
+            text = text.replace(secret, MASK);
         }
+        text
     }
 }
 
-fn ended(mut line: Map<String, Value>, outcome: &str, took: Duration) -> String {
+fn closed(mut line: Map<String, Value>, outcome: &str, took: Option<Duration>) -> String {
     line.insert("outcome".to_owned(), json!(outcome));
-    let microseconds = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-    let milliseconds = f64::from(microseconds) / 1000.0;
-    line.insert("duration_ms".to_owned(), json!(milliseconds));
+    if let Some(took) = took {
+        let microseconds = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        let milliseconds = f64::from(microseconds) / 1000.0;
+        line.insert("duration_ms".to_owned(), json!(milliseconds));
+    }
     let mut text = Value::Object(line).to_string();
     text.push('\n');
     text
 }
 
-/// Writes lines as they come, until there are no more.
+/// Writes lines as notes come, until there are no more; then of what has not ended.
 fn write(
     mut file: &File,
-    lines: &Receiver<String>,
+    notes: &Receiver<Note>,
+    lines: &mut Lines,
     broken: &OnceLock<String>,
 ) -> Result<(), String> {
-    while let Ok(mut text) = lines.recv() {
-        // All that waits goes in one piece; each piece ends with a line.
-        text.extend(lines.try_iter());
+    let mut write = |text: &str| {
         if broken.get().is_none()
             && let Err(error) = file.write_all(text.as_bytes())
         {
             let _ = broken.set(error.to_string());
         }
+    };
+    while let Ok(note) = notes.recv() {
+        let mut text = String::new();
+        lines.add(note, &mut text);
+        // All that waits goes in one piece; each piece ends with a line.
+        for note in notes.try_iter() {
+            lines.add(note, &mut text);
+        }
+        write(&text);
     }
+    write(&lines.cut_off());
     let synced = file.sync_data();
     match (broken.get(), synced) {
         (Some(error), _) => Err(error.clone()),
@@ -248,28 +306,38 @@ mod tests {
         let settings = json!({"registry_password": "geheim", "site": "geh"});
         let audit = Audit::open(&path, settings.as_object().unwrap()).unwrap();
         let allowed = Decision::Allowed {
-            grants: vec!["ssh.run".to_owned()],
-            given: Vec::new(),
+            grants: vec!["ssh.run login geheim".to_owned()],
+            given: vec!["/srv/geheim".to_owned()],
         };
-        audit.begin(&call(1, "login geheim", allowed)).unwrap();
+        audit.begin(call(1, "login geheim", allowed)).unwrap();
+        // What is killed now leaves its line behind.
+        let begun = || std::fs::read_to_string(&path).unwrap();
+        while !begun().contains(r#""outcome":"begun""#) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(!begun().contains("geheim"), "{}", begun());
         audit
-            .begin(&call(2, "reboot\u{1b}\n", Decision::Denied))
+            .begin(call(2, "reboot\u{1b}\n", Decision::Denied))
             .unwrap();
         audit.end(2, "denied", Duration::from_micros(1234));
         Audit::close().unwrap();
         // Too late: it is told that nothing can be noted, and nothing is written twice.
-        assert!(audit.begin(&call(3, "", Decision::Free)).is_err());
+        assert!(audit.begin(call(3, "", Decision::Free)).is_err());
         audit.end(1, "done", Duration::ZERO);
         Audit::close().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 3, "{text}");
-        let run = audit.run.clone();
-        insta::assert_snapshot!(lines[1].replace(&run, "RUN"), @r#"{"time":"2023-11-14T22:13:20.123Z","run":"RUN","call":2,"plugin":"backup","digest":"sha256:abababababababababababababababababababababababababababababababab","function":"run save","host":"web1","operation":"ssh.run","target":"reboot\u001b\n","decision":"denied","grants":[],"given":[],"outcome":"denied","duration_ms":1.234}"#);
-        let cut: Value = serde_json::from_str(lines[2]).unwrap();
+        assert_eq!(lines.len(), 4, "{text}");
+        let begun: Value = serde_json::from_str(lines[1]).unwrap();
+        let run = begun["run"].as_str().unwrap().to_owned();
+        insta::assert_snapshot!(lines[1].replace(&run, "RUN"), @r#"{"time":"2023-11-14T22:13:20.123Z","run":"RUN","call":1,"plugin":"backup","digest":"sha256:abababababababababababababababababababababababababababababababab","function":"run save","host":"web1","operation":"ssh.run","target":"login ***","decision":"allowed","grants":["ssh.run login ***"],"given":["/srv/***"],"outcome":"begun"}"#);
+        insta::assert_snapshot!(lines[2].replace(&run, "RUN"), @r#"{"time":"2023-11-14T22:13:20.123Z","run":"RUN","call":2,"plugin":"backup","digest":"sha256:abababababababababababababababababababababababababababababababab","function":"run save","host":"web1","operation":"ssh.run","target":"reboot\u001b\n","decision":"denied","grants":[],"given":[],"outcome":"denied","duration_ms":1.234}"#);
+        let cut: Value = serde_json::from_str(lines[3]).unwrap();
         assert_eq!(cut["outcome"], "cut off");
         assert_eq!(cut["target"], "login ***");
-        assert_eq!(cut["grants"], json!(["ssh.run"]));
+        assert_eq!(cut["grants"], json!(["ssh.run login ***"]));
+        assert_eq!(cut["given"], json!(["/srv/***"]));
+        assert_eq!(cut["call"], begun["call"]);
         let new = folder.path().join("new.jsonl");
         assert!(Audit::open(&new.join("none"), &Map::new()).is_err());
         assert!(Audit::open(folder.path(), &Map::new()).is_err());
@@ -280,12 +348,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_told() {
-        let (lines, received) = channel();
-        lines.send("line\n".to_owned()).unwrap();
-        drop(lines);
+        let (notes, received) = channel();
+        let call = call(1, "", Decision::Free);
+        notes.send(Note::Begun(call, Instant::now())).unwrap();
+        drop(notes);
+        let mut lines = Lines::new(&Map::new());
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let broken = OnceLock::new();
-        assert!(write(&full, &received, &broken).is_err());
+        assert!(write(&full, &received, &mut lines, &broken).is_err());
         assert!(broken.get().is_some());
     }
 }

@@ -99,3 +99,11 @@ impl From<HostError> for Failure {
         Self::new(Code::Unreachable, describe(&error))
     }
 }
+
+/// The name that is most like one that is not there.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
+    known
+        .filter(|known| likeness(known) > 0.6)
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+}

@@ -3,6 +3,7 @@
 //! Reads the command line and the project, lets plugins decide, and does what they say. This crate
 //! is the only one that prints.
 
+mod action_defaults;
 mod arguments;
 mod audit;
 mod commands;
@@ -100,7 +101,10 @@ async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
         None => None,
     };
     let plugins = Plugins::load(&project, &outline, audit.as_ref()).await?;
-    let exports = plugins.exports(&outline).await?;
+    let mut exports = plugins.exports(&outline).await?;
+    if exports.has_use_for_actions(&outline) {
+        exports.defaults = project.action_defaults.of_actions(&exports.actions)?;
+    }
     let matches = match arguments::command(&exports)
         .subcommand(commands::host::command())
         .subcommand(commands::map::command())

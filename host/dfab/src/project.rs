@@ -10,6 +10,7 @@ use indexmap::{IndexMap, IndexSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::action_defaults::ActionDefaults;
 use crate::arguments::Common;
 use crate::failure::Failure;
 use crate::limits::LimitsEntry;
@@ -38,6 +39,7 @@ pub(crate) struct Project {
     pub(crate) ssh_config: Option<PathBuf>,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: LimitsEntry,
+    pub(crate) action_defaults: ActionDefaults,
     /// Where the calls of plugins are written down.
     pub(crate) audit: Option<PathBuf>,
     /// Prints what SSH servers and keys want to know, in the folder of the file.
@@ -99,6 +101,8 @@ struct ProjectFile {
     ssh_config: Option<PathBuf>,
     timeouts: Timeouts,
     limits: LimitsEntry,
+    /// Read again when it is known which actions there are.
+    action_defaults: Option<serde::de::IgnoredAny>,
     audit: Option<PathBuf>,
     password_command: Option<String>,
 }
@@ -415,18 +419,7 @@ impl Project {
         let read: ProjectFile = if text.trim().is_empty() {
             ProjectFile::default()
         } else {
-            serde_yaml::from_str(&text).map_err(|error| {
-                let place = match error.location() {
-                    Some(at) => format!("{}:{}:{}", file.display(), at.line(), at.column()),
-                    None => file.display().to_string(),
-                };
-                let text = error.to_string();
-                // The place stands before it already.
-                let what = text
-                    .split_once(" at line ")
-                    .map_or(text.as_str(), |(what, _)| what);
-                Failure::usage(format!("{place}: {}", in_words(what)))
-            })?
+            serde_yaml::from_str(&text).map_err(|error| mistake(&file, &error))?
         };
         let folder = file.parent().map(Path::to_owned).unwrap_or_default();
         let within = |path: PathBuf| folder.join(path);
@@ -457,12 +450,33 @@ impl Project {
             ssh_config: read.ssh_config.map(within),
             timeouts: read.timeouts,
             limits: read.limits,
+            action_defaults: match read.action_defaults {
+                Some(_) => ActionDefaults {
+                    file: file.clone(),
+                    text,
+                },
+                None => ActionDefaults::default(),
+            },
             audit: read.audit.map(within),
             password_command: read.password_command.filter(|line| !line.is_empty()),
             file: Some(file),
             ..Self::default()
         })
     }
+}
+
+/// A mistake in a project file, with its place.
+pub(crate) fn mistake(file: &Path, error: &serde_yaml::Error) -> Failure {
+    let place = match error.location() {
+        Some(at) => format!("{}:{}:{}", file.display(), at.line(), at.column()),
+        None => file.display().to_string(),
+    };
+    let text = error.to_string();
+    // The place stands before it already.
+    let what = text
+        .split_once(" at line ")
+        .map_or(text.as_str(), |(what, _)| what);
+    Failure::usage(format!("{place}: {}", in_words(what)))
 }
 
 /// What serde says, without the names of types.

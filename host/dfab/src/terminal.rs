@@ -1,8 +1,10 @@
 //! The only place that prints: text for people on stderr, data on stdout.
 
-use std::io::{IsTerminal, Write};
+mod json;
 
-use serde_json::Value;
+use std::io::{BufWriter, IsTerminal, Write};
+
+use serde::Serialize;
 
 use crate::failure::{Code, Failure};
 
@@ -22,21 +24,13 @@ pub(crate) fn data(text: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`data`].
-pub(crate) fn json(value: &Value) -> Result<(), Failure> {
-    data(&escaped(&format!("{value:#}")))
-}
-
-/// JSON in which nothing can steer a terminal: within texts, what could is written by its number.
-fn escaped(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for character in json.chars() {
-        if dfab_runtime::steers(character) {
-            escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    written(
+        json::write(&mut out, value)
+            .and_then(|()| writeln!(out))
+            .and_then(|()| out.flush()),
+    )
 }
 
 /// Prints output of a container as it is, but for what could steer a terminal.
@@ -163,11 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_cannot_steer_a_terminal_and_stays_what_it_is() {
-        let value = Value::from("\u{9b}31m \u{202e}abc \u{7f}\u{1b}[2J ü");
-        let text = escaped(&format!("{value:#}"));
-        insta::assert_snapshot!(text, @r#""\u009b31m \u202eabc \u007f\u001b[2J ü""#);
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    fn text_cannot_steer_a_terminal() {
         assert_eq!(plain("\u{9b}a\u{202e}b\n"), "ab\n");
     }
 

@@ -1,10 +1,11 @@
 //! Whom the project trusts: `trust` in dfab.yaml, with the files that it names read.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dfab_bundles::{
-    Fingerprint, KeyError, PublicKey, Requirement, Revocations, Role, Signature, Signer, Trust,
-    read_file, signature,
+    Credential, Identity, KeyError, PublicKey, Requirement, Revocations, Role, Signature, Signer,
+    SignerId, Trust, TrustedRoot, read_file, signature,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -20,6 +21,8 @@ const LIST_LIMIT: usize = 8 << 20;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TrustEntry {
     pub(crate) require: Requirement,
+    /// Whose certificates for identities are believed: a file `trusted_root.json` of Sigstore.
+    sigstore: Option<PathBuf>,
     signers: Vec<SignerEntry>,
     revoked: OneOrMany<PathBuf>,
 }
@@ -30,7 +33,11 @@ pub(crate) struct TrustEntry {
 struct SignerEntry {
     name: String,
     /// A file with the public key, or its text.
-    key: String,
+    key: Option<String>,
+    /// Who they are in certificates, `*` and `?` as in file names.
+    identity: Option<String>,
+    /// Who says that they are.
+    issuer: Option<String>,
     may: Vec<Role>,
     /// Names of bundles and components; a signer may speak for no other.
     #[serde(default, rename = "for")]
@@ -38,23 +45,29 @@ struct SignerEntry {
 }
 
 impl TrustEntry {
-    /// What the signers are called whose keys can be read, and these.
-    pub(crate) fn signers(&self, folder: &Path) -> Vec<(String, Fingerprint)> {
+    /// What the signers are called who can be told from others, and what tells them.
+    pub(crate) fn signers(&self, folder: &Path) -> Vec<(String, SignerId)> {
         let named = |entry: &SignerEntry| {
-            let key = entry.public_key(folder).ok()?;
-            Some((entry.name.clone(), key.fingerprint().clone()))
+            let id = match entry.proof().ok()? {
+                Proof::Key(key) => {
+                    SignerId::Key(public_key(key, folder).ok()?.fingerprint().clone())
+                }
+                Proof::Identity(identity) => SignerId::Identity(identity),
+            };
+            Some((entry.name.clone(), id))
         };
         self.signers.iter().filter_map(named).collect()
     }
 
     /// The files that it names, as they are written.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let keys = self.signers.iter().filter(|entry| !entry.is_text());
-        let keys = keys.map(|entry| PathBuf::from(&entry.key));
-        keys.chain(Vec::from(self.revoked.clone()))
+        let keys = self.signers.iter().filter_map(|entry| entry.key.as_ref());
+        let keys = keys.filter(|key| !is_text(key)).map(PathBuf::from);
+        keys.chain(self.sigstore.clone())
+            .chain(Vec::from(self.revoked.clone()))
     }
 
-    /// Reads keys and lists of revocations; their paths are relative to this folder.
+    /// Reads keys, the trusted root and lists of revocations; their paths are relative to this folder.
     ///
     /// # Errors
     /// Where one of them cannot be used. Then nothing is trusted.
@@ -63,8 +76,11 @@ impl TrustEntry {
             require: self.require,
             ..Trust::default()
         };
+        let root = self.sigstore.as_ref();
+        let root = root.map(|file| trusted_root(&folder.join(file)));
+        let root = root.transpose()?;
         for entry in &self.signers {
-            trust.signers.push(entry.load(folder)?);
+            trust.signers.push(entry.load(folder, root.as_ref())?);
         }
         for file in Vec::from(self.revoked.clone()) {
             let file = folder.join(file);
@@ -75,28 +91,53 @@ impl TrustEntry {
     }
 }
 
-impl SignerEntry {
-    fn is_text(&self) -> bool {
-        self.key.trim_start().starts_with("-----BEGIN")
-    }
+/// What a signer is known by, as dfab.yaml has it.
+enum Proof<'a> {
+    Key(&'a str),
+    Identity(Identity),
+}
 
-    fn public_key(&self, folder: &Path) -> Result<PublicKey, KeyError> {
-        if self.is_text() {
-            PublicKey::from_pem(self.key.as_bytes())
-        } else {
-            PublicKey::read(&folder.join(&self.key))
+impl SignerEntry {
+    fn proof(&self) -> Result<Proof<'_>, Failure> {
+        match (&self.key, &self.identity, &self.issuer) {
+            (Some(key), None, None) => Ok(Proof::Key(key)),
+            (None, Some(identity), Some(issuer)) => Identity::new(identity, issuer)
+                .map(Proof::Identity)
+                .map_err(|error| {
+                    Failure::usage(format!(
+                        "the identity of the signer {} in dfab.yaml cannot be used",
+                        self.name
+                    ))
+                    .because(error)
+                }),
+            _ => Err(Failure::usage(format!(
+                "dfab.yaml does not say what the signer {} is known by",
+                self.name
+            ))
+            .hint("either key: FILE, or both identity: SUBJECT and issuer: URL")),
         }
     }
 
-    fn load(&self, folder: &Path) -> Result<Signer, Failure> {
-        let key = self.public_key(folder);
-        let key = key.map_err(|error| {
-            Failure::usage(format!(
-                "the key of the signer {} in dfab.yaml cannot be used",
-                self.name
-            ))
-            .because(error)
-        })?;
+    fn load(&self, folder: &Path, root: Option<&Arc<TrustedRoot>>) -> Result<Signer, Failure> {
+        let credential = match self.proof()? {
+            Proof::Key(key) => Credential::Key(public_key(key, folder).map_err(|error| {
+                Failure::usage(format!(
+                    "the key of the signer {} in dfab.yaml cannot be used",
+                    self.name
+                ))
+                .because(error)
+            })?),
+            Proof::Identity(identity) => {
+                let root = root.ok_or_else(|| {
+                    Failure::usage(format!(
+                        "dfab.yaml does not say who is believed that somebody is {}",
+                        self.name
+                    ))
+                    .hint("under trust: sigstore: FILE, a trusted_root.json of Sigstore")
+                })?;
+                Credential::Identity(identity, Arc::clone(root))
+            }
+        };
         let speaks = self.may.iter().any(|role| *role != Role::Revoke);
         if speaks && self.names.is_empty() {
             return Err(Failure::usage(format!(
@@ -107,11 +148,34 @@ impl SignerEntry {
         }
         Ok(Signer {
             label: self.name.clone(),
-            key,
+            credential,
             may: self.may.iter().copied().collect(),
             names: self.names.clone(),
         })
     }
+}
+
+fn is_text(key: &str) -> bool {
+    key.trim_start().starts_with("-----BEGIN")
+}
+
+fn public_key(key: &str, folder: &Path) -> Result<PublicKey, KeyError> {
+    if is_text(key) {
+        PublicKey::from_pem(key.as_bytes())
+    } else {
+        PublicKey::read(&folder.join(key))
+    }
+}
+
+/// Who is believed that somebody is who they say.
+///
+/// # Errors
+/// Where the file cannot be used.
+pub(crate) fn trusted_root(file: &Path) -> Result<Arc<TrustedRoot>, Failure> {
+    let read = TrustedRoot::read(file).map_err(|error| {
+        Failure::usage("the certificates of signers cannot be checked").because(error)
+    })?;
+    Ok(Arc::new(read))
 }
 
 /// The signatures in the files beside a file: dfab's own, and that which cosign was told to write.
@@ -187,7 +251,8 @@ mod tests {
         .unwrap();
         assert_eq!(trust.require, Requirement::Vetted);
         for signer in &trust.signers {
-            assert_eq!(signer.key.fingerprint(), key.public().fingerprint());
+            let id = SignerId::Key(key.public().fingerprint().clone());
+            assert_eq!(signer.credential.id(), id);
         }
         assert_eq!(
             load(folder.path(), "{}").unwrap().require,
@@ -207,6 +272,13 @@ mod tests {
             told("signers: [{name: a, key: none.pub, may: [sign], for: ['*']}]"),
             told("signers: [{name: a, key: ops, may: [sign], for: ['*']}]"),
             told("signers: [{name: a, key: ops.pub, may: [bless], for: ['*']}]"),
+            told("signers: [{name: a, may: [sign], for: ['*']}]"),
+            told("signers: [{name: a, identity: a@b, may: [sign], for: ['*']}]"),
+            told("signers: [{name: a, key: ops.pub, issuer: x, may: [sign], for: ['*']}]"),
+            told("signers: [{name: a, identity: a@b, issuer: https://c, may: [sign], for: ['*']}]"),
+            told("signers: [{name: a, identity: a b, issuer: https://c, may: [sign], for: ['*']}]"),
+            told("sigstore: none.json"),
+            told("sigstore: ops.pub"),
             told("require: sign"),
             told("revoked: revoked.txt"),
             told("revoked: none.txt"),
@@ -217,6 +289,17 @@ mod tests {
         the key of the signer a in dfab.yaml cannot be used: cannot read the key file none.pub: No such file or directory (os error 2)
         the key of the signer a in dfab.yaml cannot be used: it is no public key (PEM)
         signers[0].may[0]: unknown variant `bless`, expected one of `sign`, `vet`, `revoke` at line 1 column 41
+        dfab.yaml does not say what the signer a is known by
+          hint: either key: FILE, or both identity: SUBJECT and issuer: URL
+        dfab.yaml does not say what the signer a is known by
+          hint: either key: FILE, or both identity: SUBJECT and issuer: URL
+        dfab.yaml does not say what the signer a is known by
+          hint: either key: FILE, or both identity: SUBJECT and issuer: URL
+        dfab.yaml does not say who is believed that somebody is a
+          hint: under trust: sigstore: FILE, a trusted_root.json of Sigstore
+        the identity of the signer a in dfab.yaml cannot be used: `a b via https://c` is no identity with its issuer; such a one is `SUBJECT via ISSUER`, without other spaces
+        the certificates of signers cannot be checked: cannot read none.json: No such file or directory (os error 2)
+        the certificates of signers cannot be checked: ops.pub is no trusted root of Sigstore (trusted_root.json): failed to parse JSON: invalid number at line 1 column 2
         require: unknown variant `sign`, expected one of `nothing`, `signed`, `vetted` at line 1 column 10
         the list of revocations revoked.txt cannot be used: line 1 cannot be read: `sha256:12` is no digest; a digest is `sha256:` and 64 hexadecimal digits
           hint: without it nobody knows what must not be used, so nothing of dfab.lock is

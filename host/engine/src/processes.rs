@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dfab_ssh::Session;
+use dfab_ssh::{Session, quoted};
 use futures_util::future::join_all;
-
-use crate::programs::quoted;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
 /// For how long after its channel a process counts as there: later its number may be another's.
 const KEPT: Duration = Duration::from_secs(60);
@@ -26,15 +25,12 @@ struct Running {
     closed: Option<Instant>,
 }
 
-/// A process that is about to be started; known by what it says first.
+/// How a process that is about to be started says its number: in the first line of its standard error.
 #[derive(Debug)]
-pub(crate) struct Started {
-    id: u64,
-    mark: String,
-}
+pub(crate) struct Mark(String);
 
-impl Started {
-    /// The command line that says its number on standard error, and is the command then.
+impl Mark {
+    /// The command line that says its number, and is the command then.
     pub(crate) fn new(command: &str) -> (Self, String) {
         let id = COUNT.fetch_add(1, Ordering::Relaxed);
         let mark = format!("dfab-channel-{}-{id}", std::process::id());
@@ -43,6 +39,58 @@ impl Started {
             quoted(r#"echo "$0 $$" >&2; exec sh -c "$1""#),
             quoted(command)
         );
+        (Self(mark), line)
+    }
+
+    /// Reads standard error to its end: the number is told when it comes, and the end of all else is
+    /// returned.
+    pub(crate) async fn listen(
+        &self,
+        stderr: impl AsyncRead + Unpin,
+        mut tell: impl FnMut(u32),
+    ) -> String {
+        let mut stderr = BufReader::new(stderr);
+        let mut kept = Vec::new();
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = (&mut stderr).take(LINE).read_until(b'\n', &mut line).await;
+            if !matches!(read, Ok(1..)) {
+                break;
+            }
+            match self.number(&String::from_utf8_lossy(&line)) {
+                Some(number) => tell(number),
+                None => kept.extend_from_slice(&line),
+            }
+            let surplus = kept.len().saturating_sub(WORDS);
+            kept.drain(..surplus);
+        }
+        String::from_utf8_lossy(&kept).trim().to_owned()
+    }
+
+    fn number(&self, line: &str) -> Option<u32> {
+        line.trim().strip_prefix(&self.0)?.trim().parse().ok()
+    }
+}
+
+/// What is kept of standard error, in bytes.
+const WORDS: usize = 4 * 1024;
+
+/// The longest line of it.
+const LINE: u64 = 4 * 1024;
+
+/// A process that is about to be started, and is kept in mind for [`end_channels`] once its number is known.
+#[derive(Debug)]
+pub(crate) struct Started {
+    id: u64,
+    mark: Mark,
+}
+
+impl Started {
+    /// With the command line to start.
+    pub(crate) fn new(command: &str) -> (Self, String) {
+        let (mark, line) = Mark::new(command);
+        let id = COUNT.fetch_add(1, Ordering::Relaxed);
         (Self { id, mark }, line)
     }
 
@@ -50,19 +98,17 @@ impl Started {
         self.id
     }
 
-    /// Takes the number out of the first words; whether they were it.
-    pub(crate) fn hear(&self, line: &str, session: &Session) -> bool {
-        let told = line.trim().strip_prefix(&self.mark).map(str::trim);
-        let Some(number) = told.and_then(|told| told.parse().ok()) else {
-            return false;
+    /// As [`Mark::listen`].
+    pub(crate) async fn listen(&self, stderr: impl AsyncRead + Unpin, session: &Session) -> String {
+        let keep = |number| {
+            let running = Running {
+                session: session.clone(),
+                number,
+                closed: None,
+            };
+            running_now().insert(self.id, running);
         };
-        let running = Running {
-            session: session.clone(),
-            number,
-            closed: None,
-        };
-        running_now().insert(self.id, running);
-        true
+        self.mark.listen(stderr, keep).await
     }
 }
 

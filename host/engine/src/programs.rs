@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use dfab_ssh::quoted;
+
 use crate::connect::DEFAULT_SOCKET;
 
 /// How `socat` and `docker` are called on a host.
@@ -88,16 +90,6 @@ impl Programs {
     }
 }
 
-/// One word for any POSIX shell; left as it is where no shell takes it for more.
-pub(crate) fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 /// socat gives a meaning to most punctuation in an address.
 fn escaped_for_socat(path: &str) -> String {
     let mut escaped = String::with_capacity(path.len());
@@ -115,9 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_one_word_for_shell_and_socat() {
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
+    fn a_path_is_one_word_for_socat() {
         assert_eq!(
             escaped_for_socat("/run/a b,c:d.sock"),
             r"/run/a\ b\,c\:d.sock"

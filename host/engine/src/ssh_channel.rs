@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{
-    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader, ReadBuf,
-};
+use dfab_ssh::quoted;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
@@ -20,7 +19,7 @@ use crate::causes::with_causes;
 use crate::channel::ChannelKind;
 use crate::connector::{ByteStream, ChannelError};
 use crate::processes::{self, Started};
-use crate::programs::{Programs, quoted};
+use crate::programs::Programs;
 
 /// One way through a session.
 #[derive(Clone)]
@@ -247,8 +246,7 @@ impl<Stream: AsyncWrite + Unpin> AsyncWrite for ProcessStream<Stream> {
     }
 }
 
-/// Takes the process's number from its first line, keeps the end of the others, and passes that on when
-/// the process has ended.
+/// Listens to the process until it has ended, and passes on what it said at last.
 async fn listen(
     stderr: impl AsyncRead + Unpin,
     status: impl Future<Output = Option<i32>>,
@@ -257,32 +255,16 @@ async fn listen(
     command: String,
     last_words: LastWords,
 ) {
-    let mut stderr = BufReader::new(stderr);
-    let mut kept = Vec::new();
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = (&mut stderr).take(LINE).read_until(b'\n', &mut line).await;
-        if !matches!(read, Ok(1..)) {
-            break;
-        }
-        if !started.hear(&String::from_utf8_lossy(&line), session) {
-            kept.extend_from_slice(&line);
-        }
-        let surplus = kept.len().saturating_sub(WORDS);
-        kept.drain(..surplus);
-    }
+    let said = started.listen(stderr, session).await;
     let status = status.await;
     if status.is_some() {
         processes::ended(started.id());
     }
-    let said = String::from_utf8_lossy(&kept);
-    let said = said.trim();
     let words = match status {
         Some(code) if said.is_empty() => format!("exit status {code}"),
         Some(code @ (126 | 127)) => format!("exit status {code}: {said}"),
         _ if said.is_empty() => "without a word".to_owned(),
-        _ => said.to_owned(),
+        _ => said,
     };
     last_words.say(ChannelError::Process { command, words });
 }
@@ -346,17 +328,12 @@ pub(crate) async fn reason(way: &SshWay, failure: &ChannelError) -> String {
     }
 }
 
-/// What is kept of standard error, in bytes.
-const WORDS: usize = 4 * 1024;
-
-/// The longest line of it.
-const LINE: u64 = 4 * 1024;
-
 /// How long last words may take.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// For the look at the socket.
+/// For the look at the socket, and how much that may say.
 const LOOK: Duration = Duration::from_secs(10);
+const LOOK_BYTES: usize = 4 * 1024;
 
 fn explained(route: &Route, programs: &Programs, socket: &str, words: &str) -> String {
     let (program, preset, field) = match route {
@@ -413,7 +390,11 @@ async fn look_at_socket(way: &SshWay) -> Option<String> {
          echo present; fi"
     );
     let command = format!("sh -c {}", quoted(&script));
-    let output = way.session.run(&command, None, LOOK, WORDS).await.ok()?;
+    let output = way
+        .session
+        .run(&command, None, LOOK, LOOK_BYTES)
+        .await
+        .ok()?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 

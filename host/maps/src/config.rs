@@ -41,13 +41,16 @@ pub(crate) const KEYS: [&str; 25] = [
 ];
 
 /// Keys that say something only of the container's creation, so that `!env_lazy` can wait for it.
-const LAZY: [&str; 6] = [
+const LAZY: [&str; 9] = [
     "binds",
     "exposes",
     "healthcheck",
     "create_options",
     "host_config",
     "start_options",
+    "permissions",
+    "shares",
+    "user",
 ];
 
 /// A container as a map describes it, with what it extends.
@@ -216,7 +219,10 @@ impl ContainerConfig {
                 self.permissions = Some(permissions(&value, report));
             }
             "stop_timeout" => self.stop_timeout = Some(seconds(&value, report)),
-            "stop_signal" => self.stop_signal = Some(optional_text(&value, "a signal", report)),
+            "stop_signal" => {
+                self.stop_signal = Some(optional_text(&value, "a signal", report));
+                options::check_words("stop_signal", &value, report);
+            }
             "start_delay" => self.start_delay = Some(delay(&value, report)),
             "network_mode" | "network" => {
                 if name == "network" {

@@ -5,11 +5,12 @@ use crate::map::ResolvedMap;
 use crate::tree::{self, Node, Settings, Value};
 
 /// Sections of a map that several maps can share.
-const SHARED: [&str; 10] = [
+const SHARED: [&str; 11] = [
     "repository",
     "default_tag",
     "default_domain",
     "set_hostname",
+    "hostname_replace",
     "use_attached_parent_name",
     "clients",
     "volumes",

@@ -55,6 +55,8 @@ pub struct ResolvedMap {
     pub(crate) default_tag: Option<String>,
     pub(crate) default_domain: Option<String>,
     pub(crate) set_hostname: bool,
+    /// What becomes of parts of names in host names, where the map says so.
+    pub(crate) hostname_replace: Option<IndexMap<String, String>>,
     pub(crate) use_attached_parent_name: bool,
     pub(crate) clients: Vec<String>,
     /// The same, and where each stands.
@@ -74,12 +76,13 @@ pub struct ResolvedMap {
     pub(crate) has_wrong_image_parts: bool,
 }
 
-pub(crate) const SECTIONS: [&str; 13] = [
+pub(crate) const SECTIONS: [&str; 14] = [
     "name",
     "repository",
     "default_tag",
     "default_domain",
     "set_hostname",
+    "hostname_replace",
     "use_attached_parent_name",
     "clients",
     "groups",
@@ -363,6 +366,7 @@ impl ResolvedMap {
                 "default_domain" => self.default_domain = prefix(&value, "a domain", report),
                 // Null and false are the same, but not given is not.
                 "set_hostname" => self.set_hostname = value.truth(report),
+                "hostname_replace" => self.hostname_replace = replaced(value, report),
                 "use_attached_parent_name" => self.use_attached_parent_name = value.truth(report),
                 "clients" => {
                     self.client_names = names(&value, report);
@@ -469,6 +473,35 @@ impl ResolvedMap {
 }
 
 /// The pairs of a section, which must be a mapping.
+/// What stands for what in host names; null is as without it.
+fn replaced(node: Node, report: &mut Report) -> Option<IndexMap<String, String>> {
+    if node.is_null() {
+        return None;
+    }
+    let pairs = section(node, "hostname_replace", report);
+    let mut replaced = IndexMap::with_capacity(pairs.len());
+    for (key, value) in pairs {
+        let old = key.key_text().into_owned();
+        if old.is_empty() {
+            report.error(key.at, "the text that is replaced is missing");
+            continue;
+        }
+        match &value.value {
+            Value::Null => {
+                replaced.insert(old, String::new());
+            }
+            _ => match value.plain_text(report) {
+                Some(new) => drop(replaced.insert(old, new)),
+                None => {
+                    let message = format!("a text is wanted here, not {}", value.kind());
+                    report.error(value.at, message);
+                }
+            },
+        }
+    }
+    Some(replaced)
+}
+
 fn section(node: Node, name: &str, report: &mut Report) -> Pairs {
     let (at, kind) = (node.at, node.kind());
     match node.value {

@@ -1,8 +1,20 @@
 //! What things are called on the engine.
 
-/// A name in letters that a host name may have: every `_` and `.` becomes `-`.
-pub(crate) fn host_name(text: &str) -> String {
-    text.replace(['_', '.'], "-")
+use crate::map::ResolvedMap;
+
+impl ResolvedMap {
+    /// A name in letters that a host name may have: every `_` and `.` becomes `-`, or whatever the map
+    /// says instead, one after the other.
+    pub(crate) fn host_name(&self, text: &str) -> String {
+        let Some(replaced) = &self.hostname_replace else {
+            return text.replace(['_', '.'], "-");
+        };
+        let mut name = text.to_owned();
+        for (old, new) in replaced {
+            name = name.replace(old, new);
+        }
+        name
+    }
 }
 
 /// Networks that every engine has; they are never prefixed, and nothing depends on them.

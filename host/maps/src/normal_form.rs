@@ -36,6 +36,7 @@ impl ResolvedMap {
         fields.put("default_tag", json!(self.default_tag));
         fields.put("default_domain", json!(self.default_domain));
         fields.put("set_hostname", flag(self.set_hostname, true));
+        fields.put("hostname_replace", json!(self.hostname_replace));
         let parent_name = flag(self.use_attached_parent_name, false);
         fields.put("use_attached_parent_name", parent_name);
         fields.put("clients", json!(self.clients));

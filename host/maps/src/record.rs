@@ -6,6 +6,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Place, Report};
+use crate::map::ResolvedMap;
 use crate::tree::{Node, Pairs, Value};
 
 /// A record of a list, which may replace an inherited one.
@@ -254,10 +255,10 @@ pub(crate) struct Link {
 
 impl Link {
     /// The alias given, or the reference in letters that a host name may have.
-    pub(crate) fn effective_alias(&self) -> String {
+    pub(crate) fn effective_alias(&self, map: &ResolvedMap) -> String {
         self.alias
             .clone()
-            .unwrap_or_else(|| crate::names::host_name(&self.container))
+            .unwrap_or_else(|| map.host_name(&self.container))
     }
 }
 

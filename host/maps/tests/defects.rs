@@ -231,9 +231,9 @@ fn what_is_a_maps_own_is_no_default() {
     let mistakes = MapDefaults::load("name: x\nweb: {}\n", "d.yaml", &Environment);
     insta::assert_snapshot!(mistakes.unwrap_err().to_string(), @r"
     d.yaml:1:1: error: there is no key of map defaults name
-      help: there is: repository, default_tag, default_domain, set_hostname, use_attached_parent_name, clients, volumes, networks, host, host_root
+      help: there is: repository, default_tag, default_domain, set_hostname, hostname_replace, use_attached_parent_name, clients, volumes, networks, host, host_root
     d.yaml:2:1: error: there is no key of map defaults web
-      help: there is: repository, default_tag, default_domain, set_hostname, use_attached_parent_name, clients, volumes, networks, host, host_root
+      help: there is: repository, default_tag, default_domain, set_hostname, hostname_replace, use_attached_parent_name, clients, volumes, networks, host, host_root
     ");
 }
 

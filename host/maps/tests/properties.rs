@@ -206,11 +206,12 @@ proptest! {
 }
 
 /// The other sections of a map.
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "name: x\n",
     "repository: r\ndefault_tag: '1.0'\n",
     "default_domain: example.org\n",
     "set_hostname: no\n",
+    "hostname_replace: {_: '', .: x}\n",
     "clients: [c, d]\n",
     "groups: {g: [a, c.i], h: a}\n",
     "host_root: /r\n",

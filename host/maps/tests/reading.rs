@@ -5,7 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
-use dfab_maps::{Client, Diagnostic, Features, Settings, container_body, load_map};
+use dfab_maps::{Client, Diagnostic, Features, Settings, container_body, load_clients, load_map};
 use serde_json::{Value, json};
 
 struct Project;
@@ -106,6 +106,31 @@ fn settings_may_be_anything() {
 }
 
 #[test]
+fn host_names_are_made_as_the_map_says() {
+    let client = load_clients("c_1: {host: h}\n", "c.yaml", &Project);
+    let client = client.unwrap().value.shift_remove("c_1").unwrap();
+    let features = Features::for_api(1, 41);
+    let made = |section: &str| {
+        let text = format!("{section}web_a: {{image: x, instances: [i]}}\n");
+        let map = load_map(&text, "m.yaml", "m", &Project).unwrap().value;
+        let body = container_body(&map, "web_a", Some("i"), &client, &features).unwrap();
+        body["Hostname"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(made(""), "m-web-a-i-c-1");
+    assert_eq!(made("hostname_replace:\n"), "m-web-a-i-c-1");
+    assert_eq!(
+        made("hostname_replace: {_: '', .: x, xw: y}\n"),
+        "myebaxi-c1"
+    );
+    assert_eq!(made("hostname_replace: {}\n"), "m.web_a.i-c_1");
+    insta::assert_snapshot!(mistakes("hostname_replace: [_]\n"), @"m.yaml:1:19: error: hostname_replace is a mapping, not a list");
+    insta::assert_snapshot!(mistakes("hostname_replace: {_: [x], '': y}\n"), @r"
+    m.yaml:1:23: error: a text is wanted here, not a list
+    m.yaml:1:28: error: the text that is replaced is missing
+    ");
+}
+
+#[test]
 fn a_lazy_setting_is_missed_by_what_uses_it_alone() {
     let text = "web: {image: x, create_options: {environment: {KEY: !env_lazy key}}}\n\
                 db: {image: x, create_options: {environment: {A: !env_lazy tag}}}\nx-any: {a: !env_lazy other}\n";
@@ -119,6 +144,22 @@ fn a_lazy_setting_is_missed_by_what_uses_it_alone() {
     m.yaml:1:53: warning: the setting key is not set; without it the container cannot be created or compared
       help: set it under `settings` in dfab.yaml, or give --set key=VALUE
     ");
+    // Wherever it is that a creation is described.
+    for key in [
+        "binds: [!env_lazy key]",
+        "shares: [!env_lazy key]",
+        "exposes: {80: !env_lazy key}",
+        "user: !env_lazy key",
+        "permissions: !env_lazy key",
+        "host_config: {mem_limit: !env_lazy key}",
+    ] {
+        let text = format!("web: {{image: x, {key}}}\ndb: {{image: x}}\n");
+        let map = load_map(&text, "m.yaml", "m", &Project).unwrap().value;
+        let made = |config: &str| container_body(&map, config, None, &client, &features);
+        let missed = made("web").unwrap_err().to_string();
+        assert!(missed.starts_with("the setting key is not set"), "{missed}");
+        assert!(made("db").is_ok());
+    }
     // What is used in any case is missed in any case.
     insta::assert_snapshot!(
         mistakes(
@@ -300,7 +341,7 @@ fn fields_of_records_within_options_are_known() {
 fn free_keys_may_stand_wherever_names_are_fixed() {
     let map = resolved(
         "volumes: {v: {default_path: /v, create_options: {x-a: 1, labels: {x-b: c}}}}\nnetworks: {n: {create_options: {x-a: 1}}}\n\
-         a:\n  host_config: {x-a: 1, privileged: true, restart_policy: {Name: always, x-a: 1}, ulimits: [{name: n, x-a: 1}]}\n\
+         a:\n  host_config: {x-a: 1, privileged: true, restart_policy: {Name: always, x-a: 1}, ulimits: [{name: core, x-a: 1}]}\n\
          \x20 create_options: {x-a: 1, environment: {x-b: c}}\n  healthcheck: {test: x, x-a: 1}\n\
          \x20 networks: [{network_name: n, x-a: 1}]\n  exec_commands: [{cmd: ls, x-a: 1}]\n  exposes: [{exposed_port: 80, x-a: 1}]\n\
          b: {networks: {n: {aliases: x, x-a: 1}}, exposes: {80: {host_port: 80, x-a: 1}}}\n",

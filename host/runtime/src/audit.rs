@@ -12,7 +12,7 @@ pub trait Audit: Send + Sync {
     ///
     /// # Errors
     /// Where it cannot be noted; the call is not done then.
-    fn begin(&self, call: &AuditedCall) -> Result<(), String>;
+    fn begin(&self, call: AuditedCall) -> Result<(), String>;
 
     /// A call has ended: each that was begun does so once.
     fn end(&self, number: u64, outcome: &str, took: Duration);
@@ -87,8 +87,9 @@ impl Witness {
         decision: Decision,
     ) -> Result<Noted, CallError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let call = AuditedCall {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            number,
             at: SystemTime::now(),
             plugin: self.plugin.clone(),
             digest: self.digest.clone(),
@@ -98,14 +99,14 @@ impl Witness {
             target,
             decision,
         };
-        self.audit.begin(&call).map_err(|error| {
+        self.audit.begin(call).map_err(|error| {
             CallError::Other(format!(
                 "the audit cannot be written, so nothing is done any more: {error}"
             ))
         })?;
         Ok(Noted {
             audit: Arc::clone(&self.audit),
-            number: call.number,
+            number,
             started: Instant::now(),
             ended: false,
         })

@@ -262,7 +262,8 @@ impl PolicyPlugin {
     /// # Errors
     /// Where the policy gives up, or does not keep to its limits.
     pub async fn plan(&self, request: &Request, log: &LogSink) -> Result<Vec<Step>, PluginError> {
-        let mut call = self.about.call("plan", Caller::Nobody(Arc::clone(log)));
+        let function = format!("plan {}", request.action);
+        let mut call = self.about.call(&function, Caller::Nobody(Arc::clone(log)));
         let work = async {
             let instance = self.component.instantiate_async(&mut call.store).await?;
             instance

@@ -27,6 +27,10 @@ pub(crate) struct Certificate<'a> {
     pub(crate) key: Vec<u8>,
     /// Who signed it.
     pub(crate) authority: &'a [u8],
+    /// The number that its authority gave it; zero where it gave none.
+    pub(crate) serial: u64,
+    /// What its authority calls it.
+    pub(crate) identifier: &'a [u8],
     kind: u32,
     principals: Vec<&'a str>,
     valid_after: u64,
@@ -52,9 +56,9 @@ impl<'a> Certificate<'a> {
         for _ in 0..fields {
             put_string(&mut key, reader.string()?);
         }
-        reader.u64()?; // the serial number
+        let serial = reader.u64()?;
         let kind = reader.u32()?;
-        reader.string()?; // the identifier
+        let identifier = reader.string()?;
         let mut list = Reader(reader.string()?);
         let mut principals = Vec::new();
         while !list.is_empty() {
@@ -71,6 +75,8 @@ impl<'a> Certificate<'a> {
         reader.is_empty().then_some(Self {
             key,
             authority,
+            serial,
+            identifier,
             kind,
             principals,
             valid_after,

@@ -10,6 +10,7 @@ use openssl::sha::sha256;
 use crate::certificate::Certificate;
 use crate::known_hosts::{KnownKeys, Line, Mark, remember};
 use crate::question::{Asker, Clock, NoAnswer, Question};
+use crate::quoting::quoted;
 use crate::revoked_keys::{self, RevokedKeysError};
 use crate::target::{HostKeyChecking, Target};
 use crate::wire::key_type;
@@ -115,7 +116,8 @@ pub(crate) fn check(
     let certificate = Certificate::read(key);
     let plain = certificate.as_ref().map_or(key, |it| it.key.as_slice());
     let authority = certificate.as_ref().map(|it| it.authority);
-    for key in std::iter::once(plain).chain(authority) {
+    let signer = authority.map(|key| (key, None));
+    for (key, certificate) in std::iter::once((plain, certificate.as_ref())).chain(signer) {
         if let Some(line) = known.find(Mark::Revoked, key) {
             return Err(HostKeyError::Revoked {
                 fingerprint: fingerprint(key),
@@ -123,10 +125,10 @@ pub(crate) fn check(
             });
         }
         for file in &target.revoked_host_keys {
-            if let Some(line) = revoked_keys::find(file, key)? {
+            if let Some(place) = revoked_keys::find(file, key, certificate)? {
                 return Err(HostKeyError::Revoked {
                     fingerprint: fingerprint(key),
-                    place: format!("{}:{line} (RevokedHostKeys)", file.display()),
+                    place: format!("{place} (RevokedHostKeys)"),
                 });
             }
         }
@@ -268,14 +270,4 @@ fn short(kind: &str) -> &str {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// A word for a shell, quoted where it has to be.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@~+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::handle::ExitStatus;
 use crate::pipe::ErrorStream;
+use crate::quoting::quoted;
 use crate::session::{Channel, OpenError, Session};
 use crate::terminal::Resizer;
 
@@ -311,9 +312,4 @@ async fn read_limited(
         return Err(RunError::TooMuchOutput { limit });
     }
     Ok(bytes)
-}
-
-/// Quotes a word for a POSIX shell.
-pub(crate) fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }

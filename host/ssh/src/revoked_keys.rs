@@ -1,4 +1,5 @@
-//! Keys that are no host's any more: the file that `RevokedHostKeys` names, one public key a line.
+//! Keys that are no host's any more: the file that `RevokedHostKeys` names, with one public key a line, or
+//! a binary list.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::certificate::Certificate;
+use crate::krl::{self, Krl};
 use crate::wire::key_type;
 
 /// Why nobody can say which keys are revoked. No host is trusted then, as in OpenSSH.
@@ -24,10 +26,11 @@ pub enum RevokedKeysError {
         #[source]
         source: std::io::Error,
     },
-    /// The file has the binary form of ssh-keygen.
+    /// The file has the binary form of ssh-keygen, and is garbled or newer.
     #[error(
-        "RevokedHostKeys names {}, a binary revocation list (KRL), and dfab reads lists of keys only: \
-         name a file with the revoked public keys, one a line as in .pub files",
+        "RevokedHostKeys names {}, a binary revocation list (KRL) that cannot be read to its end, so that \
+         no key of a host is trusted; make it anew with ssh-keygen -k, or name a file with the revoked \
+         public keys, one a line",
         .0.display()
     )]
     Binary(PathBuf),
@@ -45,17 +48,20 @@ pub enum RevokedKeysError {
     },
 }
 
-/// What binary revocation lists begin with.
-const BINARY: &[u8] = b"SSHKRL\n\0";
-
-/// The line of the file that has this key, from 1.
-pub(crate) fn find(file: &Path, key: &[u8]) -> Result<Option<usize>, RevokedKeysError> {
+/// Where the file revokes this key, or the certificate that it comes with.
+pub(crate) fn find(
+    file: &Path,
+    key: &[u8],
+    certificate: Option<&Certificate<'_>>,
+) -> Result<Option<String>, RevokedKeysError> {
     let bytes = std::fs::read(file).map_err(|source| RevokedKeysError::Read {
         file: file.to_owned(),
         source,
     })?;
-    if bytes.starts_with(BINARY) {
-        return Err(RevokedKeysError::Binary(file.to_owned()));
+    if bytes.starts_with(krl::MAGIC) {
+        let krl = Krl::read(&bytes).ok_or_else(|| RevokedKeysError::Binary(file.to_owned()))?;
+        let is_revoked = krl.revokes(key, certificate);
+        return Ok(is_revoked.then(|| file.display().to_string()));
     }
     let text = String::from_utf8_lossy(&bytes);
     let mut found = None;
@@ -73,7 +79,7 @@ pub(crate) fn find(file: &Path, key: &[u8]) -> Result<Option<usize>, RevokedKeys
             found = Some(number);
         }
     }
-    Ok(found)
+    Ok(found.map(|line| format!("{}:{line}", file.display())))
 }
 
 /// The key of a line; of a certificate the key that is certified.

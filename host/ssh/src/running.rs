@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use crate::handle::ExitStatus;
 use crate::pipe::ErrorStream;
-use crate::process::{Guard, RunError, kill, quoted, read_mark};
+use crate::process::{Guard, RunError, kill, read_mark};
+use crate::quoting::quoted;
 use crate::session::{Channel, Session};
 
 /// How long a host may take from the channel to the command: login scripts run between.

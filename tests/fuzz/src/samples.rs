@@ -16,6 +16,13 @@ pub(crate) const TASK: &[u8] = include_bytes!("../seeds/task.wasm");
 const POLICY: &[u8] = include_bytes!("../seeds/policy.wasm");
 const RECIPE: &[u8] = include_bytes!("../seeds/recipe.wasm");
 
+/// A signature for an identity, what it signs, and whom to believe it.
+const KEYLESS: &str = include_str!("../../../host/bundles/tests/data/cosign-v3-blob.sigstore.json");
+pub(crate) const KEYLESS_BYTES: &[u8] =
+    include_bytes!("../../../host/bundles/tests/data/cosign-v3-blob.txt");
+pub(crate) const KEYLESS_ROOT: &[u8] =
+    include_bytes!("../../../host/bundles/tests/data/trusted_root.json");
+
 /// Bytes that are good, or were.
 ///
 /// # Errors
@@ -48,6 +55,7 @@ pub fn seeds(target: Target) -> Result<Vec<Vec<u8>>> {
                     .to_owned(),
                 Signature::write_all(&[signature]),
                 message.to_owned(),
+                KEYLESS.to_owned(),
                 format!("# a list\n{digest}  bad\n"),
                 format!("oci://registry.example.com:5000/acme/one:1.0.0@{digest}"),
                 "https://example.com/one.wasm".to_owned(),

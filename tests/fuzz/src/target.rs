@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use dfab_bundles::archive;
 use dfab_bundles::{
-    Artifact, Digest, FileName, Fingerprint, Manifest, Name, Reference, Revocations, Signature,
-    Source,
+    Artifact, Credential, Digest, FileName, Fingerprint, Identity, Manifest, Name, Reference,
+    Revocations, Signature, SignerId, Source, TrustedRoot,
 };
 use dfab_runtime::{
     Grants, Level, Limits, LogSink, Origin, Plugin, Runtime, RuntimeOptions, examine, with_manifest,
@@ -94,6 +94,11 @@ fn manifest(bytes: &[u8]) -> bool {
         assert_eq!(again.map(|it| it.len()).ok(), Some(signatures.len()));
         for signature in &signatures {
             shown(signature.key_hint());
+            let by_anybody = |bytes| signature.check(anybody(), bytes, Digest::of(bytes));
+            assert!(by_anybody(b"other bytes").is_err());
+            if let Err(doubt) = by_anybody(samples::KEYLESS_BYTES) {
+                shown(&doubt.to_string());
+            }
             assert!(!signature.line().contains('\n'));
         }
     }
@@ -103,11 +108,25 @@ fn manifest(bytes: &[u8]) -> bool {
     let _ = text.parse::<Revocations>();
     as_written::<Digest>(text);
     as_written::<Fingerprint>(text);
+    as_written::<SignerId>(text);
     as_written::<Name>(text);
     as_written::<FileName>(text);
     as_written::<Reference>(text);
     as_written::<Source>(text);
     is_taken
+}
+
+/// Whoever has a certificate.
+fn anybody() -> &'static Credential {
+    static ANYBODY: OnceLock<Credential> = OnceLock::new();
+    ANYBODY.get_or_init(|| {
+        let root = TrustedRoot::from_json(samples::KEYLESS_ROOT);
+        let identity = Identity::new("*", "https://github.com/login/oauth");
+        match (root, identity) {
+            (Ok(root), Ok(identity)) => Credential::Identity(identity, Arc::new(root)),
+            other => panic!("{other:?}"),
+        }
+    })
 }
 
 fn bundle(bytes: &[u8]) -> bool {

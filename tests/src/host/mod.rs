@@ -172,6 +172,37 @@ impl TestHost {
         docker::pipe(&mut docker::command(&["save", image]), &mut load)
     }
 
+    /// What names of images in its own registry begin with.
+    pub const REGISTRY: &str = "127.0.0.1:5000";
+
+    /// Starts docker-registry on it, which its engine takes without TLS.
+    ///
+    /// # Errors
+    /// Where docker-registry is not installed, or does not answer.
+    pub fn start_registry(&self) -> Result<()> {
+        let address = Self::REGISTRY;
+        self.shell(&format!(
+            "cat > /etc/registry.yml << END
+version: 0.1
+storage: {{filesystem: {{rootdirectory: /srv/registry}}}}
+http: {{addr: {address}}}
+END"
+        ))?;
+        let serve = ["docker-registry", "serve", "/etc/registry.yml"];
+        docker(&[&["exec", "--detach", &self.name], &serve[..]].concat())?;
+        let asked = || self.exec(&["curl", "-fsS", &format!("http://{address}/v2/")]);
+        process::until(Duration::from_secs(20), asked).map(drop)
+    }
+
+    /// Gives an image of its engine to the registry of its name, and takes it from the engine.
+    ///
+    /// # Errors
+    /// Where the registry refuses it.
+    pub fn hand_over_image(&self, image: &str) -> Result<()> {
+        self.docker(&["push", "--quiet", image])?;
+        self.docker(&["rmi", image]).map(drop)
+    }
+
     /// Ends its engine, as a shutdown would.
     ///
     /// # Errors

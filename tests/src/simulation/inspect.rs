@@ -47,7 +47,7 @@ impl Simulation {
         Value::Object(fields)
     }
 
-    fn mounts(&self, name: &str) -> Vec<Value> {
+    pub(super) fn mounts(&self, name: &str) -> Vec<Value> {
         let Some(container) = self.containers.get(name) else {
             return Vec::new();
         };
@@ -61,19 +61,23 @@ impl Simulation {
             let mut parts = bind.split(':');
             let source = parts.next().unwrap_or_default();
             let path = parts.next().unwrap_or_default();
+            let is_writable = !parts.next().is_some_and(is_read_only);
             mounts.push(if source.starts_with('/') {
-                json!({ "Type": "bind", "Source": source, "Destination": path })
+                json!({ "Type": "bind", "Source": source, "Destination": path, "RW": is_writable })
             } else {
-                json!({ "Type": "volume", "Name": source, "Destination": path })
+                json!({ "Type": "volume", "Name": source, "Destination": path, "RW": is_writable })
             });
         }
         let has = |mounts: &[Value], path: &Value| {
             mounts.iter().any(|mount| mount["Destination"] == *path)
         };
         for parent in texts("VolumesFrom") {
-            let parent = parent.split(':').next().unwrap_or_default();
-            for mount in self.mounts(parent) {
+            let (parent, options) = parent.split_once(':').unwrap_or((parent, ""));
+            for mut mount in self.mounts(parent) {
                 if !has(&mounts, &mount["Destination"]) {
+                    if is_read_only(options) {
+                        mount["RW"] = json!(false);
+                    }
                     mounts.push(mount);
                 }
             }
@@ -82,11 +86,18 @@ impl Simulation {
         for (path, _) in shares {
             if !has(&mounts, &json!(path)) {
                 let name = format!("{} {path}", container.id);
-                mounts.push(json!({ "Type": "volume", "Name": name, "Destination": path }));
+                mounts.push(
+                    json!({ "Type": "volume", "Name": name, "Destination": path, "RW": true }),
+                );
             }
         }
         mounts
     }
+}
+
+/// Whether options of a mount, such as `ro,z`, say so.
+fn is_read_only(options: &str) -> bool {
+    options.split(',').any(|option| option == "ro")
 }
 
 /// `GET /volumes/NAME`

@@ -9,6 +9,7 @@
     reason = "JSON is null where it has nothing: reading it by a name does not panic"
 )]
 
+mod comparison;
 mod inspect;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +19,8 @@ use dfab_deploy::drift::Details;
 use dfab_deploy::plan::{Step, Work};
 use dfab_engine::{ContainerState, ObservedContainer, Process, Snapshot};
 use serde_json::{Map, Value, json};
+
+pub use comparison::Comparison;
 
 /// The model of an engine.
 #[derive(Debug, Clone)]

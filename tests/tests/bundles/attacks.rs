@@ -1,6 +1,7 @@
 //! What somebody may do to bundles on their way, and on the machine: nothing of it runs.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
@@ -165,6 +166,81 @@ fn bombs_are_told_before_they_are_unpacked() -> Result<()> {
         &[good.as_slice(), b"more"].concat(),
         "it is not in the one form",
     )
+}
+
+/// Code that was compiled by the same engine that dfab has, for this machine.
+#[test]
+fn compiled_code_is_taken_nowhere() -> Result<()> {
+    let scene = Scene::new()?;
+    let engine = wasmtime::Engine::default();
+    let component = dfab_tests::components::docker_with(|manifest| {
+        manifest["name"] = json!("acme-one");
+    })?;
+    let compiled = engine.precompile_component(&component);
+    let compiled = compiled.map_err(|error| anyhow::anyhow!("{error}"))?;
+    ensure!(wasmtime::Engine::detect_precompiled(&compiled).is_some());
+    let wanted = "machine code; dfab ";
+    // By its own name, by that of a component, and with the manifest that one would have.
+    for name in ["one.cwasm", "one.wasm", "author.d/one.wasm"] {
+        scene.project.write("author.d/README.md", "# A test\n")?;
+        scene.project.write("author.d/LICENSE", "MIT\n")?;
+        fs::write(scene.path(name), &compiled)?;
+        scene.project.write("dfab.yaml", "{}\n")?;
+        for command in [
+            &["plugin", "info", name][..],
+            &["plugin", "add", name, "-y"],
+            &["bundle", "install", name, "-y"],
+            &["bundle", "vet", name, "--key", "reviewer", "-y"],
+            &["bundle", "push", name, "oci://127.0.0.1:1/a:1"],
+            &["bundle", "verify", name, "--key", "author.pub"],
+        ] {
+            assert_told(&scene.dfab(command)?, wanted)?;
+        }
+        scene.project.write(
+            "dfab.yaml",
+            &format!("plugins:\n- {{path: {name}, grant: [docker.read]}}\n"),
+        )?;
+        assert_told(&scene.dfab(&["run", "acme-one", "version"])?, wanted)?;
+    }
+    scene.project.write("dfab.yaml", "{}\n")?;
+    assert_told(&scene.dfab(&["bundle", "pack", "author.d"])?, wanted)?;
+    // A bundle that somebody else has packed, with a good signature and the manifest of another one.
+    fs::remove_file(scene.path("author.d/one.wasm"))?;
+    let file = scene.pack("acme-one", "1.0.0", &[])?;
+    let mut unpacked = tar::Archive::new(fs::File::open(scene.path(&file))?);
+    let mut manifest = Vec::new();
+    let first = unpacked.entries()?.next().context("a manifest")?;
+    first?.read_to_end(&mut manifest)?;
+    let files = [
+        ("bundle.json", &manifest[..]),
+        ("LICENSE", b"MIT\n"),
+        ("README.md", b"# A test\n"),
+        ("tasks.wasm", &compiled),
+    ];
+    let mut packed = Vec::new();
+    for (name, bytes) in files {
+        packed.extend(header(name, bytes.len().try_into()?)?);
+        packed.extend(bytes);
+        packed.resize(packed.len().next_multiple_of(512), 0);
+    }
+    packed.resize(packed.len() + 1024, 0);
+    fs::write(scene.path("one.tar"), packed)?;
+    scene.trust("signed")?;
+    sign(&scene, "one.tar", &[])?;
+    for verb in [&["plugin", "add"][..], &["bundle", "install"]] {
+        assert_told(&scene.dfab(&[verb, &["one.tar", "-y"]].concat())?, wanted)?;
+    }
+    // In the place of a component that was added, and its compiled form in that of the store's.
+    sign(&scene, &file, &[])?;
+    scene.dfab(&["plugin", "add", &file, "-y"])?.success()?;
+    for entry in fs::read_dir(scene.path("data/dfab/bundles"))? {
+        let path = entry?.path();
+        if !path.to_string_lossy().ends_with(".jsonl") {
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+            fs::write(path, &compiled)?;
+        }
+    }
+    assert_told(&scene.dfab(&["run", "acme-one", "version"])?, "other bytes")
 }
 
 #[test]

@@ -1,45 +1,156 @@
 //! What carries bundles: web servers and registries.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use dfab_tests::artifact_registry::{ArtifactRegistry, PASSWORD, USER, Wants};
+use dfab_tests::certificates::{Authority, Certificate, EXPIRED, VALID};
 use dfab_tests::process;
+use openssl::pkey::PKey;
+use openssl::ssl::{SslAcceptor, SslMethod};
+use openssl::x509::X509;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, assert_told};
 
-/// Serves the files of a folder on this machine until the test ends; its address.
+/// Serves the files of a folder on this machine until the test ends; its address. What is asked for below
+/// `to/` is found at the address in the file `to`, as the answer says.
 fn serve(folder: PathBuf) -> Result<String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = format!("http://{}", listener.local_addr()?);
-    let answer = move |mut stream: TcpStream| -> Result<()> {
-        let mut asked = BufReader::new(stream.try_clone()?).lines();
-        let line = asked.next().context("a request")??;
-        while asked.next().context("a header")??.len() > 2 {}
-        let name = line.split([' ', '/']).nth(2).context("a path")?;
-        let (status, body) = match fs::read(folder.join(name)) {
-            Ok(body) => ("200 OK", body),
-            Err(_) => ("404 Not Found", Vec::new()),
-        };
-        let length = body.len();
-        write!(
-            stream,
-            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-        )?;
-        Ok(stream.write_all(&body)?)
-    };
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            answer(stream).ok();
+            answer(&folder, stream).ok();
         }
     });
     Ok(address)
+}
+
+/// The same with TLS.
+fn serve_encrypted(folder: PathBuf, certificate: &Certificate) -> Result<String> {
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    acceptor.set_certificate(&*X509::from_pem(certificate.pem()?.as_bytes())?)?;
+    let key = PKey::private_key_from_pem(certificate.key_pem()?.as_bytes())?;
+    acceptor.set_private_key(&key)?;
+    let acceptor = acceptor.build();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = format!("https://{}", listener.local_addr()?);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            if let Ok(stream) = acceptor.accept(stream) {
+                answer(&folder, stream).ok();
+            }
+        }
+    });
+    Ok(address)
+}
+
+fn answer(folder: &Path, stream: impl Read + Write) -> Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    let mut header = String::new();
+    while stream.read_line(&mut header)? > 2 {
+        header.clear();
+    }
+    let path = line.split(' ').nth(1).context("a path")?;
+    let path = path.trim_start_matches('/');
+    let (status, body) = match (path.strip_prefix("to/"), fs::read(folder.join(path))) {
+        (Some(name), _) => {
+            let place = fs::read_to_string(folder.join("to"))?;
+            (format!("302 Found\r\nLocation: {place}/{name}"), Vec::new())
+        }
+        (None, Ok(body)) => ("200 OK".to_owned(), body),
+        (None, Err(_)) => ("404 Not Found".to_owned(), Vec::new()),
+    };
+    let length = body.len();
+    let stream = stream.get_mut();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    )?;
+    stream.write_all(&body)?;
+    Ok(stream.flush()?)
+}
+
+#[test]
+fn a_web_server_must_be_who_its_certificate_says() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let file = scene.pack("acme-one", "1.0.0", &[])?;
+    scene
+        .dfab(&["bundle", "sign", &file, "--key", "author"])?
+        .success()?;
+    scene.trust("signed")?;
+    let authority = Authority::new("web servers of tests")?;
+    let other = Authority::new("web servers of others")?;
+    let folder = || scene.project.folder().to_owned();
+    let good = authority.sign("web", &["127.0.0.1"], VALID)?;
+    let address = serve_encrypted(folder(), &good)?;
+    let wrong_name = authority.sign("web", &["web.example.com"], VALID)?;
+    let wrong_name = serve_encrypted(folder(), &wrong_name)?;
+    let expired = authority.sign("web", &["127.0.0.1"], EXPIRED)?;
+    let expired = serve_encrypted(folder(), &expired)?;
+    let plain = serve(folder())?;
+    let (own, others) = (scene.path("own.pem"), scene.path("others.pem"));
+    fs::write(&own, authority.pem()?)?;
+    fs::write(&others, other.pem()?)?;
+    let url = format!("{address}/{file}");
+
+    let verbs = [["plugin", "add"], ["bundle", "install"]];
+    let refused = |scene: &Scene, url: &str, wanted: &str| -> Result<()> {
+        for verb in verbs {
+            let output = scene.dfab(&[&verb[..], &[url, "-y"]].concat())?;
+            ensure!(
+                output.status == 4 && output.stderr.contains(wanted),
+                "{wanted:?}: {output:?}"
+            );
+        }
+        ensure!(!scene.path("dfab.lock").exists(), "something was added");
+        Ok(())
+    };
+    // The authorities of the system, and another one.
+    refused(&scene, &url, "certificate verify failed")?;
+    scene.authority = Some(others);
+    refused(&scene, &url, "certificate verify failed")?;
+    scene.authority = Some(own);
+    refused(&scene, &format!("{wrong_name}/{file}"), "certificate")?;
+    refused(
+        &scene,
+        &format!("{expired}/{file}"),
+        "certificate has expired",
+    )?;
+    // From there to an address that is not encrypted, even on this machine; elsewhere it is as good.
+    scene.project.write("to", &plain)?;
+    let elsewhere = format!("{address}/to/{file}");
+    let insecure = "it leads to an address that is not encrypted";
+    refused(&scene, &elsewhere, insecure)?;
+    scene.project.write("to", "http://example.com")?;
+    refused(&scene, &elsewhere, insecure)?;
+    scene.project.write("to", &address)?;
+    scene
+        .dfab(&["plugin", "add", &elsewhere, "-y"])?
+        .success()?;
+    scene.dfab(&["plugin", "remove", "acme-one"])?.success()?;
+
+    for verb in verbs {
+        scene
+            .dfab(&[&verb[..], &[&url, "-y"]].concat())?
+            .success()?;
+        assert_eq!(scene.lock()?["plugins"]["acme-one"]["source"], url);
+        ensure!(scene.lock()?["plugins"]["acme-one"]["signed_by"].is_string());
+        scene.dfab(&["run", "acme-one"])?.success()?;
+        scene.dfab(&["plugin", "remove", "acme-one"])?.success()?;
+        fs::remove_dir_all(scene.path("data"))?;
+    }
+    // From one that is not encrypted to one that is.
+    let upwards = format!("{plain}/to/{file}");
+    scene.dfab(&["plugin", "add", &upwards, "-y"])?.success()?;
+    Ok(())
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod authors;
 #[cfg(test)]
 mod carriers;
 #[cfg(test)]
+mod keyless;
+#[cfg(test)]
 mod others;
 #[cfg(test)]
 mod scene;

@@ -110,17 +110,12 @@ fn what_oras_pushed_is_added_and_run() -> Result<()> {
     Ok(())
 }
 
-/// The layout of <https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>, which `wkg` holds
-/// artifacts to: one layer, the type of the configuration, and all that is in it.
-#[test]
-fn a_bundle_of_one_component_has_the_layout_of_wasm_artifacts() -> Result<()> {
-    let registry = ArtifactRegistry::start(Wants::default())?;
-    let scene = Scene::new()?;
-    let file = scene.pack("acme-one", "1.0.0", &[])?;
-    let place = format!("oci://{}/acme/one:1.0.0", registry.address());
-    scene.dfab(&["bundle", "push", &file, &place])?.success()?;
-    let base = format!("http://{}/v2/acme/one", registry.address());
-    let manifest = fetched(&scene, &format!("{base}/manifests/1.0.0"))?;
+/// What `wkg` 0.16.1 wants (by `oci-wasm` 0.6.0), which was seen to pull and to push with dfab: a manifest of
+/// this type, exactly one layer, this type of configuration, and all that is in it. It is the layout of
+/// <https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>. Building `wkg` takes too long for a test.
+fn check_wasm_artifact(scene: &Scene, address: &str, repository: &str) -> Result<()> {
+    let base = format!("http://{address}/v2/{repository}");
+    let manifest = fetched(scene, &format!("{base}/manifests/1.0.0"))?;
     assert_eq!(manifest["schemaVersion"], 2);
     assert_eq!(
         manifest["mediaType"],
@@ -134,7 +129,7 @@ fn a_bundle_of_one_component_has_the_layout_of_wasm_artifacts() -> Result<()> {
     };
     assert_eq!(layer["mediaType"], "application/wasm");
     let digest = config["digest"].as_str().context("a digest")?;
-    let config = fetched(&scene, &format!("{base}/blobs/{digest}"))?;
+    let config = fetched(scene, &format!("{base}/blobs/{digest}"))?;
     assert_eq!(
         (&config["architecture"], &config["os"]),
         (&json!("wasm"), &json!("wasip2"))
@@ -142,8 +137,11 @@ fn a_bundle_of_one_component_has_the_layout_of_wasm_artifacts() -> Result<()> {
     assert_eq!(config["layerDigests"], json!([layer["digest"]]));
     let created = config["created"].as_str().context("a time")?;
     ensure!(created.ends_with('Z') && created.len() == 20, "{created}");
+    let component = &config["component"];
+    let fields = component.as_object().context("a component")?.keys();
+    assert_eq!(fields.collect::<Vec<_>>(), ["imports", "exports", "target"]);
     let named = |what: &str| -> Result<Vec<Value>> {
-        let names = config["component"][what].as_array().context("names")?;
+        let names = component[what].as_array().context("names")?;
         Ok(names.clone())
     };
     let has = |names: &[Value], start: &str| {
@@ -154,6 +152,109 @@ fn a_bundle_of_one_component_has_the_layout_of_wasm_artifacts() -> Result<()> {
     ensure!(has(&named("exports")?, "dfab:task/tasks@"), "{config}");
     ensure!(has(&named("imports")?, "dfab:docker/docker@"), "{config}");
     Ok(())
+}
+
+#[test]
+fn what_wkg_pulls_has_the_layout_of_wasm_artifacts() -> Result<()> {
+    let registry = ArtifactRegistry::start(Wants::default())?;
+    let scene = Scene::new()?;
+    let bundle = scene.pack("acme-one", "1.0.0", &[])?;
+    for (file, repository) in [
+        (bundle.as_str(), "acme/one"),
+        ("author.d/tasks.wasm", "acme/component"),
+    ] {
+        let place = format!("oci://{}/{repository}:1.0.0", registry.address());
+        scene.dfab(&["bundle", "push", file, &place])?.success()?;
+        check_wasm_artifact(&scene, registry.address(), repository)?;
+    }
+    Ok(())
+}
+
+/// The manifest and the configuration as `wkg oci push` 0.16.1 makes them.
+#[test]
+fn what_wkg_pushed_is_added_and_run() -> Result<()> {
+    let registry = ArtifactRegistry::start(Wants::default())?;
+    let scene = Scene::new()?;
+    let component = docker_with(|manifest| manifest["name"] = json!("wkg"))?;
+    let base = format!("http://{}/v2/acme/wkg", registry.address());
+    let put = |kind: &str, bytes: &[u8]| -> Result<(String, usize)> {
+        fs::write(scene.path("blob"), bytes)?;
+        let digest = format!("sha256:{}", sha256(&scene.project, "blob")?);
+        let begun = curl(
+            &scene,
+            &["-i", "-X", "POST", &format!("{base}/blobs/uploads/")],
+        )?;
+        let place = begun
+            .lines()
+            .find_map(|line| line.strip_prefix("Location: "))
+            .context("a place to upload to")?;
+        let place = format!("{}&digest={digest}", place.trim());
+        let kind = format!("Content-Type: {kind}");
+        curl(
+            &scene,
+            &["-X", "PUT", "-H", &kind, "--data-binary", "@blob", &place],
+        )?;
+        Ok((digest, bytes.len()))
+    };
+    let (layer, layer_size) = put("application/octet-stream", &component)?;
+    let config = json!({
+        "created": "2026-11-21T22:36:09.315198269Z",
+        "author": null,
+        "architecture": "wasm",
+        "os": "wasip2",
+        "layerDigests": [layer],
+        "component": {
+            "exports": ["dfab:task/tasks@0.1.0"],
+            "imports": ["dfab:docker/docker@0.1.0", "wasi:io/poll@0.2.6"],
+            "target": null,
+        },
+    });
+    let (config, config_size) = put("application/octet-stream", config.to_string().as_bytes())?;
+    let manifest = json!({
+        "config": {
+            "digest": config,
+            "mediaType": "application/vnd.wasm.config.v0+json",
+            "size": config_size,
+        },
+        "layers": [{
+            "annotations": { "org.opencontainers.image.title": "docker.wasm" },
+            "digest": layer,
+            "mediaType": "application/wasm",
+            "size": layer_size,
+        }],
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "schemaVersion": 2,
+    });
+    scene.project.write("manifest", &manifest.to_string())?;
+    let kind = "Content-Type: application/vnd.oci.image.manifest.v1+json";
+    let place = format!("{base}/manifests/1.0.0");
+    curl(
+        &scene,
+        &[
+            "-X",
+            "PUT",
+            "-H",
+            kind,
+            "--data-binary",
+            "@manifest",
+            &place,
+        ],
+    )?;
+
+    let place = format!("oci://{}/acme/wkg:1.0.0", registry.address());
+    scene.dfab(&["plugin", "add", &place, "-y"])?.success()?;
+    let ran = scene.dfab(&["run", "wkg", "version"])?.success()?;
+    ensure!(ran.contains("API version"), "{ran}");
+    Ok(())
+}
+
+fn curl(scene: &Scene, arguments: &[&str]) -> Result<String> {
+    let mut command = std::process::Command::new("curl");
+    command
+        .arg("-sSf")
+        .args(arguments)
+        .current_dir(scene.project.folder());
+    dfab_tests::process::run(&mut command, b"", std::time::Duration::from_secs(10))?.success()
 }
 
 #[test]

@@ -21,7 +21,7 @@ impl Scene {
         let [author, reviewer] = [(); 2].map(|()| PrivateKey::generate().unwrap());
         let signer = |label: &str, key: &PrivateKey, role| Signer {
             label: label.to_owned(),
-            key: key.public().clone(),
+            credential: key.public().clone().into(),
             may: BTreeSet::from([role]),
             names: vec!["acme-*".to_owned()],
         };
@@ -86,8 +86,11 @@ fn a_signature_of_somebody_trusted_is_enough_to_be_signed() {
     let approval = scene.judge(std::slice::from_ref(&good)).unwrap();
     let by = approval.signed.unwrap();
     assert_eq!(
-        (by.label.as_str(), &by.key),
-        ("author", scene.author.public().fingerprint())
+        (by.label, by.id.to_string()),
+        (
+            "author".to_owned(),
+            scene.author.public().fingerprint().to_string()
+        )
     );
     assert_eq!(approval.vetted, None);
     // Other signatures beside it do no harm.

@@ -57,7 +57,7 @@ pub(crate) async fn run(
     }
     if prepared.plan.steps.is_empty() || context.common.dry_run {
         if json {
-            terminal::json(&prepared.as_json(None))?;
+            terminal::json(&prepared.report(None))?;
         }
         if context.common.dry_run {
             terminal::tell("This is a dry run: nothing was done.");
@@ -70,7 +70,7 @@ pub(crate) async fn run(
     }
     let results = carry_out(context, &prepared, json).await?;
     if json {
-        terminal::json(&prepared.as_json(Some(&results)))?;
+        terminal::json(&prepared.report(Some(&results)))?;
     }
     terminal::tell(&summary(&prepared.plan, &results.outcomes));
     Ok(prepared.code(&results.outcomes))
@@ -96,7 +96,7 @@ pub(crate) async fn plan(context: &Context, matches: &ArgMatches) -> Result<Code
     };
     match form {
         PlanForm::Text | PlanForm::Sh if prepared.hosts.is_empty() => {}
-        PlanForm::Json => terminal::json(&prepared.as_json(None))?,
+        PlanForm::Json => terminal::json(&prepared.report(None))?,
         PlanForm::Text => terminal::data(&show(&prepared.plan, &prepared.hosts))?,
         PlanForm::Sh => terminal::data(&prepared.as_shell()?)?,
     }
@@ -131,6 +131,10 @@ async fn carry_out(context: &Context, prepared: &Prepared, json: bool) -> Result
     let stop = Stop::default();
     let interrupt = tokio::spawn(end_when_asked(stop.clone(), Signals::listen()?));
     let over = tokio::spawn(end_when_over(stop.clone(), context.deadline));
+    if context.deadline.is_over() {
+        // What was asked took too long: nothing may be begun before the task above has its turn.
+        stop.stop();
+    }
     let mut started = vec![Instant::now(); plan.steps.len()];
     let notes = Notes::new(plan, json);
     let outcomes = execute(

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use dfab_bundles::statement::{Claim, Signed, Verdict, Vetted};
 use dfab_bundles::{
-    Artifact, Digest, Requirement, Role, Signature, Signer, Source, Trust, archive, pack,
-    read_file, signature, write_file,
+    Artifact, Credential, Digest, Identity, Requirement, Role, Signature, Signer, Source, Trust,
+    archive, pack, read_file, signature, write_file,
 };
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -23,7 +23,7 @@ use crate::failure::{Code, Failure};
 use crate::fetch::{self, Fetched, fetch};
 use crate::plugins;
 use crate::tls::Environment;
-use crate::trust::{beside, signatures_beside};
+use crate::trust::{beside, signatures_beside, trusted_root};
 use crate::{credentials, terminal};
 
 /// The command line of `dfab bundle`.
@@ -94,6 +94,31 @@ pub(crate) fn command() -> Command {
                     path("key", "FILE", "Take the signature of this public key alone")
                         .long("key")
                         .required(false),
+                )
+                .arg(
+                    Arg::new("identity")
+                        .long("certificate-identity")
+                        .value_name("SUBJECT")
+                        .requires_all(["issuer", "root"])
+                        .conflicts_with("key")
+                        .help("Take the signature alone of who is this in a certificate"),
+                )
+                .arg(
+                    Arg::new("issuer")
+                        .long("certificate-oidc-issuer")
+                        .value_name("URL")
+                        .requires("identity")
+                        .help("Who says so"),
+                )
+                .arg(
+                    path(
+                        "root",
+                        "FILE",
+                        "Whom to believe it: a trusted_root.json of Sigstore",
+                    )
+                    .long("trusted-root")
+                    .requires("identity")
+                    .required(false),
                 ),
         )
         .subcommand(
@@ -308,16 +333,32 @@ async fn vet(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     Ok(Code::Done)
 }
 
+/// Who is to be trusted whatever dfab.yaml says, with what to call them.
+fn alone(matches: &ArgMatches) -> Result<Option<(String, Credential)>, Failure> {
+    if let Some(file) = matches.get_one::<PathBuf>("key") {
+        let key = key::public(file)?;
+        return Ok(Some((file.display().to_string(), key.into())));
+    }
+    let text = |name: &str| matches.get_one::<String>(name);
+    let (Some(subject), Some(issuer)) = (text("identity"), text("issuer")) else {
+        return Ok(None);
+    };
+    let identity = Identity::new(subject, issuer)
+        .map_err(|error| Failure::usage("nobody can be known by that").because(error))?;
+    let root = trusted_root(named(matches, "root")?)?;
+    let credential = Credential::Identity(identity, root);
+    Ok(Some((subject.clone(), credential)))
+}
+
 async fn verify(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     let project = &context.project;
     let mut trust = project.trust.load(project.folder())?;
-    if let Some(file) = matches.get_one::<PathBuf>("key") {
-        let key = key::public(file)?;
+    if let Some((label, credential)) = alone(matches)? {
         trust = Trust {
             require: Requirement::Signed,
             signers: vec![Signer {
-                label: file.display().to_string(),
-                key,
+                label,
+                credential,
                 may: [Role::Sign, Role::Vet].into(),
                 names: vec!["*".to_owned()],
             }],

@@ -12,7 +12,7 @@ use dfab_maps::{Item, Project, SelectError};
 use super::Context;
 use crate::arguments::Common;
 use crate::deadline::Deadline;
-use crate::failure::{Code, Failure, describe};
+use crate::failure::{Code, Failure, describe, nearest};
 use crate::hosts::{Directory, LOCAL};
 
 /// How many digits of an id are enough to mean it.
@@ -262,14 +262,6 @@ impl<'a> Seen<'a> {
         }
         (there, missing)
     }
-}
-
-/// The name that is most like one that is not there.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
-    known
-        .filter(|known| likeness(known) > 0.6)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
 /// A call of an engine that failed, with the exit code for it.

@@ -90,7 +90,7 @@ fn list(context: &Context, directory: &Directory, form: Form) -> Result<Code, Fa
                 let groups = directory.groups_of(host.name());
                 json!({ "name": host.name(), "address": host.address().to_string(), "groups": groups })
             });
-            terminal::json(&data.collect())?;
+            terminal::json(&data.collect::<Value>())?;
         }
         Form::Table => {
             let headings = ["host", "address", "groups"].map(str::to_owned);

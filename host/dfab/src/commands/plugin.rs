@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use dfab_bundles::{Artifact, Change, Fingerprint, Lock, Locked, Name, lock};
+use dfab_bundles::{Artifact, Change, Lock, Locked, Name, SignerId, lock};
 use dfab_runtime::Grant;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -240,7 +240,7 @@ fn list(context: &Context) -> Result<Code, Failure> {
                 format!("{} {component}", about.kind),
                 granted.join(", "),
                 signer
-                    .map(|key| signed_by(key, &signers))
+                    .map(|signer| signed_by(signer, &signers))
                     .unwrap_or_default(),
                 locked.digest.short(),
             ]);
@@ -250,11 +250,11 @@ fn list(context: &Context) -> Result<Code, Failure> {
     Ok(Code::Done)
 }
 
-/// What the operator calls a signer, and the key that it was.
-fn signed_by(key: &Fingerprint, signers: &[(String, Fingerprint)]) -> String {
-    match signers.iter().find(|(_, known)| known == key) {
-        Some((name, _)) => format!("{name} ({key})"),
-        None => key.to_string(),
+/// What the operator calls a signer, and the key or identity that it was.
+fn signed_by(signer: &SignerId, signers: &[(String, SignerId)]) -> String {
+    match signers.iter().find(|(_, known)| known == signer) {
+        Some((name, _)) => format!("{name} ({signer})"),
+        None => signer.to_string(),
     }
 }
 

@@ -14,9 +14,8 @@ use dfab_maps::{Selected, Walk};
 use dfab_runtime::planning::{ActionInfo, Walk as ActionWalk};
 use dfab_runtime::{CallError, PluginError, PolicyPlugin};
 use futures_util::stream::{self, StreamExt as _};
-use serde_json::{Value, json};
 
-use super::report::Results;
+use super::report::{Report, Results, StepReport};
 use super::{Context, overall};
 use crate::arguments::{self, Common};
 use crate::failure::{Code, Failure, describe};
@@ -44,7 +43,7 @@ impl Prepared {
     ///
     /// # Errors
     /// Where the maps or what was asked for make no sense, or the policy refuses. A host that cannot
-    /// be reached is no error: the others get their plan.
+    /// be reached, or not in time, is no error: the others get their plan.
     pub(crate) async fn new(
         context: &Context,
         policy: &PolicyPlugin,
@@ -97,8 +96,13 @@ impl Prepared {
                 .map_err(|error| Failure::usage(error.to_string()))?;
             walks.push(items);
         }
-        let found: Vec<Result<Survey<'_>, SurveyError>> = stream::iter(hosts.iter().zip(walks))
-            .map(|(host, items)| Survey::take(host, items, info.compares))
+        let looks = hosts.iter().zip(walks).map(|(host, items)| {
+            let look = Survey::take(host, items, info.compares);
+            context
+                .deadline
+                .within(async { look.await.map_err(unseen) })
+        });
+        let found: Vec<Result<Survey<'_>, Failure>> = stream::iter(looks)
             .buffered(context.common.parallel.get())
             .collect()
             .await;
@@ -111,13 +115,7 @@ impl Prepared {
                     surveys.push(survey);
                     reached.push(host.clone());
                 }
-                Err(SurveyError::Host(error)) => {
-                    unreached.push((host.name().to_owned(), Failure::from(error)));
-                }
-                Err(error) => {
-                    let failure = Failure::new(Code::Unreachable, describe(&error));
-                    unreached.push((host.name().to_owned(), failure));
-                }
+                Err(failure) => unreached.push((host.name().to_owned(), failure)),
             }
         }
         let options = arguments::arguments(matches, &info.options);
@@ -242,49 +240,22 @@ impl Prepared {
         overall(&codes)
     }
 
-    pub(crate) fn as_json(&self, results: Option<&Results>) -> Value {
-        let steps: Vec<_> = self
-            .plan
-            .steps
-            .iter()
-            .enumerate()
-            .map(|(index, step)| {
-                let mut value = serde_json::to_value(step).unwrap_or_default();
-                let outcome = results.and_then(|results| results.outcomes.get(index));
-                if let (Some(fields), Some(outcome)) = (value.as_object_mut(), outcome) {
-                    let (word, error) = match outcome {
-                        Outcome::Done => ("done", None),
-                        Outcome::Failed(error) => ("failed", Some(describe(error))),
-                        Outcome::Skipped { .. } => ("skipped", None),
-                        Outcome::NotRun => ("not-run", None),
-                    };
-                    fields.insert("outcome".to_owned(), json!(word));
-                    if let Some(error) = error {
-                        fields.insert("error".to_owned(), json!(error));
-                    }
-                    if let Some(run) = results.and_then(|results| results.runs.get(&index)) {
-                        fields.insert("exit_code".to_owned(), json!(run.exit_code));
-                        fields.insert("stdout".to_owned(), json!(run.stdout));
-                        fields.insert("stderr".to_owned(), json!(run.stderr));
-                        if !run.left_out.is_empty() {
-                            fields.insert("left_out".to_owned(), json!(run.left_out));
-                        }
-                    }
-                }
-                value
-            })
-            .collect();
-        let unreached: serde_json::Map<_, _> = self
-            .unreached
-            .iter()
-            .map(|(name, failure)| (name.clone(), json!(failure.to_string())))
-            .collect();
-        json!({
-            "action": self.plan.action,
-            "hosts": self.plan.hosts,
-            "unreachable": unreached,
-            "steps": steps,
-        })
+    /// The plan as data, and what became of it where it was carried out.
+    pub(crate) fn report<'a>(&'a self, results: Option<&'a Results>) -> Report<'a> {
+        let unreached = self.unreached.iter();
+        Report {
+            action: &self.plan.action,
+            hosts: &self.plan.hosts,
+            unreachable: unreached
+                .map(|(name, failure)| (name.as_str(), failure.to_string()))
+                .collect(),
+            steps: (self.plan.steps.iter().enumerate())
+                .map(|(index, step)| StepReport {
+                    step,
+                    ending: results.and_then(|results| results.ending(index)),
+                })
+                .collect(),
+        }
     }
 }
 
@@ -338,6 +309,13 @@ fn wanted_hosts(named: &[String], selected: &[Selected<'_>]) -> Vec<String> {
         }
     }
     hosts
+}
+
+fn unseen(error: SurveyError) -> Failure {
+    match error {
+        SurveyError::Host(error) => Failure::from(error),
+        SurveyError::Engine(_) => Failure::new(Code::Unreachable, describe(&error)),
+    }
 }
 
 fn refused(error: PluginError) -> Failure {

@@ -8,6 +8,8 @@ use dfab_deploy::apply::{ApplyError, Note};
 use dfab_deploy::execute::Outcome;
 use dfab_deploy::host::Host;
 use dfab_deploy::plan::{Plan, Step, Work};
+use indexmap::IndexMap;
+use serde::Serialize;
 
 use crate::failure::describe;
 use crate::terminal;
@@ -22,12 +24,61 @@ pub(crate) struct Results {
 }
 
 /// What a run has printed, and how it ended.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Run {
     pub(crate) exit_code: i64,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) left_out: Vec<String>,
+}
+
+/// A plan as data, and what became of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report<'a> {
+    pub(crate) action: &'a str,
+    pub(crate) hosts: &'a [String],
+    /// Why, by host.
+    pub(crate) unreachable: IndexMap<&'a str, String>,
+    pub(crate) steps: Vec<StepReport<'a>>,
+}
+
+/// A step of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct StepReport<'a> {
+    #[serde(flatten)]
+    pub(crate) step: &'a Step,
+    /// Where it was carried out.
+    #[serde(flatten)]
+    pub(crate) ending: Option<Ending<'a>>,
+}
+
+/// How a step ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ending<'a> {
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(flatten)]
+    run: Option<&'a Run>,
+}
+
+impl Results {
+    /// How the step of this index ended.
+    pub(crate) fn ending(&self, index: usize) -> Option<Ending<'_>> {
+        let (outcome, error) = match self.outcomes.get(index)? {
+            Outcome::Done => ("done", None),
+            Outcome::Failed(error) => ("failed", Some(describe(error))),
+            Outcome::Skipped { .. } => ("skipped", None),
+            Outcome::NotRun => ("not-run", None),
+        };
+        let run = self.runs.get(&index);
+        Some(Ending {
+            outcome,
+            error,
+            run,
+        })
+    }
 }
 
 /// What steps have to say while they run.

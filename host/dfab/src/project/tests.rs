@@ -111,6 +111,6 @@ fn limits_are_read_and_mistakes_in_them_shown() {
 fn a_mistake_is_shown_with_its_place() {
     insta::assert_snapshot!(
         open("maps: []\nplugin: []").unwrap_err(),
-        @"dfab.yaml:2:1: unknown field `plugin`, expected one of `settings`, `maps`, `map_defaults`, `clients`, `hosts`, `groups`, `plugins`, `trust`, `ssh_config`, `timeouts`, `limits`, `audit`, `password_command`"
+        @"dfab.yaml:2:1: unknown field `plugin`, expected one of `settings`, `maps`, `map_defaults`, `clients`, `hosts`, `groups`, `plugins`, `trust`, `ssh_config`, `timeouts`, `limits`, `action_defaults`, `audit`, `password_command`"
     );
 }

@@ -4,19 +4,17 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{
-    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader, ReadBuf,
-};
+use dfab_ssh::quoted;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
 use crate::connector::{ByteStream, ChannelError, Connector, Way};
 use crate::engine::Engine;
-use crate::programs::quoted;
+use crate::processes::Mark;
 use crate::ssh_channel::SshWay;
 
 /// What a program on the host said before it ended badly.
@@ -63,7 +61,7 @@ impl fmt::Debug for EngineStream {
 /// The process on the host that carries a stream.
 struct Carrier {
     session: dfab_ssh::Session,
-    number: Arc<OnceLock<String>>,
+    number: Arc<OnceLock<u32>>,
     ended: oneshot::Receiver<LastWords>,
 }
 
@@ -109,14 +107,7 @@ async fn start(
     way: &SshWay,
     command: String,
 ) -> Result<(Box<dyn ByteStream>, Option<Carrier>), ChannelError> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mark = format!("dfab-stream-{}-{count}", std::process::id());
-    let line = format!(
-        "exec sh -c {} {mark} {}",
-        quoted(r#"echo "$0 $$" >&2; exec sh -c "$1""#),
-        quoted(&command)
-    );
+    let (mark, line) = Mark::new(&command);
     let session = way.session();
     let opened = session.exec(&line).await;
     let process = opened.map_err(|source| ChannelError::Ssh {
@@ -128,7 +119,11 @@ async fn start(
     let (sender, ended) = oneshot::channel();
     let known = Arc::clone(&number);
     tokio::spawn(async move {
-        let words = listen(stderr, &mark, &known).await;
+        let keep = |number| {
+            // It is told once.
+            let _ = known.set(number);
+        };
+        let words = mark.listen(stderr, keep).await;
         let status = status.await;
         // Nobody may want to know any more.
         let _ = sender.send(LastWords {
@@ -143,31 +138,6 @@ async fn start(
         ended,
     };
     Ok((Box::new(stream), Some(carrier)))
-}
-
-/// Takes the process's number from its first line, and keeps the end of the others.
-async fn listen(stderr: impl AsyncRead + Unpin, mark: &str, number: &OnceLock<String>) -> String {
-    let mut stderr = BufReader::new(stderr);
-    let mut kept = Vec::new();
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = (&mut stderr).take(LINE).read_until(b'\n', &mut line).await;
-        if !matches!(read, Ok(1..)) {
-            break;
-        }
-        let text = String::from_utf8_lossy(&line);
-        match text.trim().strip_prefix(mark).map(str::trim) {
-            Some(told) if told.bytes().all(|byte| byte.is_ascii_digit()) => {
-                // It is told once.
-                let _ = number.set(told.to_owned());
-            }
-            _ => kept.extend_from_slice(&line),
-        }
-        let surplus = kept.len().saturating_sub(WORDS);
-        kept.drain(..surplus);
-    }
-    String::from_utf8_lossy(&kept).trim().to_owned()
 }
 
 impl EngineStream {
@@ -218,7 +188,7 @@ impl Carrier {
         );
         let line = format!("sh -c {}", quoted(&script));
         // Where it has gone by itself, or the session has, there is nothing left to end.
-        let _ = self.session.run(&line, None, KILL, WORDS).await;
+        let _ = self.session.run(&line, None, KILL, KILL_BYTES).await;
     }
 }
 
@@ -284,14 +254,9 @@ impl AsyncWrite for EngineStream {
 /// How long socat waits, without a byte from the engine, after the client's last word.
 const LINGER_S: u32 = 3600;
 
-/// What is kept of standard error, in bytes.
-const WORDS: usize = 4 * 1024;
-
-/// The longest line of it.
-const LINE: u64 = 4 * 1024;
-
 /// How long last words may take.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// For ending a process on the host.
+/// For ending a process on the host, and how much that may say.
 const KILL: Duration = Duration::from_secs(5);
+const KILL_BYTES: usize = 4 * 1024;

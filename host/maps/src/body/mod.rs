@@ -19,7 +19,7 @@ use crate::client::Client;
 use crate::config::ContainerConfig;
 use crate::map::{Item, ResolvedMap};
 use crate::mount::Volume;
-use crate::names::{NAMES, host_name, is_engine_name, is_image, is_owner};
+use crate::names::{NAMES, is_engine_name, is_image, is_owner};
 
 /// The image of containers that only have a volume.
 const DATA_IMAGE: &str = "tianon/true:latest";
@@ -333,11 +333,11 @@ pub(crate) fn body_with_faults(
     }
     body.insert("Image".to_owned(), json!(image));
     let own_host_name = map.set_hostname.then(|| {
-        let host = host_name(&name);
+        let host = map.host_name(&name);
         if client.is_default() {
             json!(host)
         } else {
-            json!(format!("{host}-{}", host_name(&client.name)))
+            json!(format!("{host}-{}", map.host_name(&client.name)))
         }
     });
     if let Some(host) = &own_host_name {

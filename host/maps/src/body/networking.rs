@@ -121,7 +121,7 @@ fn endpoint_config(map: &ResolvedMap, endpoint: &Endpoint) -> Json {
 
 /// `CONTAINER:ALIAS`, one for each container that the link means.
 pub(super) fn link_texts(map: &ResolvedMap, link: &Link) -> Vec<String> {
-    let alias = link.effective_alias();
+    let alias = link.effective_alias(map);
     let containers = map.referred(&link.container).unwrap_or_default();
     containers
         .iter()

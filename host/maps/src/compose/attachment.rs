@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
+use super::external::external_name;
 use super::network::texts_by_name;
 use super::project::Compose;
 use super::service::Service;
-use super::translation::{Translation, get, name_of, pairs};
+use super::translation::{Translation, name_of, pairs};
 use super::yaml::Yaml;
 use crate::diagnostic::Place;
-use crate::tree::{Node, Value};
+use crate::tree::Node;
 
 /// A volume of the file.
 #[derive(Debug, Default)]
@@ -174,25 +175,11 @@ impl Volume {
             ..Self::default()
         };
         let name = name_of(key);
-        if !node.is_null() && !matches!(node.value, Value::Map(_)) {
-            translation.wrong(node, "a volume", "a mapping");
-        }
-        let is_external = match get(node, "external").map(|external| &external.value) {
-            Some(Value::Bool(external)) => *external,
-            Some(Value::Map(_)) => true,
-            _ => false,
-        };
-        if is_external {
-            let own = get(node, "external").and_then(|external| get(external, "name"));
-            let given = own.or_else(|| get(node, "name"));
-            volume.external = given
-                .and_then(|name| translation.scalar(name, "name"))
-                .or_else(|| Some(Yaml::text(&name)));
-        }
+        volume.external = external_name(key, node, "a volume", translation);
         for (key, value) in pairs(node) {
             match name_of(key).as_str() {
                 "external" => {}
-                "name" if is_external => {}
+                "name" if volume.external.is_some() => {}
                 "driver" => {
                     let driver = translation.scalar(value, "driver");
                     volume

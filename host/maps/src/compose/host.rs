@@ -67,14 +67,15 @@ impl Service {
                     translation.note(node.at, message, help);
                 }
                 _ => {
-                    let text = translation.scalar(node, key);
+                    let text = translation.word(node, key, option);
                     self.put_host_option(option, text);
                 }
             }
             return true;
         }
         if LISTS.contains(&key) {
-            let items = translation.texts(node, key);
+            let mut items = translation.texts(node, key);
+            items.retain(|item| translation.is_known(item, key, key, node.at));
             self.put_host_option(key, list(items));
             return true;
         }
@@ -240,7 +241,11 @@ impl Service {
                 Value::Map(_) => (get(value, "soft"), get(value, "hard")),
                 _ => (Some(value), Some(value)),
             };
-            let mut limit = vec![(Yaml::text("Name"), Yaml::Text(name_of(key)))];
+            let name = Yaml::Text(name_of(key));
+            if !translation.is_known(&name, "ulimits", "ulimits", key.at) {
+                continue;
+            }
+            let mut limit = vec![(Yaml::text("Name"), name)];
             for (name, value) in [("Soft", soft), ("Hard", hard)] {
                 let number = value.and_then(|value| translation.whole_number(value, &name_of(key)));
                 limit.extend(number.map(|number| (Yaml::text(name), number)));

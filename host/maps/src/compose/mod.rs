@@ -4,6 +4,7 @@
 //! of services in their networks, and which container a volume belongs to.
 
 mod attachment;
+mod external;
 mod host;
 mod need;
 mod network;

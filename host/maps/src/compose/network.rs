@@ -1,7 +1,8 @@
 //! `networks` and `network_mode` of a service, and the `networks` section.
 
+use super::external::external_name;
 use super::service::Service;
-use super::translation::{Translation, get, name_of, pairs};
+use super::translation::{Translation, name_of, pairs};
 use super::yaml::Yaml;
 use crate::diagnostic::Place;
 use crate::tree::{Node, Value};
@@ -153,21 +154,7 @@ impl Network {
     pub(super) fn read(name: &Node, node: &Node, translation: &mut Translation) -> Self {
         let mut network = Self::default();
         let key_name = name_of(name);
-        if !node.is_null() && !matches!(node.value, Value::Map(_)) {
-            translation.wrong(node, "a network", "a mapping");
-        }
-        let is_external = match get(node, "external").map(|external| &external.value) {
-            Some(Value::Bool(external)) => *external,
-            Some(Value::Map(_)) => true,
-            _ => false,
-        };
-        if is_external {
-            let own = get(node, "external").and_then(|external| get(external, "name"));
-            let given = own.or_else(|| get(node, "name"));
-            network.external = given
-                .and_then(|name| translation.scalar(name, "name"))
-                .or_else(|| Some(Yaml::text(&key_name)));
-        }
+        network.external = external_name(name, node, "a network", translation);
         let mut create = Vec::new();
         for (key, value) in pairs(node) {
             let option = name_of(key);
@@ -176,7 +163,7 @@ impl Network {
             };
             match option.as_str() {
                 "external" => {}
-                "name" if is_external => {}
+                "name" if network.external.is_some() => {}
                 "driver" => {
                     let driver = translation.scalar(value, "driver");
                     put(&mut network.fields, "driver", driver);

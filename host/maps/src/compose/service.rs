@@ -175,7 +175,9 @@ impl Service {
             "healthcheck" => self.read_health_check(value, translation),
             "post_start" => self.read_post_start(value, translation),
             "user" => self.user = translation.scalar(value, "user"),
-            "stop_signal" => self.stop_signal = translation.scalar(value, "stop_signal"),
+            "stop_signal" => {
+                self.stop_signal = translation.word(value, "stop_signal", "stop_signal")
+            }
             "stop_grace_period" => self.read_grace_period(value, translation),
             "environment" => {
                 let assignments = translation.assignments(value, "environment");

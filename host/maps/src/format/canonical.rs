@@ -60,7 +60,7 @@ fn arrange_section(entry: &mut Entry, order: Order) {
             arrange_volume(entry, order);
         }),
         "networks" => each(entry, |entry| arrange_network(&mut entry.value, order)),
-        "host" => each(entry, |entry| arrange_text(&mut entry.value)),
+        "host" | "hostname_replace" => each(entry, |entry| arrange_text(&mut entry.value)),
         _ => arrange_container(entry, order),
     }
 }

@@ -324,7 +324,7 @@ const WAYS: [&str; 58] = [
 ];
 
 /// Ways to write the other sections of a map.
-const SECTIONS: [&[&str]; 11] = [
+const SECTIONS: [&[&str]; 12] = [
     &["name: m # its name\n", "name: '1'\n"],
     &[
         "repository: reg.example.com:5000/a\n",
@@ -333,6 +333,10 @@ const SECTIONS: [&[&str]; 11] = [
     &["default_tag: '1.30'\n", "default_tag: 1.30 # now\n"],
     &["default_domain: example.org\n"],
     &["set_hostname: no\n", "set_hostname: true\n"],
+    &[
+        "hostname_replace: {_: '-'}\n",
+        "hostname_replace:\n  # both\n  '.': x\n  b: ''\n",
+    ],
     &[
         "use_attached_parent_name: yes\n",
         "use_attached_parent_name: off\n",

@@ -6,6 +6,7 @@ mod known;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod word;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub(crate) use form::{Form, RESTART_POLICIES};
 use known::KNOWN;
 pub(crate) use known::Known;
 pub(crate) use shape::{NETWORK, Shape, VOLUME};
+pub(crate) use word::{check as check_words, is_known as is_known_word};
 
 use crate::diagnostic::{Report, nearest};
 use crate::tree::{Node, Value};
@@ -152,6 +154,7 @@ fn read_one(
     warn_of_readings(known.form, &node, report);
     let before = report.errors();
     known.check_fields(&mut node, report);
+    check_words(known.name, &node, report);
     if report.errors() > before {
         return None;
     }

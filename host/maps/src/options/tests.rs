@@ -183,3 +183,117 @@ fn no_option_stands_twice() {
         );
     }
 }
+
+#[test]
+fn words_of_which_the_engine_knows_a_fixed_number_are_taken_as_it_takes_them() {
+    for (section, text) in [
+        (Section::CreateOptions, "stop_signal: SIGTERM"),
+        (Section::CreateOptions, "stop_signal: usr1"),
+        (Section::CreateOptions, "stop_signal: 64"),
+        (Section::CreateOptions, "stop_signal: SIGRTMIN+15"),
+        (Section::CreateOptions, "stop_signal: RTMAX-14"),
+        (Section::CreateOptions, "stop_signal: ''"),
+        (
+            Section::HostConfig,
+            "cap_add: [NET_ADMIN, cap_chown, all, CAP_BPF]",
+        ),
+        (Section::HostConfig, "cap_drop: ALL"),
+        (
+            Section::HostConfig,
+            "ulimits: [{name: NOFILE, soft: 5}, {Name: rttime}]",
+        ),
+        (
+            Section::HostConfig,
+            "mounts: [{type: bind, bind_options: {Propagation: rslave}}]",
+        ),
+        (Section::HostConfig, "ipc_mode: container:m.web"),
+        (Section::HostConfig, "ipc_mode: ''"),
+        (Section::HostConfig, "pid_mode: private"),
+        (Section::HostConfig, "cgroupns: private"),
+    ] {
+        let read = applied(section, text);
+        assert!(read.is_ok(), "{text}: {read:?}");
+    }
+}
+
+#[test]
+fn words_that_the_engine_does_not_know_are_told_with_the_nearest() {
+    for (section, text, at, told) in [
+        (
+            Section::CreateOptions,
+            "stop_signal: SIGTREM",
+            "1:14",
+            "there is no signal SIGTREM\n  help: did you mean SIGTERM?",
+        ),
+        (
+            Section::CreateOptions,
+            "stop_signal: qit",
+            "1:14",
+            "did you mean SIGQUIT?",
+        ),
+        (
+            Section::CreateOptions,
+            "stop_signal: 65",
+            "1:14",
+            "there is no signal 65",
+        ),
+        (
+            Section::CreateOptions,
+            "stop_signal: RTMIN+16",
+            "1:14",
+            "there is no signal RTMIN+16",
+        ),
+        (
+            Section::HostConfig,
+            "cap_add: [CHOWN, NET_ADMINN]",
+            "1:18",
+            "there is no capability NET_ADMINN\n  help: did you mean NET_ADMIN?",
+        ),
+        (
+            Section::HostConfig,
+            "cap_drop: cap_sysadmin",
+            "1:11",
+            "did you mean SYS_ADMIN?",
+        ),
+        (
+            Section::HostConfig,
+            "cap_add: CAP_ALL",
+            "1:10",
+            "there is no capability CAP_ALL",
+        ),
+        (
+            Section::HostConfig,
+            "ulimits: [{name: nofiles, soft: 5}]",
+            "1:18",
+            "there is no limit of processes nofiles\n  help: did you mean nofile?",
+        ),
+        (
+            Section::HostConfig,
+            "mounts: [{type: bnd}]",
+            "1:17",
+            "there is no type of mounts bnd\n  help: did you mean bind?",
+        ),
+        (
+            Section::HostConfig,
+            "mounts: [{Type: bind, BindOptions: {Propagation: slvae}}]",
+            "1:50",
+            "did you mean slave?",
+        ),
+        (
+            Section::HostConfig,
+            "ipc_mode: shared",
+            "1:11",
+            "there is no ipc_mode shared",
+        ),
+        (
+            Section::HostConfig,
+            "cgroupns: hots",
+            "1:11",
+            "did you mean host?",
+        ),
+    ] {
+        let error = applied(section, text).unwrap_err();
+        assert!(error.contains(told), "{text}: {error}");
+        assert!(error.contains(at), "{text}: {error}");
+    }
+}

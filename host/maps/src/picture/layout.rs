@@ -4,13 +4,14 @@
 //! Sugiyama's method, for each connected part by itself: circles are opened, columns are longest
 //! paths, long edges get a place in every column they pass, barycentres and swaps of neighbours
 //! lessen the crossings, and every column is then put as close to its neighbours as its order
-//! allows.
+//! allows. Too many columns for one row go on in a row below.
 #![expect(
     clippy::indexing_slicing,
     reason = "all indices are made here, of vectors of one length"
 )]
 
 mod order;
+mod rows;
 
 use std::collections::HashMap;
 
@@ -18,8 +19,6 @@ use std::collections::HashMap;
 const GAP: f64 = 16.0;
 /// Between edges that pass a column.
 const LANE_GAP: f64 = 9.0;
-/// Between columns, and more where many edges run.
-const COLUMN_GAP: f64 = 52.0;
 /// Between parts that are not connected.
 const PART_GAP: f64 = 30.0;
 /// Parts stand side by side up to this width.
@@ -243,83 +242,7 @@ impl Part {
         }
         let columns = order::columns(&vertices);
         place(&mut vertices, &columns);
-        Self::placed(boxes, &vertices, &columns, &chains)
-    }
-
-    fn placed(
-        boxes: &[usize],
-        vertices: &[Vertex],
-        columns: &[Vec<usize>],
-        chains: &[Chain],
-    ) -> Self {
-        // Where each column begins and ends.
-        let mut spans = Vec::with_capacity(columns.len());
-        let mut x = 0.0;
-        for column in columns {
-            let width = column
-                .iter()
-                .map(|&vertex| vertices[vertex].size.width)
-                .fold(0.0, f64::max);
-            spans.push((x, x + width));
-            let leaving: usize = column
-                .iter()
-                .map(|&vertex| vertices[vertex].after.len())
-                .sum();
-            let leaving = u32::try_from(leaving).unwrap_or(u32::MAX);
-            x += width + COLUMN_GAP + (f64::from(leaving) * 2.0).min(68.0);
-        }
-        let boxes = boxes
-            .iter()
-            .zip(vertices)
-            .map(|(&index, vertex)| {
-                let place = Rect {
-                    x: spans[vertex.layer].0,
-                    y: vertex.y - vertex.size.height / 2.0,
-                    width: vertex.size.width,
-                    height: vertex.size.height,
-                };
-                (index, place)
-            })
-            .collect();
-        let starts = ports(vertices, chains, true);
-        let ends = ports(vertices, chains, false);
-        let routes = chains
-            .iter()
-            .enumerate()
-            .map(|(number, chain)| {
-                let mut points = Vec::with_capacity(chain.vertices.len() * 2);
-                let last = chain.vertices.len() - 1;
-                for (step, &vertex) in chain.vertices.iter().enumerate() {
-                    let (left, right) = spans[vertices[vertex].layer];
-                    let mut put = |x: f64, y: f64| points.push(Point { x, y });
-                    if step == 0 {
-                        let y = starts[number];
-                        put(left + vertices[vertex].size.width, y);
-                        put(right, y);
-                    } else if step == last {
-                        let y = ends[number];
-                        put(left, y);
-                        put(left, y);
-                    } else {
-                        put(left, vertices[vertex].y);
-                        put(right, vertices[vertex].y);
-                    }
-                }
-                if chain.is_reversed {
-                    points.reverse();
-                }
-                (chain.line, points)
-            })
-            .collect();
-        Self {
-            boxes,
-            routes,
-            width: spans.last().map_or(0.0, |(_, right)| *right),
-            height: vertices
-                .iter()
-                .map(|vertex| vertex.y + vertex.size.height / 2.0)
-                .fold(0.0, f64::max),
-        }
+        rows::placed(boxes, &vertices, &columns, &chains)
     }
 }
 
@@ -518,38 +441,4 @@ fn settle(vertices: &mut [Vertex], column: &[usize], wanted: &[(f64, f64)]) {
     for ((&index, offset), height) in column.iter().zip(&offsets).zip(heights) {
         vertices[index].y = height + offset;
     }
-}
-
-/// The height at which each line leaves its left box, or reaches its right one: spread over the
-/// side, in the order in which the other ends stand. What comes out of one lane stays together.
-fn ports(vertices: &[Vertex], chains: &[Chain], is_start: bool) -> Vec<f64> {
-    let mut by_box: Vec<Vec<(usize, usize)>> = vec![Vec::new(); vertices.len()];
-    for (number, chain) in chains.iter().enumerate() {
-        let last = chain.vertices.len() - 1;
-        let (end, next) = if is_start { (0, 1) } else { (last, last - 1) };
-        by_box[chain.vertices[end]].push((chain.vertices[next], number));
-    }
-    let mut heights = vec![0.0; chains.len()];
-    for (vertex, mut numbers) in vertices.iter().zip(by_box) {
-        numbers.sort_by(|one, other| {
-            let height = |end: usize| vertices[end].y;
-            height(one.0)
-                .total_cmp(&height(other.0))
-                .then(one.cmp(other))
-        });
-        let together = |one: &(usize, usize), other: &(usize, usize)| {
-            one.0 == other.0 && vertices[one.0].is_lane
-        };
-        let ports = numbers.chunk_by(together);
-        let count = f64::from(u32::try_from(ports.clone().count()).unwrap_or(u32::MAX));
-        let step = ((vertex.size.height - 12.0) / count).clamp(0.0, 10.0);
-        let mut y = vertex.y - step * (count - 1.0) / 2.0;
-        for port in ports {
-            for (_, number) in port {
-                heights[*number] = y;
-            }
-            y += step;
-        }
-    }
-    heights
 }

@@ -158,7 +158,7 @@ impl Group {
         }
         let in_networks = config.networks.iter().flat_map(|endpoint| &endpoint.links);
         for link in config.links.iter().chain(in_networks) {
-            let (container, alias) = (&link.container, link.effective_alias());
+            let (container, alias) = (&link.container, link.effective_alias(map));
             let details = format!("{name} links {container}, as {alias}");
             self.add(
                 from,

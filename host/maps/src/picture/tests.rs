@@ -271,6 +271,30 @@ fn what_needs_stands_to_the_left_of_what_it_needs() {
     }
 }
 
+/// Whatever the depth: what does not fit goes on below.
+#[test]
+fn a_long_chain_goes_on_in_further_rows() {
+    let mut text = String::from("name: chain\n");
+    for index in 0..50 {
+        let link = match index {
+            49 => String::new(),
+            index => format!(", links: [a_service_of_the_chain_{}]", index + 1),
+        };
+        text += &format!("a_service_of_the_chain_{index}: {{image: x{link}}}\n");
+    }
+    let picture = picture(&[&text]);
+    let group = &picture.groups[0];
+    check_group(group);
+    let laid = laid_out(group);
+    assert!(laid.width < 2_100.0, "{}", laid.width);
+    assert!(laid.height < 1_000.0, "{}", laid.height);
+    // A row is read from left to right, and then the one below it.
+    for edge in &group.edges {
+        let (from, to) = (laid.boxes[edge.from], laid.boxes[edge.to]);
+        assert!(from.x < to.x && from.y == to.y || from.x > to.x && from.y < to.y);
+    }
+}
+
 #[test]
 fn a_circle_can_be_seen() {
     let picture = picture(&["a: {links: [b, a]}\nb: {links: c}\nc: {links: a}\n"]);

@@ -111,6 +111,15 @@ fn sections() -> Map<String, Json> {
             reference("flag"),
         ),
         (
+            "hostname_replace",
+            "What stands in host names for parts of containers' names, one after the other: \
+             {_: '-', .: '-'}, if not given.",
+            json!({
+                "type": ["object", "null"],
+                "additionalProperties": { "$ref": "#/$defs/scalar" },
+            }),
+        ),
+        (
             "use_attached_parent_name",
             "Whether the names of attached volumes have their container's in them, so that several \
              may attach the same alias. No, if not given.",

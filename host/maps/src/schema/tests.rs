@@ -112,7 +112,7 @@ fn every_form_of_a_record_keeps_to_the_schema() {
         "a: {stop_timeout: !env 5, persistent: !env flag}",
         "a: {create_options: {environment: [A=b], command: ls, mem_limit: 5m}}",
         "a: {start_options: {dns: 10.0.0.1}, network: host, x-mine: {a: b}}",
-        "a: {host_config: {x-a: 1, restart_policy: {Name: always, x-a: 1}, ulimits: [{name: n, Soft: 1, x-a: 1}], devices: [/dev/null]}}",
+        "a: {host_config: {x-a: 1, restart_policy: {Name: always, x-a: 1}, ulimits: [{name: core, Soft: 1, x-a: 1}], devices: [/dev/null]}}",
         "a: {create_options: {x-a: 1, healthcheck: {test: [x], StartPeriod: 1}}, healthcheck: {test: x, x-a: 1}}",
         "a: {networks: [{network_name: n, x-a: 1}], exec_commands: [{cmd: x, x-a: 1}], exposes: [{exposed_port: 80, x-a: 1}]}",
         "networks: {n: {create_options: {x-a: 1, enable_ipv6: true, IPAM: {Config: []}, attachable: true}}}",

@@ -17,12 +17,12 @@ struct Notes {
 }
 
 impl Audit for Notes {
-    fn begin(&self, call: &AuditedCall) -> Result<(), String> {
+    fn begin(&self, call: AuditedCall) -> Result<(), String> {
         let mut begun = self.begun.lock().expect("no test panicked here");
         if self.room.is_some_and(|room| begun.len() >= room) {
             return Err("no space".to_owned());
         }
-        begun.push(call.clone());
+        begun.push(call);
         Ok(())
     }
 

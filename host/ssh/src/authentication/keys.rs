@@ -3,13 +3,11 @@
 use std::io;
 use std::path::Path;
 
+use super::agent_relay::{self, AgentRelay};
 use super::key_file::KeyFile;
 use super::{Login, Outcome, REFUSED, is_closed};
 use crate::question::{NoAnswer, Question, Secret};
 use crate::wire::key_type;
-
-/// The type of certificates that libssh2 has agents sign with wrongly.
-const RSA_CERTIFICATE: &str = "ssh-rsa-cert-v01@openssh.com";
 
 impl Login<'_> {
     pub(super) fn keys(&mut self) -> Outcome {
@@ -88,18 +86,21 @@ impl Login<'_> {
         }
         for (_, identity) in sorted {
             self.begin();
-            let Err(error) = agent.userauth(&self.target.user, identity) else {
+            let way = format!("the agent's key {}", identity.comment());
+            let result = if agent_relay::is_wanted(identity.blob()) {
+                match AgentRelay::start(socket) {
+                    Ok(relay) => self.relayed(relay, identity.blob()),
+                    Err(error) => {
+                        self.note(way, error.to_string());
+                        continue;
+                    }
+                }
+            } else {
+                agent.userauth(&self.target.user, identity)
+            };
+            let Err(error) = result else {
                 return Outcome::In;
             };
-            let way = format!("the agent's key {}", identity.comment());
-            if key_type(identity.blob()) == Some(RSA_CERTIFICATE) {
-                // libssh2 has agents sign with them by SHA-1, which servers refuse.
-                self.note(way, "dfab uses RSA certificates from files only");
-                if is_closed(&error) {
-                    return Outcome::Closed;
-                }
-                continue;
-            }
             if error.code() == REFUSED {
                 refused.push(identity.blob().to_vec());
             } else {
@@ -111,6 +112,25 @@ impl Login<'_> {
             }
         }
         Outcome::Next
+    }
+
+    /// Logs in with a key of the agent behind a relay.
+    fn relayed(&self, relay: AgentRelay, key: &[u8]) -> Result<(), ssh2::Error> {
+        let mut agent = self.session.agent()?;
+        agent.set_identity_path(&relay.socket())?;
+        agent.connect()?;
+        // Nothing is left of it even where the process is killed while somebody looks for the key.
+        drop(relay);
+        agent.list_identities()?;
+        let identities = agent.identities()?;
+        let is_it = |identity: &&ssh2::PublicKey| identity.blob() == key;
+        match identities.iter().find(is_it) {
+            Some(identity) => agent.userauth(&self.target.user, identity),
+            None => Err(ssh2::Error::new(
+                ssh2::ErrorCode::Session(-42),
+                "the agent has the key no more",
+            )),
+        }
     }
 
     fn file(&mut self, key: &KeyFile, certificate: Option<&str>, way: &str) -> Outcome {

@@ -1,6 +1,7 @@
 //! Logging in, in the order of the configuration and of OpenSSH: keys of the agent, keys in files,
 //! then what a person or a program in their stead knows.
 
+mod agent_relay;
 mod key_file;
 mod keys;
 mod passwords;

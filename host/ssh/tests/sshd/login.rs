@@ -249,11 +249,6 @@ async fn certificates_log_in_from_files_and_from_the_agent() {
         let mut target = server.target(key);
         target.identity_agent = Some(agent.socket.clone());
         target.identity_files = Vec::new();
-        if key == "rsa" {
-            let error = refused(&target).await;
-            assert!(error.contains("RSA certificates from files"), "{error}");
-            target.identity_files = vec![folder.join(key)];
-        }
         Session::connect(&target)
             .await
             .unwrap_or_else(|error| panic!("{key}: {}", chain(&error)));

@@ -9,6 +9,8 @@ mod limits;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod security_keys;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod trust;

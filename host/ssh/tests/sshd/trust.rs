@@ -141,17 +141,30 @@ async fn revoked_host_keys_are_a_file_of_keys() {
         let place = format!("{}:4 (RevokedHostKeys)", file.display());
         assert!(error.contains(&place), "{error}");
     }
-    // Where nobody can say what is revoked, nobody is trusted: no key, a list of ssh-keygen's, no file.
+    // Where nobody can say what is revoked, nobody is trusted: no key, half a list of ssh-keygen's, no file.
     std::fs::write(&file, format!("{other}\nnonsense\n")).unwrap();
     let error = refused(&target).await;
     assert!(
         error.contains("RevokedHostKeys") && error.contains("line 2"),
         "{error}"
     );
+    let krl = server.folder().join("krl");
+    target.revoked_host_keys = vec![krl.clone()];
     keygen(server.folder(), &["-k", "-f", "krl", "user.pub"]);
-    target.revoked_host_keys = vec![server.folder().join("krl")];
+    trusted(&target).await;
+    keygen(
+        server.folder(),
+        &["-k", "-u", "-f", "krl", "host_ed25519.pub"],
+    );
     let error = refused(&target).await;
-    for words in ["RevokedHostKeys", "/krl", "KRL", "one a line"] {
+    let place = format!("{} (RevokedHostKeys)", krl.display());
+    assert!(error.contains(&place), "{error}");
+    // One that does not end as it should revokes everything.
+    keygen(server.folder(), &["-k", "-f", "krl", "user.pub"]);
+    let list = std::fs::read(&krl).unwrap();
+    std::fs::write(&krl, &list[..list.len() - 1]).unwrap();
+    let error = refused(&target).await;
+    for words in ["RevokedHostKeys", "/krl", "KRL", "ssh-keygen -k"] {
         assert!(error.contains(words), "{words} is not in {error}");
     }
     target.revoked_host_keys = vec![server.folder().join("missing")];
@@ -291,6 +304,21 @@ async fn authorities_vouch_for_hosts() {
             target.revoked_host_keys = vec![file];
             let error = refused(&target).await;
             assert!(error.contains("(RevokedHostKeys)"), "{name}: {error}");
+        }
+        // A binary list knows certificates by the name that the authority gave them, too.
+        let krl = server.folder().join("krl");
+        target.revoked_host_keys = vec![krl.clone()];
+        let signer = maker.folder().join("authority.pub").display().to_string();
+        let krl = krl.display().to_string();
+        for (name, is_revoked) in [("y", false), ("x", true)] {
+            std::fs::write(maker.folder().join("ids"), format!("id: {name}\n")).unwrap();
+            keygen(maker.folder(), &["-k", "-s", &signer, "-f", &krl, "ids"]);
+            if is_revoked {
+                let error = refused(&target).await;
+                assert!(error.contains("/krl (RevokedHostKeys)"), "{error}");
+            } else {
+                trusted(&target).await;
+            }
         }
         target.revoked_host_keys = Vec::new();
 

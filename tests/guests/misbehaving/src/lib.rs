@@ -47,7 +47,7 @@ impl Guest for Misbehaving {
             .map(|name| TaskInfo {
                 name: (*name).to_owned(),
                 summary: "Misbehaves\u{1b}[31m".to_owned(),
-                parameters: ["name", "path", "line", "container", "method"]
+                parameters: ["name", "path", "line", "container", "method", "size"]
                     .map(parameter)
                     .into(),
                 changes_things: false,

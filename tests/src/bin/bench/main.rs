@@ -60,7 +60,7 @@ fn main() -> Result<()> {
             "components" => runtime.block_on(components::components())?,
             "gate" => runtime.block_on(gate::gate())?,
             "bundles" => bundles::bundles(&project)?,
-            "maps" => runtime.block_on(maps::maps())?,
+            "maps" => runtime.block_on(maps::maps(&project))?,
             _ => whole::whole(&project)?,
         }
     }

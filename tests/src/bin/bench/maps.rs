@@ -1,20 +1,21 @@
-//! Large maps: from the text to the plan, with the engine's part left out.
+//! Large maps: from the text to the plan, with the engine's part left out; and Docker-Map with the same.
 
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use dfab_maps::Client;
 use dfab_tests::planner::{Planner, project};
 use dfab_tests::simulation::Simulation;
+use dfab_tests::{Project, python};
 
-use super::{heading, show};
+use super::{heading, ratio, show};
 
 /// Loads, resolves and plans maps of some sizes, and tells the time and the memory of each.
 ///
 /// # Errors
 /// Where a plan is not as it must be.
-pub(super) async fn maps() -> Result<()> {
+pub(super) async fn maps(folder: &Project) -> Result<()> {
     heading("Large maps: load, resolve and plan");
     let planner = Planner::new().await?;
     for containers in [100, 1_000, 10_000] {
@@ -22,18 +23,22 @@ pub(super) async fn maps() -> Result<()> {
         forget_peak()?;
         let before = memory("VmRSS")?;
         let mut engine = Simulation::new();
-        let started = planned(&planner, &text, &engine, "startup", containers).await?;
+        let (started, ours) = planned(&planner, &text, &engine, "startup", containers).await?;
         let peak = memory("VmHWM")?.saturating_sub(before);
         for step in &started.steps {
             engine.apply(step)?;
         }
         drop(started);
-        let updated = planned(&planner, &text, &engine, "update", containers).await?;
+        let (updated, _) = planned(&planner, &text, &engine, "update", containers).await?;
         ensure!(updated.steps.is_empty(), "the update still has steps");
         println!(
             "  {containers} containers: {} MiB more at the peak of startup",
             peak >> 10
         );
+        // It takes a minute for 10,000.
+        if containers <= 1_000 {
+            ratio(docker_map(folder, &text, containers)?, ours);
+        }
     }
     Ok(())
 }
@@ -44,7 +49,7 @@ async fn planned(
     engine: &Simulation,
     action: &str,
     containers: usize,
-) -> Result<dfab_deploy::plan::Plan> {
+) -> Result<(dfab_deploy::plan::Plan, f64)> {
     let seen = engine.seen();
     let mut times = Vec::new();
     let mut loads = Vec::new();
@@ -71,8 +76,24 @@ async fn planned(
             loads,
         );
     }
-    show(&format!("{action} of {containers} containers"), times);
-    plan.context("there is a plan")
+    let took = show(&format!("{action} of {containers} containers"), times);
+    Ok((plan.context("there is a plan")?, took))
+}
+
+/// The same by the predecessor, in seconds.
+fn docker_map(folder: &Project, text: &str, containers: usize) -> Result<f64> {
+    let map = folder.write("large.yaml", text)?;
+    let output = python::script(include_str!("docker_map.py"), &[&map.to_string_lossy()])?;
+    if output.status != 0 {
+        bail!("Docker-Map has failed: {}", output.stderr);
+    }
+    let seconds = output.stdout.lines().map(str::parse);
+    let seconds = seconds.collect::<Result<Vec<f64>, _>>()?;
+    let times = seconds.into_iter().map(Duration::from_secs_f64).collect();
+    Ok(show(
+        &format!("Docker-Map, startup of {containers} containers"),
+        times,
+    ))
 }
 
 /// A map like those that people have: tiers that need each other, volumes, networks, settings.
