@@ -33,9 +33,10 @@ impl Scene {
     /// What the project has besides its plugins.
     fn settle(&self, more: &str) -> Result<()> {
         let text = format!(
-            "maps: one.yaml\nhosts: {{h1: }}\nplugins:\n- {{path: endless_policy.wasm}}\n\
-             - {{path: endless_recipe.wasm}}\n\
-             - {{path: misbehaving.wasm, grant: [docker.read, ssh.run, 'settings.read test_*']}}\n{more}\n"
+            "maps: one.yaml\nhosts: {{h1: }}\nplugins:\n- {{path: endless_policy.wasm, digest: any}}\n\
+             - {{path: endless_recipe.wasm, digest: any}}\n\
+             - {{path: misbehaving.wasm, digest: any, \
+             grant: [docker.read, ssh.run, 'settings.read test_*']}}\n{more}\n"
         );
         self.project.write("dfab.yaml", &text).map(drop)
     }

@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// All of it in one line: what must be the same for every component first.
+#[expect(clippy::disallowed_methods, reason = "it is tried, and must fail")]
 pub fn seen() -> String {
     let is = |done: bool| if done { "yes" } else { "no" };
     let (environment, arguments) = (std::env::vars().count(), std::env::args().count());
