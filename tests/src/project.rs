@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dfab_engine::{ConnectOptions, Endpoint, Engine};
 use dfab_ssh::{ResolveOptions, Session, resolve};
 use tempfile::TempDir;
@@ -232,6 +235,63 @@ impl Project {
         arguments: &[&str],
         keys: &str,
     ) -> Result<Output> {
+        let mut script = self.terminal((before, after), arguments)?;
+        process::run(&mut script, keys.as_bytes(), Duration::from_secs(30))
+    }
+
+    /// Runs dfab in the folder on a terminal of its own, where one of the lines is typed whenever this prompt
+    /// is shown, and whoever types stays there until the end. All that is shown is in the standard output.
+    ///
+    /// # Errors
+    /// Where dfab is not built, or shows nothing for a minute.
+    pub fn typed(&self, arguments: &[&str], prompt: &str, lines: &[&str]) -> Result<Output> {
+        let mut child = self
+            .terminal(("", ""), arguments)?
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .context("script is there (bsdutils)")?;
+        let mut keyboard = child.stdin.take().context("an input")?;
+        let mut screen = child.stdout.take().context("an output")?;
+        let (sender, pieces) = channel();
+        std::thread::spawn(move || {
+            let mut piece = [0; 256];
+            while let Ok(count @ 1..) = screen.read(&mut piece) {
+                let piece = piece.get(..count).unwrap_or_default();
+                if sender.send(piece.to_owned()).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut shown = String::new();
+        let mut lines = lines.iter();
+        let mut answered = 0;
+        loop {
+            match pieces.recv_timeout(LIMIT) {
+                Ok(piece) => shown += &String::from_utf8_lossy(&piece),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    child.kill()?;
+                    bail!("nothing more is shown: {shown}");
+                }
+            }
+            if shown.matches(prompt).count() > answered
+                && let Some(line) = lines.next()
+            {
+                answered += 1;
+                keyboard.write_all(line.as_bytes())?;
+            }
+        }
+        Ok(Output {
+            status: child.wait()?.code().context("a signal ended it")?,
+            stdout: shown,
+            stderr: String::new(),
+        })
+    }
+
+    /// script(1), which makes a terminal, with dfab on it.
+    fn terminal(&self, (before, after): (&str, &str), arguments: &[&str]) -> Result<Command> {
         let dfab = self.command(arguments)?;
         let mut line = dfab.get_program().to_string_lossy().into_owned();
         for argument in dfab.get_args() {
@@ -239,7 +299,7 @@ impl Project {
         }
         let line = format!("{before}{line}; code=$?; {after}exit $code");
         let mut script = Command::new("script");
-        script.args(["-q", "-e", "-c", &line, "/dev/null"]);
+        script.args(["-q", "-e", "-f", "-c", &line, "/dev/null"]);
         script.current_dir(self.folder()).env_clear();
         for (name, value) in dfab.get_envs() {
             if let Some(value) = value {
@@ -247,7 +307,7 @@ impl Project {
             }
         }
         script.env("TERM", "xterm").env("SHELL", "/bin/sh");
-        process::run(&mut script, keys.as_bytes(), Duration::from_secs(30))
+        Ok(script)
     }
 
     /// Runs a command line on a host through the OpenSSH client.

@@ -238,6 +238,32 @@ fn what_is_there_when_the_time_is_over_is_told() -> Result<()> {
 }
 
 #[test]
+fn a_question_that_nobody_answers_ends_with_the_time() -> Result<()> {
+    let (hosts, project) = Project::with_hosts(1, IMAGE)?;
+    project.write("m.yaml", &format!("name: m\na: {{image: '{IMAGE}'}}\n"))?;
+    let startup = ["startup", "a", "--map", "m.yaml", "-H", "h1"];
+    let cleanup = ["run", "docker", "cleanup-containers", "-H", "h1"];
+    for line in [&startup[..], &cleanup] {
+        let line = [line, &["--max-time", "4"]].concat();
+        let told = project.typed(&line, "[y/N] ", &[])?;
+        ensure!(told.status == 1, "{line:?}: {told:?}");
+        ensure!(told.stdout.contains("[y/N] "), "{line:?}: {told:?}");
+        ensure!(told.stdout.contains("--max-time"), "{line:?}: {told:?}");
+    }
+    ensure!(hosts[0].docker(&["ps", "-aq"])?.is_empty());
+    // In time it is as it always was.
+    let told = project.typed(&startup, "[y/N] ", &["n\n"])?;
+    ensure!(
+        told.status == 1 && told.stdout.contains("Nothing was done."),
+        "{told:?}"
+    );
+    let done = project.typed(&startup, "[y/N] ", &["y\n"])?;
+    ensure!(done.status == 0, "{done:?}");
+    ensure!(hosts[0].docker(&["ps", "--format", "{{.Names}}"])? == "m.a");
+    Ok(())
+}
+
+#[test]
 fn a_copy_that_fails_leaves_nothing_and_each_host_says_its_own_path() -> Result<()> {
     let (hosts, project) = Project::with_hosts(2, IMAGE)?;
     for host in &hosts {

@@ -1,11 +1,10 @@
 //! Logging in with what only a person knows, and through another host, as `dfab` does it.
 
-use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use dfab_tests::process::Running;
 use dfab_tests::{Output, Project, TestHost, process};
 
@@ -132,44 +131,6 @@ fn a_projects_command_knows_passwords_and_is_run_for_nothing_else() -> Result<()
     Ok(())
 }
 
-/// Runs dfab at a terminal of its own, where one line is typed at each prompt that ends in these words. How it
-/// ended, and all that was shown.
-fn typed(
-    project: &Project,
-    arguments: &[&str],
-    prompt: &str,
-    lines: &[&str],
-) -> Result<(ExitStatus, String)> {
-    let dfab = project.command(arguments)?;
-    // script(1) makes a terminal, and passes on what is typed at it.
-    let line = format!("{} {}", dfab.get_program().display(), arguments.join(" "));
-    let mut command = Command::new("script");
-    command.args(["-qefc", &line, "/dev/null"]).env_clear();
-    for (name, value) in dfab.get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    command
-        .current_dir(project.folder())
-        .env("SHELL", "/bin/sh")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().context("script is there (bsdutils)")?;
-    let mut keyboard = child.stdin.take().context("an input")?;
-    let mut screen = child.stdout.take().context("an output")?;
-    let mut shown = String::new();
-    for (count, line) in (1..).zip(lines) {
-        let mut piece = [0; 256];
-        while shown.matches(prompt).count() < count {
-            let read = screen.read(&mut piece)?;
-            ensure!(read > 0, "it ended: {shown}");
-            shown += &String::from_utf8_lossy(piece.get(..read).unwrap_or_default());
-        }
-        keyboard.write_all(line.as_bytes())?;
-    }
-    screen.read_to_string(&mut shown)?;
-    Ok((child.wait()?, shown))
-}
-
 #[test]
 fn a_person_is_asked_at_the_terminal_and_nothing_is_shown() -> Result<()> {
     for keyboard_interactive in [false, true] {
@@ -177,8 +138,9 @@ fn a_person_is_asked_at_the_terminal_and_nothing_is_shown() -> Result<()> {
         let project = project_without_key(&host)?;
         let wrong = "falsch\u{7f}\u{7f}\n";
         let right = "open-seasm\u{7f}\u{7f}\u{7f}same\n";
-        let (status, shown) = typed(&project, &VERSION, "assword: ", &[wrong, right])?;
-        ensure!(status.success(), "{status}: {shown}");
+        let told = project.typed(&VERSION, "assword: ", &[wrong, right])?;
+        ensure!(told.status == 0, "{told:?}");
+        let shown = told.stdout;
         let prompt = if keyboard_interactive {
             "Password: "
         } else {
@@ -190,9 +152,9 @@ fn a_person_is_asked_at_the_terminal_and_nothing_is_shown() -> Result<()> {
         ensure!(!shown.contains("open") && !shown.contains("fal"), "{shown}");
 
         // Who knows no better is not let in.
-        let (status, shown) = typed(&project, &VERSION, "assword: ", &[wrong, wrong, wrong])?;
-        ensure!(status.code() == Some(4), "{status}: {shown}");
-        ensure!(!shown.contains("fal"), "{shown}");
+        let told = project.typed(&VERSION, "assword: ", &[wrong, wrong, wrong])?;
+        ensure!(told.status == 4, "{told:?}");
+        ensure!(!told.stdout.contains("fal"), "{told:?}");
     }
     Ok(())
 }
@@ -268,10 +230,10 @@ fn an_encrypted_key_is_opened_by_a_command_or_by_hand_and_nothing_tells_its_pass
     ensure!(!wrong.stderr.contains("falsch"), "{}", wrong.stderr);
 
     let lines = ["falsch-4711\n", "geheim-4711\n"];
-    let (status, shown) = typed(&project, &VERSION, "': ", &lines)?;
-    ensure!(status.success(), "{status}: {shown}");
-    ensure!(shown.matches(&key).count() == 2, "{shown}");
-    ensure!(!shown.contains("4711"), "{shown}");
+    let told = project.typed(&VERSION, "': ", &lines)?;
+    ensure!(told.status == 0, "{told:?}");
+    ensure!(told.stdout.matches(&key).count() == 2, "{told:?}");
+    ensure!(!told.stdout.contains("4711"), "{told:?}");
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -25,6 +25,8 @@ use crate::failure::Failure;
 const MASK: &str = "***";
 /// A shorter setting is no secret worth its name, and would be found in anything.
 const SHORTEST_SECRET: usize = 4;
+/// How many notes may wait for the disk. A component that calls faster than lines are written waits then.
+const BACKLOG: usize = 16_384;
 
 /// An open audit. There is one in a process.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub(crate) struct Audit {
 #[derive(Debug)]
 struct Open {
     /// None once it is closed.
-    notes: Option<Sender<Note>>,
+    notes: Option<SyncSender<Note>>,
     writer: Option<JoinHandle<Result<(), String>>>,
 }
 
@@ -53,8 +55,8 @@ struct Lines {
     /// The same in all lines of this process, and in no other's.
     run: String,
     secrets: Vec<String>,
-    /// Calls that have not ended, with what is known of them.
-    begun: BTreeMap<u64, (Map<String, Value>, Instant)>,
+    /// Calls that have not ended: how their lines begin, and when they did.
+    begun: BTreeMap<u64, (String, Instant)>,
 }
 
 static CURRENT: OnceLock<Arc<Audit>> = OnceLock::new();
@@ -76,7 +78,7 @@ impl Audit {
             .open(path)
             .map_err(failed)?;
         let broken = Arc::new(OnceLock::new());
-        let (notes, received) = channel();
+        let (notes, received) = sync_channel(BACKLOG);
         let thread = Arc::clone(&broken);
         let mut lines = Lines::new(settings);
         let writer = std::thread::Builder::new()
@@ -115,6 +117,13 @@ impl Audit {
         }
     }
 
+    /// Whether the writer gets it.
+    fn send(&self, note: Note) -> bool {
+        // Whoever waits for room must not keep others from closing it.
+        let notes = self.lock().notes.clone();
+        notes.is_some_and(|notes| notes.send(note).is_ok())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,11 +134,7 @@ impl dfab_runtime::Audit for Audit {
         if let Some(error) = self.broken.get() {
             return Err(error.clone());
         }
-        let sent = match &self.lock().notes {
-            Some(notes) => notes.send(Note::Begun(call, Instant::now())).is_ok(),
-            None => false,
-        };
-        if sent {
+        if self.send(Note::Begun(call, Instant::now())) {
             Ok(())
         } else {
             Err("it is closed".to_owned())
@@ -138,10 +143,7 @@ impl dfab_runtime::Audit for Audit {
 
     fn end(&self, number: u64, outcome: &str, took: Duration) {
         // Those that have not ended when it is closed have their lines.
-        if let Some(notes) = &self.lock().notes {
-            // That nothing can be written is told by the writer.
-            let _ = notes.send(Note::Ended(number, outcome.to_owned(), took));
-        }
+        self.send(Note::Ended(number, outcome.to_owned(), took));
     }
 }
 
@@ -168,13 +170,13 @@ impl Lines {
                 let line = self.line(&call);
                 // What has no grant is done with already.
                 if matches!(call.decision, Decision::Allowed { .. }) {
-                    text.push_str(&closed(line.clone(), "begun", None));
+                    text.push_str(&closed(&line, "begun", None));
                 }
                 self.begun.insert(call.number, (line, started));
             }
             Note::Ended(number, outcome, took) => {
                 if let Some((line, _)) = self.begun.remove(&number) {
-                    text.push_str(&closed(line, &outcome, Some(took)));
+                    text.push_str(&closed(&line, &outcome, Some(took)));
                 }
             }
         }
@@ -184,11 +186,12 @@ impl Lines {
     fn cut_off(&mut self) -> String {
         let begun = std::mem::take(&mut self.begun).into_values();
         begun
-            .map(|(line, started)| closed(line, "cut off", Some(started.elapsed())))
+            .map(|(line, started)| closed(&line, "cut off", Some(started.elapsed())))
             .collect()
     }
 
-    fn line(&self, call: &AuditedCall) -> Map<String, Value> {
+    /// How the lines of a call begin: all but how it ended.
+    fn line(&self, call: &AuditedCall) -> String {
         let time = Timestamp::try_from(call.at).unwrap_or_default();
         let mut line = Map::new();
         let mut add = |name: &str, value: Value| line.insert(name.to_owned(), value);
@@ -212,7 +215,7 @@ impl Lines {
         add("decision", json!(decision));
         add("grants", json!(masked(grants)));
         add("given", json!(masked(given)));
-        line
+        Value::Object(line).to_string()
     }
 
     fn masked(&self, text: &str) -> String {
@@ -224,16 +227,17 @@ impl Lines {
     }
 }
 
-fn closed(mut line: Map<String, Value>, outcome: &str, took: Option<Duration>) -> String {
-    line.insert("outcome".to_owned(), json!(outcome));
-    if let Some(took) = took {
-        let microseconds = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-        let milliseconds = f64::from(microseconds) / 1000.0;
-        line.insert("duration_ms".to_owned(), json!(milliseconds));
+fn closed(line: &str, outcome: &str, took: Option<Duration>) -> String {
+    let open = line.strip_suffix('}').unwrap_or(line);
+    let outcome = json!(outcome);
+    match took {
+        Some(took) => {
+            let microseconds = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+            let milliseconds = json!(f64::from(microseconds) / 1000.0);
+            format!("{open},\"outcome\":{outcome},\"duration_ms\":{milliseconds}}}\n")
+        }
+        None => format!("{open},\"outcome\":{outcome}}}\n"),
     }
-    let mut text = Value::Object(line).to_string();
-    text.push('\n');
-    text
 }
 
 /// Writes lines as notes come, until there are no more; then of what has not ended.
@@ -348,7 +352,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_told() {
-        let (notes, received) = channel();
+        let (notes, received) = sync_channel(1);
         let call = call(1, "", Decision::Free);
         notes.send(Note::Begun(call, Instant::now())).unwrap();
         drop(notes);

@@ -6,6 +6,7 @@ use std::io::{BufWriter, IsTerminal, Write};
 
 use serde::Serialize;
 
+use crate::deadline::Deadline;
 use crate::failure::{Code, Failure};
 
 /// Prints a line of data.
@@ -101,14 +102,25 @@ pub(crate) fn can_ask() -> Result<(), Failure> {
 /// ends with [`DECLINED`].
 ///
 /// # Errors
-/// As [`can_ask`].
-pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
+/// As [`can_ask`], and where the time is over before there is an answer.
+pub(crate) async fn confirm(question: &str, deadline: Deadline) -> Result<bool, Failure> {
     can_ask()?;
-    let mut stderr = std::io::stderr().lock();
-    written(write!(stderr, "{question} [y/N] "))?;
-    written(stderr.flush())?;
-    let mut answer = String::new();
-    written(std::io::stdin().read_line(&mut answer))?;
+    {
+        let mut stderr = std::io::stderr().lock();
+        written(write!(stderr, "{question} [y/N] "))?;
+        written(stderr.flush())?;
+    }
+    // Reading cannot be broken off: the thread ends with the process.
+    let reading = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map(|_| answer)
+    });
+    let unread = || Failure::failed("cannot read the answer");
+    let answer = deadline.within(async {
+        let read = reading.await.map_err(|error| unread().because(error))?;
+        read.map_err(|error| unread().because(error))
+    });
+    let answer = answer.await.inspect_err(|_| tell(""))?;
     Ok(matches!(
         answer.trim().to_ascii_lowercase().as_str(),
         "y" | "yes"

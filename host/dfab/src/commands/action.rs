@@ -64,7 +64,11 @@ pub(crate) async fn run(
         }
         return Ok(prepared.code(&[]));
     }
-    if !context.common.yes && !terminal::confirm("Do this?")? {
+    if !context.common.yes
+        && !terminal::confirm("Do this?", context.deadline)
+            .await
+            .map_err(Failure::before_anything)?
+    {
         terminal::tell("Nothing was done.");
         return Ok(terminal::DECLINED);
     }

@@ -296,7 +296,7 @@ async fn vet(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
         terminal::tell("This is a dry run: nothing was attested.");
         return Ok(Code::Done);
     }
-    if !context.common.yes && !terminal::confirm(question)? {
+    if !context.common.yes && !terminal::confirm(question, context.deadline).await? {
         terminal::tell("Nothing was attested.");
         return Ok(terminal::DECLINED);
     }

@@ -194,7 +194,9 @@ pub(crate) async fn add(context: &Context, matches: &ArgMatches) -> Result<Code,
             .because(reason)
             .hint("--accept-changes adds it all the same"));
     }
-    if !context.common.yes && !terminal::confirm("Add it with these grants?")? {
+    if !context.common.yes
+        && !terminal::confirm("Add it with these grants?", context.deadline).await?
+    {
         terminal::tell("Nothing was added.");
         return Ok(terminal::DECLINED);
     }

@@ -71,7 +71,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
             terminal::can_ask()?;
             left_out = work.show(&hosts, &arguments).await;
             let is_left = left_out.iter().any(Option::is_none);
-            if is_left && !terminal::confirm("Run it?")? {
+            if is_left && !terminal::confirm("Run it?", context.deadline).await? {
                 terminal::tell("Nothing was done.");
                 return Ok(terminal::DECLINED);
             }

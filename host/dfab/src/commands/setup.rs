@@ -64,7 +64,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         .any(|plan| !plan.steps.todo.is_empty());
     let go = something
         && !context.common.dry_run
-        && (context.common.yes || terminal::confirm("Do this?")?);
+        && (context.common.yes || terminal::confirm("Do this?", context.deadline).await?);
     let declined = something && !context.common.dry_run && !go;
     // The exit code of the signal that asked for the end.
     let ended_by: Arc<OnceLock<u8>> = Arc::default();

@@ -21,5 +21,5 @@ pub(super) fn external_name(
     }
     let given = get(external, "name").or_else(|| get(node, "name"));
     let given = given.and_then(|name| translation.scalar(name, "name"));
-    Some(given.unwrap_or_else(|| Yaml::text(&name_of(key))))
+    Some(given.unwrap_or_else(|| Yaml::text(name_of(key))))
 }
