@@ -1,8 +1,10 @@
 //! The plugins: those built into this binary, and those of the project.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use dfab_bundles::Digest;
 use dfab_runtime::planning::ActionInfo;
 use dfab_runtime::recipe::RecipeInfo;
 use dfab_runtime::{
@@ -15,7 +17,7 @@ use crate::audit::Audit;
 use crate::failure::Failure;
 use crate::locked;
 use crate::own_files;
-use crate::project::{PluginEntry, Project};
+use crate::project::{Held, PluginEntry, Project};
 use crate::task_host::Log;
 use crate::terminal;
 
@@ -57,7 +59,7 @@ pub(crate) struct Plugins {
     pub(crate) tasks: Vec<TaskPlugin>,
     pub(crate) policies: Vec<(PolicyPlugin, Vec<ActionInfo>)>,
     pub(crate) recipes: Vec<(RecipePlugin, Vec<RecipeInfo>)>,
-    /// Those of dfab.lock that are not used.
+    /// Those of the project that are not used.
     unusable: Vec<locked::Unusable>,
 }
 
@@ -65,7 +67,8 @@ impl Plugins {
     /// Loads what the words of a command line call for.
     ///
     /// # Errors
-    /// Where a plugin of the project cannot be loaded, or exports what cannot be a command.
+    /// Where a plugin that is called for is not used, dfab.lock cannot be read, or a part of dfab does not
+    /// work.
     pub(crate) async fn load(
         project: &Project,
         words: &Outline,
@@ -77,14 +80,16 @@ impl Plugins {
         let has_use = |word| !WITHOUT_PLUGINS.contains(&word);
         if words.word(0).is_none_or(has_use) {
             for entry in &project.plugins {
-                let plugin = load_file(&runtime, &conditions, entry)?;
-                plugins.add(plugin).await?;
+                match load_file(&runtime, &conditions, entry) {
+                    Ok(plugin) => plugins.add_of_project(plugin).await,
+                    Err(unusable) => plugins.unusable.push(unusable),
+                }
             }
             let (locked, unusable) = locked::load(&runtime, &conditions)?;
+            plugins.unusable.extend(unusable);
             for plugin in locked {
-                plugins.add(plugin).await?;
+                plugins.add_of_project(plugin).await;
             }
-            plugins.unusable = unusable;
             plugins.check_usable(words)?;
         }
         for (name, bytes) in BUILT_IN {
@@ -202,6 +207,16 @@ impl Plugins {
             Some((plugin, recipes.iter().find(|known| known.name == name)?))
         });
         recipes.collect()
+    }
+
+    /// Adds one of the project's own. One that does not work stops what needs it, and nothing else.
+    async fn add_of_project(&mut self, plugin: Plugin) {
+        let name = plugin.name().to_owned();
+        let component = (name, plugin.manifest().kind.to_string());
+        if let Err(failure) = self.add(plugin).await {
+            self.unusable
+                .push(locked::Unusable::new(vec![component], failure));
+        }
     }
 
     async fn add(&mut self, plugin: Plugin) -> Result<(), Failure> {
@@ -346,17 +361,42 @@ fn wanted(name: &str, words: &Outline) -> bool {
     }
 }
 
+/// Loads a plugin that dfab.yaml names by its path.
+///
+/// # Errors
+/// Where it cannot be used: then with what is known of it.
 fn load_file(
     runtime: &Runtime,
     conditions: &Conditions<'_>,
     entry: &PluginEntry,
+) -> Result<Plugin, locked::Unusable> {
+    let bytes = read_file(&entry.path).map_err(locked::Unusable::unknown)?;
+    load_bytes(runtime, conditions, entry, &bytes).map_err(|failure| {
+        // Other bytes than those that are named may say anything: they are in the place of others.
+        let is_other =
+            matches!(entry.digest, Some(Held::To(wanted)) if wanted != Digest::of(&bytes));
+        let component = claimed(&entry.path, &bytes).filter(|_| !is_other);
+        match component {
+            Some(component) => locked::Unusable::new(vec![component], failure),
+            None => locked::Unusable::unknown(failure),
+        }
+    })
+}
+
+fn read_file(path: &Path) -> Result<Bytes, Failure> {
+    dfab_bundles::read_file(path, dfab_bundles::archive::COMPONENT_LIMIT).map_err(|error| {
+        Failure::usage(format!("cannot read the plugin {}", path.display())).because(error)
+    })
+}
+
+fn load_bytes(
+    runtime: &Runtime,
+    conditions: &Conditions<'_>,
+    entry: &PluginEntry,
+    bytes: &[u8],
 ) -> Result<Plugin, Failure> {
     let path = &entry.path;
-    let bytes =
-        dfab_bundles::read_file(path, dfab_bundles::archive::COMPONENT_LIMIT).map_err(|error| {
-            Failure::usage(format!("cannot read the plugin {}", path.display())).because(error)
-        })?;
-    locked::check_path(conditions.project, path, entry.digest, &bytes)?;
+    locked::check_path(conditions.project, path, entry.digest, bytes)?;
     let grants = entry
         .grant
         .iter()
@@ -369,10 +409,21 @@ fn load_file(
     let hosts = entry.hosts.clone().map(Vec::from);
     let terms = conditions.terms(Grants::Only(grants), hosts)?;
     runtime
-        .load_under(Origin::File(path.clone()), &bytes, terms)
+        .load_under(Origin::File(path.clone()), bytes, terms)
         .map_err(|error| {
             Failure::usage(format!("cannot load the plugin {}", path.display())).because(error)
         })
+}
+
+/// What a component says that it is called, and its kind. Nothing of it is compiled.
+fn claimed(path: &Path, bytes: &[u8]) -> Option<(String, String)> {
+    let examined = dfab_runtime::examine(bytes).ok()?;
+    let stem = || path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match examined.manifest {
+        Some(manifest) => manifest.name,
+        None => stem().into_owned(),
+    };
+    Some((name, examined.kind.to_string()))
 }
 
 fn check_name(plugin: &str, name: &str, parameters: &[Parameter]) -> Result<(), Failure> {
@@ -484,6 +535,25 @@ mod tests {
             ("policy", "dfab plan startup web"),
         ] {
             assert!(needs(kind, line), "{line}");
+        }
+        // What is not known may be anything, but for what only lists.
+        let stops = |line: &str| {
+            let plugins = Plugins {
+                unusable: vec![locked::Unusable::unknown(Failure::usage("other bytes"))],
+                ..Plugins::default()
+            };
+            let words = Outline::read(line.split(' ').map(std::ffi::OsString::from));
+            plugins.check_usable(&words).is_err()
+        };
+        for line in [
+            "dfab run docker version",
+            "dfab setup docker",
+            "dfab startup web",
+        ] {
+            assert!(stops(line), "{line}");
+        }
+        for line in ["dfab", "dfab run", "dfab setup", "dfab help"] {
+            assert!(!stops(line), "{line}");
         }
         for (kind, line) in [
             ("task", "dfab run docker version"),

@@ -179,7 +179,7 @@ fn what_nobody_trusted_has_signed_is_not_added() -> Result<()> {
         "trust: {require: signed}\nplugins: [{path: author.d/tasks.wasm}]\n",
     )?;
     assert_told(
-        &scene.dfab(&["run"])?,
+        &scene.dfab(&["run", "docker"])?,
         "takes no plugin that nobody vouches for",
     )?;
     ensure!(!scene.path("dfab.lock").exists(), "something was added");
@@ -348,7 +348,7 @@ fn a_component_that_wants_more_than_it_says_is_refused() -> Result<()> {
     scene
         .project
         .write("dfab.yaml", "plugins: [{path: sly.wasm, digest: any}]\n")?;
-    assert_told(&scene.dfab(&["run"])?, wanted)?;
+    assert_told(&scene.dfab(&["run", "docker"])?, wanted)?;
     scene.project.write("dfab.yaml", "{}\n")?;
     for (bytes, wanted) in [
         (b"\x7fELF\x02\x01\x01".as_slice(), "it is machine code"),
@@ -423,4 +423,87 @@ fn a_plugin_by_its_path_is_held_to_its_bytes() -> Result<()> {
     }
     settle(", digest: sha256")?;
     assert_told(&run()?, "`digest` is that, or `any`")
+}
+
+#[test]
+fn a_plugin_by_its_path_that_is_revoked_is_not_used() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.pack("acme-one", "1.0.0", &[])?;
+    let info = ["plugin", "info", "author.d/tasks.wasm", "--output", "json"];
+    let info = scene.dfab(&info)?.json()?;
+    let digest = info["digest"].as_str().context("a digest")?;
+    let run = || scene.dfab(&["run", "acme-one"]);
+    for held in [digest, "any"] {
+        let entry = format!("plugins: [{{path: author.d/tasks.wasm, digest: '{held}'}}]\n");
+        let list = format!("{digest}  sends everything home\n");
+        scene.project.write("dfab.yaml", &entry)?;
+        run()?.success()?;
+        let revoking = format!("{entry}trust: {{revoked: revoked.txt}}\n");
+        scene.project.write("dfab.yaml", &revoking)?;
+        scene.project.write("revoked.txt", &list)?;
+        assert_told(&run()?, "is revoked: sends everything home")?;
+        scene
+            .project
+            .write("revoked.txt", "# nothing is revoked\n")?;
+        run()?.success()?;
+        // A list that is not signed as it must be says nothing, also not that this is good.
+        let signed = format!(
+            "{entry}trust:\n  revoked: revoked.txt\n  signers:\n\
+             \x20 - {{name: security, key: stranger.pub, may: [revoke]}}\n"
+        );
+        scene.project.write("dfab.yaml", &signed)?;
+        assert_told(&run()?, "not signed by anybody who may revoke")?;
+        fs::remove_file(scene.path("revoked.txt"))?;
+        assert_told(&run()?, "cannot read the list of revocations")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_plugin_by_its_path_that_is_not_used_stops_what_needs_it() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.pack("acme-one", "1.0.0", &[])?;
+    let settle = |digest: &str| {
+        let entry = format!("plugins: [{{path: author.d/tasks.wasm{digest}}}]\n");
+        scene.project.write("dfab.yaml", &entry)
+    };
+    let goes_on = |arguments: &[&str], warning: &str| -> Result<()> {
+        let said = scene.dfab(arguments)?;
+        ensure!(said.status == 0, "{arguments:?}: {said:?}");
+        ensure!(
+            said.stderr.contains(warning),
+            "{warning:?} is not in: {}",
+            said.stderr
+        );
+        Ok(())
+    };
+    settle("")?;
+    let wanted = "dfab.yaml does not say which bytes";
+    assert_told(&scene.dfab(&["run", "acme-one", "version"])?, wanted)?;
+    goes_on(&["run", "docker"], "")?;
+    goes_on(&["startup", "--help"], "")?;
+    for listing in [&["--help"][..], &["run"], &["setup"]] {
+        goes_on(listing, &format!("warning: {wanted}"))?;
+    }
+    // Other bytes than those that are named are in the place of nobody knows what.
+    settle(&format!(", digest: 'sha256:{}'", "0".repeat(64)))?;
+    let wanted = "has other bytes than dfab.yaml says";
+    for command in [
+        &["run", "acme-one"][..],
+        &["run", "docker"],
+        &["startup", "--help"],
+        &["setup", "docker", "--help"],
+    ] {
+        assert_told(&scene.dfab(command)?, wanted)?;
+    }
+    for listing in [&["--help"][..], &["run"], &["setup"]] {
+        goes_on(listing, wanted)?;
+    }
+    // So is a file that is not there.
+    fs::remove_file(scene.path("author.d/tasks.wasm"))?;
+    goes_on(&["--help"], "warning: cannot read the plugin")?;
+    assert_told(
+        &scene.dfab(&["startup", "--help"])?,
+        "cannot read the plugin",
+    )
 }
