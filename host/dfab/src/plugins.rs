@@ -221,12 +221,27 @@ impl Plugins {
 
     async fn add(&mut self, plugin: Plugin) -> Result<(), Failure> {
         let broken = |error| Failure::failed("a plugin does not work").because(error);
+        // Those of the project go before those that are part of dfab, and none before another one of the project.
+        let is_of_dfab = matches!(plugin.origin(), Origin::BuiltIn(_));
         match plugin {
-            Plugin::Task(plugin) => self.tasks.push(plugin),
+            Plugin::Task(plugin) => {
+                let mut tasks = self.tasks.iter();
+                let known = tasks.find(|known| known.name() == plugin.name());
+                if let Some(known) = known.filter(|_| !is_of_dfab) {
+                    let what = format!("task plugins are called {}", plugin.name());
+                    return Err(twice(&what, known.origin(), plugin.origin()));
+                }
+                self.tasks.push(plugin);
+            }
             Plugin::Policy(plugin) => {
                 let actions = plugin.actions(&Log::sink()).await.map_err(broken)?;
                 for action in &actions {
                     check_name(plugin.name(), &action.name, &action.options)?;
+                    let known = self.policy(&action.name).filter(|_| !is_of_dfab);
+                    if let Some((known, _)) = known {
+                        let what = format!("policies have the action {}", action.name);
+                        return Err(twice(&what, known.origin(), plugin.origin()));
+                    }
                 }
                 self.policies.push((plugin, actions));
             }
@@ -234,12 +249,36 @@ impl Plugins {
                 let recipes = plugin.recipes(&Log::sink()).await.map_err(broken)?;
                 for recipe in &recipes {
                     check_name(plugin.name(), &recipe.name, &recipe.parameters)?;
+                    let known = self.recipes(&recipe.name);
+                    let mut known = known.into_iter().filter(|_| !is_of_dfab);
+                    let known = known.find(|(_, known)| have_one_system(known, recipe));
+                    if let Some((known, _)) = known {
+                        let what = format!("recipes for one system are called {}", recipe.name);
+                        return Err(twice(&what, known.origin(), plugin.origin()));
+                    }
                 }
                 self.recipes.push((plugin, recipes));
             }
         }
         Ok(())
     }
+}
+
+/// What is said of two plugins of the project that would do one thing.
+fn twice(what: &str, one: &Origin, other: &Origin) -> Failure {
+    Failure::usage(format!(
+        "two {what}: {one} and {other}; nothing says which of them is meant"
+    ))
+    .hint("one has to go: from `plugins` in dfab.yaml, or from dfab.lock by dfab plugin remove")
+}
+
+/// Whether two recipes say of the same system that they are for it.
+fn have_one_system(one: &RecipeInfo, other: &RecipeInfo) -> bool {
+    if one.systems.is_empty() && other.systems.is_empty() {
+        return true;
+    }
+    let mut systems = one.systems.iter();
+    systems.any(|system| other.systems.contains(system))
 }
 
 /// What is said of a task that a plugin does not have.
@@ -579,6 +618,19 @@ mod tests {
           hint: it has: version, list-images
         "
         );
+    }
+
+    #[test]
+    fn recipes_are_for_one_system_where_both_name_it_or_neither_names_any() {
+        let of = |systems: &[&str]| RecipeInfo {
+            systems: systems.iter().map(|system| (*system).to_owned()).collect(),
+            ..recipe(&[])
+        };
+        let same = |one: &[&str], other: &[&str]| have_one_system(&of(one), &of(other));
+        assert!(same(&[], &[]));
+        assert!(same(&["debian"], &["centos", "debian"]));
+        assert!(!same(&["debian"], &["centos"]));
+        assert!(!same(&["debian"], &[]));
     }
 
     #[test]

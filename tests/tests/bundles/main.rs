@@ -17,7 +17,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use dfab_tests::components::docker_with;
+use dfab_tests::components::{docker_with, guest};
 use dfab_tests::process;
 use serde_json::json;
 
@@ -506,4 +506,36 @@ fn a_plugin_by_its_path_that_is_not_used_stops_what_needs_it() -> Result<()> {
         &scene.dfab(&["startup", "--help"])?,
         "cannot read the plugin",
     )
+}
+
+#[test]
+fn no_plugin_of_the_project_takes_the_place_of_another() -> Result<()> {
+    let scene = Scene::new()?;
+    let file = scene.pack("acme-one", "1.0.0", &[])?;
+    scene.dfab(&["plugin", "add", &file, "-y"])?.success()?;
+    scene.dfab(&["run", "acme-one"])?.success()?;
+    let by_path = "plugins: [{path: author.d/tasks.wasm, digest: any}]\n";
+    scene.project.write("dfab.yaml", by_path)?;
+    let told = scene.dfab(&["run", "acme-one"])?;
+    assert_told(&told, "two task plugins are called acme-one: the component")?;
+    assert_told(
+        &told,
+        "author.d/tasks.wasm and the component acme-one of dfab.lock",
+    )?;
+    assert_told(&told, "dfab plugin remove")?;
+    // Others are not concerned.
+    scene.dfab(&["run", "docker"])?.success()?;
+    scene.dfab(&["plugin", "remove", "acme-one"])?.success()?;
+    scene.dfab(&["run", "acme-one"])?.success()?;
+
+    let policy = guest("endless_policy")?;
+    let (one, two) = (scene.path("one.wasm"), scene.path("two.wasm"));
+    fs::copy(&policy, &one)?;
+    fs::copy(&policy, &two)?;
+    let both = "plugins: [{path: one.wasm, digest: any}, {path: two.wasm, digest: any}]\n";
+    scene.project.write("dfab.yaml", both)?;
+    let told = scene.dfab(&["tell", "--help"])?;
+    assert_told(&told, "two policies have the action")?;
+    assert_told(&told, "one.wasm and the component")?;
+    scene.dfab(&["run", "docker"])?.success().map(drop)
 }
