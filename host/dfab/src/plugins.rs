@@ -297,7 +297,7 @@ fn no_task(plugin: &str, task: &str, known: &[&str]) -> Failure {
 #[derive(Clone, Copy)]
 pub(crate) struct Conditions<'a> {
     pub(crate) project: &'a Project,
-    audit: Option<&'a Arc<Audit>>,
+    pub(crate) audit: Option<&'a Arc<Audit>>,
 }
 
 impl Conditions<'_> {

@@ -143,7 +143,7 @@ pub(crate) async fn add(context: &Context, matches: &ArgMatches) -> Result<Code,
         return Err(refused().because(owner));
     }
     // What nobody vouches for is not even compiled.
-    components::check(&plugins::runtime()?, &artifact)
+    components::check(&plugins::runtime()?, &context.conditions(), &artifact)
         .await
         .map_err(|failure| refused().because(failure.to_string()))?;
     let old = lock.plugins.get(name);
