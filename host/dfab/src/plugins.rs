@@ -333,6 +333,15 @@ pub(crate) fn is_built_in(name: &str) -> bool {
     BUILT_IN.iter().any(|(known, _)| *known == name)
 }
 
+/// The file of a plugin of that name, among those that dfab.yaml names by their paths.
+pub(crate) fn path_of<'a>(project: &'a Project, name: &str) -> Option<&'a Path> {
+    let paths = project.plugins.iter().map(|entry| entry.path.as_path());
+    let mut paths = paths.filter_map(|path| Some((path, read_file(path).ok()?)));
+    let found =
+        paths.find(|(path, bytes)| claimed(path, bytes).is_some_and(|(known, _)| known == name));
+    found.map(|(path, _)| path)
+}
+
 /// What runs components, and keeps what it has compiled.
 ///
 /// # Errors

@@ -396,6 +396,15 @@ fn a_plugin_by_its_path_is_held_to_its_bytes() -> Result<()> {
     assert_told(&told, &format!("`digest: {first}`"))?;
     settle(&format!(", digest: '{first}'"))?;
     ensure!(run()?.success()?.contains("API version"));
+    // What it may do stands beside them.
+    let grant = |name: &str| scene.dfab(&["plugin", "grant", name, "docker.read"]);
+    let told = grant("acme-one")?;
+    assert_told(&told, "dfab.lock has no component acme-one")?;
+    assert_told(
+        &told,
+        "author.d/tasks.wasm: write `grant` and `hosts` in its entry",
+    )?;
+    assert_told(&grant("acme-two")?, "dfab plugin add SOURCE adds a plugin")?;
 
     // Replaced bytes run nothing, and have none of its grants.
     scene.pack("acme-one", "1.0.1", &[])?;
