@@ -132,7 +132,15 @@ pub(crate) fn store() -> Result<Store, Failure> {
 }
 
 /// Takes a plugin from the store, and judges it.
-fn open(store: &Store, trust: &Trust, name: &Name, locked: &Locked) -> Result<Artifact, Failure> {
+///
+/// # Errors
+/// Where it is not there, not what it was, or not trusted.
+pub(crate) fn open(
+    store: &Store,
+    trust: &Trust,
+    name: &Name,
+    locked: &Locked,
+) -> Result<Artifact, Failure> {
     let unusable = || Failure::usage(format!("the plugin {name} of {} is not used", lock::FILE));
     let (bytes, signatures) = store.get(locked.digest).map_err(|error| {
         let again = format!("dfab plugin install gets it again from {}", locked.source);
