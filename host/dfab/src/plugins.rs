@@ -221,7 +221,7 @@ impl Plugins {
 
     async fn add(&mut self, plugin: Plugin) -> Result<(), Failure> {
         let broken = |error| Failure::failed("a plugin does not work").because(error);
-        // Those of the project go before those that are part of dfab, and none before another one of the project.
+        // The project's own go before those of dfab, and none before another of the project.
         let is_of_dfab = matches!(plugin.origin(), Origin::BuiltIn(_));
         match plugin {
             Plugin::Task(plugin) => {
