@@ -7,6 +7,7 @@ use dfab_bundles::Artifact;
 use dfab_runtime::{Grants, Level, LoadError, LogSink, Origin, Plugin, PluginError, Runtime};
 
 use crate::failure::{Failure, describe};
+use crate::plugins::Conditions;
 
 /// How long the components of an artifact may take to compile.
 const COMPILING: Duration = Duration::from_secs(120);
@@ -22,18 +23,23 @@ pub(crate) const CHECKS: [&str; 6] = [
 ];
 
 /// Compiles every component of an artifact, links it with the host's side of the contract, and lets it say
-/// what it offers: it has no host then, no grants, and the limits of any call. What takes too long to
-/// compile is refused; the process does not wait for it.
+/// what it offers: it has no host then, no grants, and the limits and the audit of any call. What takes too
+/// long to compile is refused; the process does not wait for it.
 ///
 /// # Errors
 /// Where one does not fit, or does not start.
-pub(crate) async fn check(runtime: &Runtime, artifact: &Artifact) -> Result<(), Failure> {
+pub(crate) async fn check(
+    runtime: &Runtime,
+    conditions: &Conditions<'_>,
+    artifact: &Artifact,
+) -> Result<(), Failure> {
+    let terms = conditions.terms(Grants::Only(Vec::new()), None)?;
     let (runtime, artifact) = (runtime.clone(), artifact.clone());
     let compiled = tokio::task::spawn_blocking(move || {
         let mut plugins = Vec::new();
         for part in artifact.parts() {
             let origin = Origin::Bundle(part.component.name.to_string());
-            plugins.push(runtime.load(origin, &part.bytes, Grants::Only(Vec::new()))?);
+            plugins.push(runtime.load_under(origin, &part.bytes, terms.clone())?);
         }
         Ok::<_, LoadError>(plugins)
     });

@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use dfab_bundles::{Artifact, Digest, Lock, Locked, Name, Store, StoreError, Trust, lock};
+use dfab_bundles::{
+    Artifact, Digest, Lock, Locked, Name, Store, StoreError, Trust, TrustError, lock,
+};
 use dfab_runtime::{Grant, Grants, Origin, Plugin, Runtime};
 use jiff::Timestamp;
 
@@ -13,11 +15,11 @@ use crate::plugins::Conditions;
 use crate::project::{Held, Project};
 use crate::terminal;
 
-/// A plugin of dfab.lock that is not used.
+/// A plugin of the project that is not used.
 #[derive(Debug)]
 pub(crate) struct Unusable {
-    /// Its components and their kinds, by the file.
-    components: Vec<(String, String)>,
+    /// Its components and their kinds, where they are known.
+    components: Option<Vec<(String, String)>>,
     failure: Failure,
 }
 
@@ -25,20 +27,35 @@ impl Unusable {
     /// One with these components and kinds, for that reason.
     pub(crate) fn new(components: Vec<(String, String)>, failure: Failure) -> Self {
         Self {
-            components,
+            components: Some(components),
             failure,
         }
     }
 
-    /// Whether it has a task component of that name.
-    pub(crate) fn has_tasks(&self, name: &str) -> bool {
-        let mut components = self.components.iter();
-        components.any(|(known, kind)| known == name && kind == "task")
+    /// One of which nothing is known.
+    pub(crate) fn unknown(failure: Failure) -> Self {
+        Self {
+            components: None,
+            failure,
+        }
     }
 
-    /// Whether it has a component of that kind: what it exports, and so what it goes before, is not known.
+    /// Whether it has a task component of that name, or may have one.
+    pub(crate) fn has_tasks(&self, name: &str) -> bool {
+        self.may_have(|known, kind| known == name && kind == "task")
+    }
+
+    /// Whether it has a component of that kind, or may have one: what it exports, and so what it goes
+    /// before, is not known.
     pub(crate) fn has_kind(&self, wanted: &str) -> bool {
-        self.components.iter().any(|(_, kind)| kind == wanted)
+        self.may_have(|_, kind| kind == wanted)
+    }
+
+    fn may_have(&self, meant: impl Fn(&str, &str) -> bool) -> bool {
+        let Some(components) = &self.components else {
+            return true;
+        };
+        components.iter().any(|(name, kind)| meant(name, kind))
     }
 
     /// Why it is not used, and what to do.
@@ -115,7 +132,15 @@ pub(crate) fn store() -> Result<Store, Failure> {
 }
 
 /// Takes a plugin from the store, and judges it.
-fn open(store: &Store, trust: &Trust, name: &Name, locked: &Locked) -> Result<Artifact, Failure> {
+///
+/// # Errors
+/// Where it is not there, not what it was, or not trusted.
+pub(crate) fn open(
+    store: &Store,
+    trust: &Trust,
+    name: &Name,
+    locked: &Locked,
+) -> Result<Artifact, Failure> {
     let unusable = || Failure::usage(format!("the plugin {name} of {} is not used", lock::FILE));
     let (bytes, signatures) = store.get(locked.digest).map_err(|error| {
         let again = format!("dfab plugin install gets it again from {}", locked.source);
@@ -181,8 +206,8 @@ fn load_part(
     Ok(plugin)
 }
 
-/// Refuses a plugin that is named by its path where that is not enough, or where its bytes are not
-/// those that are named. That they may be any is told each time.
+/// Refuses a plugin that is named by its path where that is not enough, or where its bytes are revoked or
+/// not those that are named. That they may be any is told each time.
 ///
 /// # Errors
 /// Then.
@@ -202,6 +227,22 @@ pub(crate) fn check_path(
     }
     let is = Digest::of(bytes);
     let shown = path.display();
+    // Without the lists of revocations nobody knows what must not be used.
+    let trust = project.trust.load(project.folder())?;
+    if let Some(reason) = trust.revoked.reason(is) {
+        let what = format!("the component {shown}");
+        let reason = reason.to_owned();
+        let digest = is;
+        return Err(
+            Failure::usage(format!("the plugin {shown} of dfab.yaml is not used"))
+                .because(TrustError::Revoked {
+                    what,
+                    digest,
+                    reason,
+                })
+                .hint("without its entry under `plugins` in dfab.yaml the project does without it"),
+        );
+    }
     match held {
         Some(Held::To(wanted)) if wanted == is => Ok(()),
         Some(Held::To(wanted)) => Err(Failure::usage(format!(

@@ -122,6 +122,7 @@ async fn run(arguments: Vec<OsString>) -> Result<Code, Failure> {
         common,
         project,
         plugins,
+        audit,
     };
     let work = dispatch(&context, &matches);
     // What works on hosts knows how to end, and tells what it has by then.

@@ -1,8 +1,10 @@
 //! The plugins: those built into this binary, and those of the project.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use dfab_bundles::Digest;
 use dfab_runtime::planning::ActionInfo;
 use dfab_runtime::recipe::RecipeInfo;
 use dfab_runtime::{
@@ -15,7 +17,7 @@ use crate::audit::Audit;
 use crate::failure::Failure;
 use crate::locked;
 use crate::own_files;
-use crate::project::{PluginEntry, Project};
+use crate::project::{Held, PluginEntry, Project};
 use crate::task_host::Log;
 use crate::terminal;
 
@@ -57,7 +59,7 @@ pub(crate) struct Plugins {
     pub(crate) tasks: Vec<TaskPlugin>,
     pub(crate) policies: Vec<(PolicyPlugin, Vec<ActionInfo>)>,
     pub(crate) recipes: Vec<(RecipePlugin, Vec<RecipeInfo>)>,
-    /// Those of dfab.lock that are not used.
+    /// Those of the project that are not used.
     unusable: Vec<locked::Unusable>,
 }
 
@@ -65,7 +67,8 @@ impl Plugins {
     /// Loads what the words of a command line call for.
     ///
     /// # Errors
-    /// Where a plugin of the project cannot be loaded, or exports what cannot be a command.
+    /// Where a plugin that is called for is not used, dfab.lock cannot be read, or a part of dfab does not
+    /// work.
     pub(crate) async fn load(
         project: &Project,
         words: &Outline,
@@ -77,14 +80,16 @@ impl Plugins {
         let has_use = |word| !WITHOUT_PLUGINS.contains(&word);
         if words.word(0).is_none_or(has_use) {
             for entry in &project.plugins {
-                let plugin = load_file(&runtime, &conditions, entry)?;
-                plugins.add(plugin).await?;
+                match load_file(&runtime, &conditions, entry) {
+                    Ok(plugin) => plugins.add_of_project(plugin).await,
+                    Err(unusable) => plugins.unusable.push(unusable),
+                }
             }
             let (locked, unusable) = locked::load(&runtime, &conditions)?;
+            plugins.unusable.extend(unusable);
             for plugin in locked {
-                plugins.add(plugin).await?;
+                plugins.add_of_project(plugin).await;
             }
-            plugins.unusable = unusable;
             plugins.check_usable(words)?;
         }
         for (name, bytes) in BUILT_IN {
@@ -204,14 +209,39 @@ impl Plugins {
         recipes.collect()
     }
 
+    /// Adds one of the project's own. One that does not work stops what needs it, and nothing else.
+    async fn add_of_project(&mut self, plugin: Plugin) {
+        let name = plugin.name().to_owned();
+        let component = (name, plugin.manifest().kind.to_string());
+        if let Err(failure) = self.add(plugin).await {
+            self.unusable
+                .push(locked::Unusable::new(vec![component], failure));
+        }
+    }
+
     async fn add(&mut self, plugin: Plugin) -> Result<(), Failure> {
         let broken = |error| Failure::failed("a plugin does not work").because(error);
+        // The project's own go before those of dfab, and none before another of the project.
+        let is_of_dfab = matches!(plugin.origin(), Origin::BuiltIn(_));
         match plugin {
-            Plugin::Task(plugin) => self.tasks.push(plugin),
+            Plugin::Task(plugin) => {
+                let mut tasks = self.tasks.iter();
+                let known = tasks.find(|known| known.name() == plugin.name());
+                if let Some(known) = known.filter(|_| !is_of_dfab) {
+                    let what = format!("task plugins are called {}", plugin.name());
+                    return Err(twice(&what, known.origin(), plugin.origin()));
+                }
+                self.tasks.push(plugin);
+            }
             Plugin::Policy(plugin) => {
                 let actions = plugin.actions(&Log::sink()).await.map_err(broken)?;
                 for action in &actions {
                     check_name(plugin.name(), &action.name, &action.options)?;
+                    let known = self.policy(&action.name).filter(|_| !is_of_dfab);
+                    if let Some((known, _)) = known {
+                        let what = format!("policies have the action {}", action.name);
+                        return Err(twice(&what, known.origin(), plugin.origin()));
+                    }
                 }
                 self.policies.push((plugin, actions));
             }
@@ -219,12 +249,36 @@ impl Plugins {
                 let recipes = plugin.recipes(&Log::sink()).await.map_err(broken)?;
                 for recipe in &recipes {
                     check_name(plugin.name(), &recipe.name, &recipe.parameters)?;
+                    let known = self.recipes(&recipe.name);
+                    let mut known = known.into_iter().filter(|_| !is_of_dfab);
+                    let known = known.find(|(_, known)| have_one_system(known, recipe));
+                    if let Some((known, _)) = known {
+                        let what = format!("recipes for one system are called {}", recipe.name);
+                        return Err(twice(&what, known.origin(), plugin.origin()));
+                    }
                 }
                 self.recipes.push((plugin, recipes));
             }
         }
         Ok(())
     }
+}
+
+/// What is said of two plugins of the project that would do one thing.
+fn twice(what: &str, one: &Origin, other: &Origin) -> Failure {
+    Failure::usage(format!(
+        "two {what}: {one} and {other}; nothing says which of them is meant"
+    ))
+    .hint("one has to go: from `plugins` in dfab.yaml, or from dfab.lock by dfab plugin remove")
+}
+
+/// Whether two recipes say of the same system that they are for it.
+fn have_one_system(one: &RecipeInfo, other: &RecipeInfo) -> bool {
+    if one.systems.is_empty() && other.systems.is_empty() {
+        return true;
+    }
+    let mut systems = one.systems.iter();
+    systems.any(|system| other.systems.contains(system))
 }
 
 /// What is said of a task that a plugin does not have.
@@ -243,7 +297,7 @@ fn no_task(plugin: &str, task: &str, known: &[&str]) -> Failure {
 #[derive(Clone, Copy)]
 pub(crate) struct Conditions<'a> {
     pub(crate) project: &'a Project,
-    audit: Option<&'a Arc<Audit>>,
+    pub(crate) audit: Option<&'a Arc<Audit>>,
 }
 
 impl Conditions<'_> {
@@ -277,6 +331,15 @@ impl Conditions<'_> {
 /// Whether a plugin of that name is part of dfab.
 pub(crate) fn is_built_in(name: &str) -> bool {
     BUILT_IN.iter().any(|(known, _)| *known == name)
+}
+
+/// The file of a plugin of that name, among those that dfab.yaml names by their paths.
+pub(crate) fn path_of<'a>(project: &'a Project, name: &str) -> Option<&'a Path> {
+    let paths = project.plugins.iter().map(|entry| entry.path.as_path());
+    let mut paths = paths.filter_map(|path| Some((path, read_file(path).ok()?)));
+    let found =
+        paths.find(|(path, bytes)| claimed(path, bytes).is_some_and(|(known, _)| known == name));
+    found.map(|(path, _)| path)
 }
 
 /// What runs components, and keeps what it has compiled.
@@ -346,17 +409,42 @@ fn wanted(name: &str, words: &Outline) -> bool {
     }
 }
 
+/// Loads a plugin that dfab.yaml names by its path.
+///
+/// # Errors
+/// Where it cannot be used: then with what is known of it.
 fn load_file(
     runtime: &Runtime,
     conditions: &Conditions<'_>,
     entry: &PluginEntry,
+) -> Result<Plugin, locked::Unusable> {
+    let bytes = read_file(&entry.path).map_err(locked::Unusable::unknown)?;
+    load_bytes(runtime, conditions, entry, &bytes).map_err(|failure| {
+        // Other bytes than those that are named may say anything: they are in the place of others.
+        let is_other =
+            matches!(entry.digest, Some(Held::To(wanted)) if wanted != Digest::of(&bytes));
+        let component = claimed(&entry.path, &bytes).filter(|_| !is_other);
+        match component {
+            Some(component) => locked::Unusable::new(vec![component], failure),
+            None => locked::Unusable::unknown(failure),
+        }
+    })
+}
+
+fn read_file(path: &Path) -> Result<Bytes, Failure> {
+    dfab_bundles::read_file(path, dfab_bundles::archive::COMPONENT_LIMIT).map_err(|error| {
+        Failure::usage(format!("cannot read the plugin {}", path.display())).because(error)
+    })
+}
+
+fn load_bytes(
+    runtime: &Runtime,
+    conditions: &Conditions<'_>,
+    entry: &PluginEntry,
+    bytes: &[u8],
 ) -> Result<Plugin, Failure> {
     let path = &entry.path;
-    let bytes =
-        dfab_bundles::read_file(path, dfab_bundles::archive::COMPONENT_LIMIT).map_err(|error| {
-            Failure::usage(format!("cannot read the plugin {}", path.display())).because(error)
-        })?;
-    locked::check_path(conditions.project, path, entry.digest, &bytes)?;
+    locked::check_path(conditions.project, path, entry.digest, bytes)?;
     let grants = entry
         .grant
         .iter()
@@ -369,10 +457,21 @@ fn load_file(
     let hosts = entry.hosts.clone().map(Vec::from);
     let terms = conditions.terms(Grants::Only(grants), hosts)?;
     runtime
-        .load_under(Origin::File(path.clone()), &bytes, terms)
+        .load_under(Origin::File(path.clone()), bytes, terms)
         .map_err(|error| {
             Failure::usage(format!("cannot load the plugin {}", path.display())).because(error)
         })
+}
+
+/// What a component says that it is called, and its kind. Nothing of it is compiled.
+fn claimed(path: &Path, bytes: &[u8]) -> Option<(String, String)> {
+    let examined = dfab_runtime::examine(bytes).ok()?;
+    let stem = || path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match examined.manifest {
+        Some(manifest) => manifest.name,
+        None => stem().into_owned(),
+    };
+    Some((name, examined.kind.to_string()))
 }
 
 fn check_name(plugin: &str, name: &str, parameters: &[Parameter]) -> Result<(), Failure> {
@@ -442,91 +541,4 @@ fn cache_folder() -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use dfab_runtime::ValueKind;
-
-    use super::*;
-
-    fn recipe(parameters: &[(&str, ValueKind, bool)]) -> RecipeInfo {
-        let parameters = parameters.iter().map(|(name, kind, required)| Parameter {
-            name: (*name).to_owned(),
-            summary: String::new(),
-            kind: *kind,
-            required: *required,
-            many: false,
-            default_value: None,
-            choices: Vec::new(),
-        });
-        RecipeInfo {
-            name: "docker".to_owned(),
-            summary: String::new(),
-            parameters: parameters.collect(),
-            systems: Vec::new(),
-            looks_for: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_plugin_that_is_not_used_stops_what_it_would_do_and_nothing_else() {
-        let needs = |kind: &str, line: &str| {
-            let components = vec![("acme".to_owned(), kind.to_owned())];
-            let plugins = Plugins {
-                unusable: vec![locked::Unusable::new(components, Failure::usage("revoked"))],
-                ..Plugins::default()
-            };
-            let words = Outline::read(line.split(' ').map(std::ffi::OsString::from));
-            plugins.check_usable(&words).is_err()
-        };
-        for (kind, line) in [
-            ("task", "dfab run acme clean"),
-            ("recipe", "dfab setup docker"),
-            ("policy", "dfab startup web"),
-            ("policy", "dfab plan startup web"),
-        ] {
-            assert!(needs(kind, line), "{line}");
-        }
-        for (kind, line) in [
-            ("task", "dfab run docker version"),
-            ("task", "dfab run"),
-            ("task", "dfab startup web"),
-            ("policy", "dfab run acme clean"),
-            ("policy", "dfab setup docker"),
-            ("recipe", "dfab startup web"),
-        ] {
-            assert!(!needs(kind, line), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_task_that_there_is_not_is_told_with_what_there_is() {
-        let told = |task| no_task("docker", task, &["version", "list-images"]).to_string();
-        insta::assert_snapshot!(
-            [told("list-image"), told("nosuch")].join("\n"),
-            @r"
-        the plugin docker has no task list-image
-          hint: did you mean list-images?
-        the plugin docker has no task nosuch
-          hint: it has: version, list-images
-        "
-        );
-    }
-
-    #[test]
-    fn recipes_of_one_name_share_a_command_line() {
-        let mut known = recipe(&[("source", ValueKind::Text, false)]);
-        let more = [
-            ("source", ValueKind::Text, false),
-            ("fast", ValueKind::Boolean, false),
-        ];
-        add_parameters(&mut known, &recipe(&more), "p").unwrap();
-        let names: Vec<_> = known.parameters.iter().map(|one| &one.name).collect();
-        assert_eq!(names, ["source", "fast"]);
-        for other in [
-            ("source", ValueKind::Boolean, false),
-            ("source", ValueKind::Text, true),
-            ("name", ValueKind::Text, true),
-        ] {
-            assert!(add_parameters(&mut known, &recipe(&[other]), "p").is_err());
-        }
-    }
-}
+mod tests;

@@ -217,7 +217,7 @@ fn revocations(file: &Path, signers: &[Signer]) -> Result<Revocations, Failure> 
     Revocations::read(&bytes, &signatures, signers, Timestamp::now()).map_err(|error| {
         Failure::usage(format!("{} cannot be used", what()))
             .because(error)
-            .hint("without it nobody knows what must not be used, so nothing of dfab.lock is")
+            .hint("without it nobody knows what must not be used, so no plugin of the project is")
     })
 }
 
@@ -302,7 +302,7 @@ mod tests {
         the certificates of signers cannot be checked: ops.pub is no trusted root of Sigstore (trusted_root.json): failed to parse JSON: invalid number at line 1 column 2
         require: unknown variant `sign`, expected one of `nothing`, `signed`, `vetted` at line 1 column 10
         the list of revocations revoked.txt cannot be used: line 1 cannot be read: `sha256:12` is no digest; a digest is `sha256:` and 64 hexadecimal digits
-          hint: without it nobody knows what must not be used, so nothing of dfab.lock is
+          hint: without it nobody knows what must not be used, so no plugin of the project is
         cannot read the list of revocations none.txt: No such file or directory (os error 2)
         "#);
     }

@@ -288,7 +288,7 @@ fn labels_decide_only_where_nothing_else_does() {
     assert!(authorize(&shop, None).is_err());
     let denial = authorize(&shop, Some(&labels("other"))).expect_err("another map");
     insta::assert_snapshot!(denial, @r#"
-    the plugin `backup` may not use `docker.containers map=other`: it declares it, but was not granted it. To grant it, write in dfab.yaml, under `plugins:`
+    the plugin `backup` may not use `docker.containers map=other`: it declares it, but was not granted it. To grant it, write in dfab.yaml, in its entry under `plugins:`, beside its `digest`
     - path: plugins/backup.wasm
       grant: ["docker.containers map=shop", "docker.containers map=other"]
     "#);
@@ -329,7 +329,7 @@ fn a_host_is_the_host_of_that_name_only() {
         .authorize_host("db1\u{1b}[2J")
         .expect_err("another host");
     insta::assert_snapshot!(denial, @r#"
-    the plugin `backup` may not work for db1: it was granted what it may do on web only. To allow it there, write in dfab.yaml, under `plugins:`
+    the plugin `backup` may not work for db1: it was granted what it may do on web only. To allow it there, write in dfab.yaml, in its entry under `plugins:`, beside its `digest`
     - path: plugins/backup.wasm
       hosts: ["web", "db1"]
     "#);

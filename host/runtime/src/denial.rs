@@ -1,6 +1,6 @@
 //! Why something is denied, and how it would be granted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a component may not do what it asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,10 +64,7 @@ impl Ledger {
     /// How these grants of a component, of which the last is new, are written down.
     pub(crate) fn grant(&self, component: &str, grants: &[String]) -> String {
         match self {
-            Self::Project(path) => format!(
-                "write in dfab.yaml, under `plugins:`\n- path: {}\n  grant: {grants:?}",
-                crate::text::plain(&path.to_string_lossy()),
-            ),
+            Self::Project(path) => in_entry(path, &format!("grant: {grants:?}")),
             // The others stay as they are.
             Self::Lock | Self::BuiltIn => {
                 let new = grants.last().map_or("", String::as_str);
@@ -79,16 +76,21 @@ impl Ledger {
     /// How these hosts, of which the last is new, are written down.
     pub(crate) fn hosts(&self, component: &str, hosts: &[String]) -> String {
         match self {
-            Self::Project(path) => format!(
-                "write in dfab.yaml, under `plugins:`\n- path: {}\n  hosts: {hosts:?}",
-                crate::text::plain(&path.to_string_lossy()),
-            ),
+            Self::Project(path) => in_entry(path, &format!("hosts: {hosts:?}")),
             Self::Lock | Self::BuiltIn => format!(
                 "run: dfab plugin grant {component} --only-on {}",
                 quoted(&hosts.join(","))
             ),
         }
     }
+}
+
+/// A line of the entry with that path. The entry has its digest already, and is not used without it.
+fn in_entry(path: &Path, line: &str) -> String {
+    format!(
+        "write in dfab.yaml, in its entry under `plugins:`, beside its `digest`\n- path: {}\n  {line}",
+        crate::text::plain(&path.to_string_lossy()),
+    )
 }
 
 /// As one word of a shell, in quotes wherever that may matter.

@@ -127,6 +127,34 @@ fn what_does_not_start_can_be_looked_at_and_is_not_taken() -> Result<()> {
 }
 
 #[test]
+fn what_is_added_or_vetted_starts_within_the_limits_of_the_project() -> Result<()> {
+    let scene = Scene::new()?;
+    let file = scene.pack("acme-one", "1.0.0", &[])?;
+    let add = ["plugin", "add", &file, "-y"];
+    let install = ["bundle", "install", &file, "-y"];
+    let vet = ["bundle", "vet", &file, "--key", "reviewer", "-y"];
+    let commands = [&add[..], &install, &vet];
+    scene
+        .project
+        .write("dfab.yaml", "limits: {memory: 64KiB}\n")?;
+    for command in commands {
+        let told = scene.dfab(command)?;
+        assert_told(&told, "it wanted more memory than 64KiB (limit `memory`)")?;
+        assert_told(&told, "limits: {plugins: {acme-one: {memory: 128KiB}}}")?;
+    }
+    ensure!(!scene.path("dfab.lock").exists(), "something was added");
+    // The line that raises it does.
+    scene.project.write(
+        "dfab.yaml",
+        "limits: {memory: 64KiB, plugins: {acme-one: {memory: 64MiB}}}\n",
+    )?;
+    for command in commands {
+        scene.dfab(command)?.success()?;
+    }
+    Ok(())
+}
+
+#[test]
 fn an_attestation_says_what_was_looked_at() -> Result<()> {
     let scene = Scene::new()?;
     let file = scene.pack("acme-one", "1.0.0", &[("settings.read", "token")])?;

@@ -335,3 +335,54 @@ fn a_tag_that_moved_brings_nothing_by_itself() -> Result<()> {
     );
     assert_told(&scene.dfab(&["run", "acme-one"])?, "is not on this machine")
 }
+
+#[test]
+fn only_what_is_trusted_and_starts_is_installed() -> Result<()> {
+    let scene = Scene::new()?;
+    for name in ["acme-one", "acme-two"] {
+        let file = scene.pack(name, "1.0.0", &[])?;
+        scene.dfab(&["plugin", "add", &file, "-y"])?.success()?;
+    }
+    let lock = scene.lock()?;
+    let digest = lock["plugins"]["acme-one"]["digest"].as_str();
+    let digest = digest.context("a digest")?;
+    let bundles = scene.path("data/dfab/bundles");
+    let install = || scene.dfab(&["plugin", "install"]);
+    let list = format!("{digest}  sends everything home\n");
+    scene.project.write("revoked.txt", &list)?;
+    scene
+        .project
+        .write("dfab.yaml", "trust: {revoked: revoked.txt}\n")?;
+    // What is there is judged as well, and the other one is not concerned.
+    for wanted in ["acme-two 1.0.0 is there", "acme-two 1.0.0 installed"] {
+        let told = install()?;
+        assert_told(&told, "is revoked: sends everything home")?;
+        assert_told(&told, "dfab plugin remove acme-one")?;
+        assert_told(&told, wanted)?;
+        if wanted.ends_with("is there") {
+            fs::remove_dir_all(&bundles)?;
+        }
+    }
+    let stored = bundles.join(digest.trim_start_matches("sha256:"));
+    ensure!(!stored.exists(), "what is revoked was stored");
+    fs::remove_dir_all(&bundles)?;
+
+    scene.trust("signed")?;
+    let told = install()?;
+    assert_told(
+        &told,
+        "acme-two is not installed: it is not signed by anybody",
+    )?;
+    scene
+        .project
+        .write("dfab.yaml", "limits: {memory: 64KiB}\n")?;
+    let told = install()?;
+    assert_told(
+        &told,
+        "acme-two is not installed: the component acme-two does not start",
+    )?;
+    ensure!(!bundles.exists(), "something was stored");
+    scene.project.write("dfab.yaml", "{}\n")?;
+    install()?.success()?;
+    scene.dfab(&["run", "acme-two"])?.success().map(drop)
+}

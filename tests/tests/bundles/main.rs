@@ -17,7 +17,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use dfab_tests::components::docker_with;
+use dfab_tests::components::{docker_with, guest};
 use dfab_tests::process;
 use serde_json::json;
 
@@ -179,7 +179,7 @@ fn what_nobody_trusted_has_signed_is_not_added() -> Result<()> {
         "trust: {require: signed}\nplugins: [{path: author.d/tasks.wasm}]\n",
     )?;
     assert_told(
-        &scene.dfab(&["run"])?,
+        &scene.dfab(&["run", "docker"])?,
         "takes no plugin that nobody vouches for",
     )?;
     ensure!(!scene.path("dfab.lock").exists(), "something was added");
@@ -348,7 +348,7 @@ fn a_component_that_wants_more_than_it_says_is_refused() -> Result<()> {
     scene
         .project
         .write("dfab.yaml", "plugins: [{path: sly.wasm, digest: any}]\n")?;
-    assert_told(&scene.dfab(&["run"])?, wanted)?;
+    assert_told(&scene.dfab(&["run", "docker"])?, wanted)?;
     scene.project.write("dfab.yaml", "{}\n")?;
     for (bytes, wanted) in [
         (b"\x7fELF\x02\x01\x01".as_slice(), "it is machine code"),
@@ -396,6 +396,15 @@ fn a_plugin_by_its_path_is_held_to_its_bytes() -> Result<()> {
     assert_told(&told, &format!("`digest: {first}`"))?;
     settle(&format!(", digest: '{first}'"))?;
     ensure!(run()?.success()?.contains("API version"));
+    // What it may do stands beside them.
+    let grant = |name: &str| scene.dfab(&["plugin", "grant", name, "docker.read"]);
+    let told = grant("acme-one")?;
+    assert_told(&told, "dfab.lock has no component acme-one")?;
+    assert_told(
+        &told,
+        "author.d/tasks.wasm: write `grant` and `hosts` in its entry",
+    )?;
+    assert_told(&grant("acme-two")?, "dfab plugin add SOURCE adds a plugin")?;
 
     // Replaced bytes run nothing, and have none of its grants.
     scene.pack("acme-one", "1.0.1", &[])?;
@@ -423,4 +432,119 @@ fn a_plugin_by_its_path_is_held_to_its_bytes() -> Result<()> {
     }
     settle(", digest: sha256")?;
     assert_told(&run()?, "`digest` is that, or `any`")
+}
+
+#[test]
+fn a_plugin_by_its_path_that_is_revoked_is_not_used() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.pack("acme-one", "1.0.0", &[])?;
+    let info = ["plugin", "info", "author.d/tasks.wasm", "--output", "json"];
+    let info = scene.dfab(&info)?.json()?;
+    let digest = info["digest"].as_str().context("a digest")?;
+    let run = || scene.dfab(&["run", "acme-one"]);
+    for held in [digest, "any"] {
+        let entry = format!("plugins: [{{path: author.d/tasks.wasm, digest: '{held}'}}]\n");
+        let list = format!("{digest}  sends everything home\n");
+        scene.project.write("dfab.yaml", &entry)?;
+        run()?.success()?;
+        let revoking = format!("{entry}trust: {{revoked: revoked.txt}}\n");
+        scene.project.write("dfab.yaml", &revoking)?;
+        scene.project.write("revoked.txt", &list)?;
+        assert_told(&run()?, "is revoked: sends everything home")?;
+        scene
+            .project
+            .write("revoked.txt", "# nothing is revoked\n")?;
+        run()?.success()?;
+        // A list that is not signed as it must be says nothing, also not that this is good.
+        let signed = format!(
+            "{entry}trust:\n  revoked: revoked.txt\n  signers:\n\
+             \x20 - {{name: security, key: stranger.pub, may: [revoke]}}\n"
+        );
+        scene.project.write("dfab.yaml", &signed)?;
+        assert_told(&run()?, "not signed by anybody who may revoke")?;
+        fs::remove_file(scene.path("revoked.txt"))?;
+        assert_told(&run()?, "cannot read the list of revocations")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_plugin_by_its_path_that_is_not_used_stops_what_needs_it() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.pack("acme-one", "1.0.0", &[])?;
+    let settle = |digest: &str| {
+        let entry = format!("plugins: [{{path: author.d/tasks.wasm{digest}}}]\n");
+        scene.project.write("dfab.yaml", &entry)
+    };
+    let goes_on = |arguments: &[&str], warning: &str| -> Result<()> {
+        let said = scene.dfab(arguments)?;
+        ensure!(said.status == 0, "{arguments:?}: {said:?}");
+        ensure!(
+            said.stderr.contains(warning),
+            "{warning:?} is not in: {}",
+            said.stderr
+        );
+        Ok(())
+    };
+    settle("")?;
+    let wanted = "dfab.yaml does not say which bytes";
+    assert_told(&scene.dfab(&["run", "acme-one", "version"])?, wanted)?;
+    goes_on(&["run", "docker"], "")?;
+    goes_on(&["startup", "--help"], "")?;
+    for listing in [&["--help"][..], &["run"], &["setup"]] {
+        goes_on(listing, &format!("warning: {wanted}"))?;
+    }
+    // Other bytes than those that are named are in the place of nobody knows what.
+    settle(&format!(", digest: 'sha256:{}'", "0".repeat(64)))?;
+    let wanted = "has other bytes than dfab.yaml says";
+    for command in [
+        &["run", "acme-one"][..],
+        &["run", "docker"],
+        &["startup", "--help"],
+        &["setup", "docker", "--help"],
+    ] {
+        assert_told(&scene.dfab(command)?, wanted)?;
+    }
+    for listing in [&["--help"][..], &["run"], &["setup"]] {
+        goes_on(listing, wanted)?;
+    }
+    // So is a file that is not there.
+    fs::remove_file(scene.path("author.d/tasks.wasm"))?;
+    goes_on(&["--help"], "warning: cannot read the plugin")?;
+    assert_told(
+        &scene.dfab(&["startup", "--help"])?,
+        "cannot read the plugin",
+    )
+}
+
+#[test]
+fn no_plugin_of_the_project_takes_the_place_of_another() -> Result<()> {
+    let scene = Scene::new()?;
+    let file = scene.pack("acme-one", "1.0.0", &[])?;
+    scene.dfab(&["plugin", "add", &file, "-y"])?.success()?;
+    scene.dfab(&["run", "acme-one"])?.success()?;
+    let by_path = "plugins: [{path: author.d/tasks.wasm, digest: any}]\n";
+    scene.project.write("dfab.yaml", by_path)?;
+    let told = scene.dfab(&["run", "acme-one"])?;
+    assert_told(&told, "two task plugins are called acme-one: the component")?;
+    assert_told(
+        &told,
+        "author.d/tasks.wasm and the component acme-one of dfab.lock",
+    )?;
+    assert_told(&told, "dfab plugin remove")?;
+    // Others are not concerned.
+    scene.dfab(&["run", "docker"])?.success()?;
+    scene.dfab(&["plugin", "remove", "acme-one"])?.success()?;
+    scene.dfab(&["run", "acme-one"])?.success()?;
+
+    let policy = guest("endless_policy")?;
+    let (one, two) = (scene.path("one.wasm"), scene.path("two.wasm"));
+    fs::copy(&policy, &one)?;
+    fs::copy(&policy, &two)?;
+    let both = "plugins: [{path: one.wasm, digest: any}, {path: two.wasm, digest: any}]\n";
+    scene.project.write("dfab.yaml", both)?;
+    let told = scene.dfab(&["tell", "--help"])?;
+    assert_told(&told, "two policies have the action")?;
+    assert_told(&told, "one.wasm and the component")?;
+    scene.dfab(&["run", "docker"])?.success().map(drop)
 }

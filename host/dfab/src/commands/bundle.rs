@@ -281,7 +281,7 @@ async fn vet(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     let file = named(matches, "file")?;
     let artifact = Artifact::open(read(file)?, &examine)
         .map_err(|error| Failure::usage(format!("{} is refused", file.display())).because(error))?;
-    components::check(&plugins::runtime()?, &artifact).await?;
+    components::check(&plugins::runtime()?, &context.conditions(), &artifact).await?;
     terminal::tell(&describe(&artifact));
     for check in CHECKS {
         terminal::tell(&format!("  checked: {check}"));

@@ -6,7 +6,8 @@ use dfab_bundles::{Lock, Locked, Name, lock};
 use super::Context;
 use super::plugin::{covers, meant_hosts, write};
 use crate::failure::{Code, Failure};
-use crate::{locked, terminal};
+use crate::project::Project;
+use crate::{locked, plugins, terminal};
 
 /// The command line of it.
 pub(crate) fn command() -> Command {
@@ -48,7 +49,7 @@ pub(crate) fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failu
         Some(given) => Some(meant_hosts(context, given.cloned().collect())?),
         None => None,
     };
-    let (component, plugin) = find(&mut lock, name)?;
+    let (component, plugin) = find(&context.project, &mut lock, name)?;
     let Some(known) = plugin.components.get_mut(&component) else {
         return Err(Failure::usage(format!("{} has no {name}", lock::FILE)));
     };
@@ -83,7 +84,11 @@ pub(crate) fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failu
 }
 
 /// The component of that name, and its plugin.
-fn find<'a>(lock: &'a mut Lock, name: &str) -> Result<(Name, &'a mut Locked), Failure> {
+fn find<'a>(
+    project: &Project,
+    lock: &'a mut Lock,
+    name: &str,
+) -> Result<(Name, &'a mut Locked), Failure> {
     let known: Vec<String> = lock
         .plugins
         .values()
@@ -98,7 +103,16 @@ fn find<'a>(lock: &'a mut Lock, name: &str) -> Result<(Name, &'a mut Locked), Fa
         Some((component.clone(), locked))
     });
     found.ok_or_else(|| {
-        Failure::usage(format!("{} has no component {name}", lock::FILE))
-            .hint(format!("it has: {}", known.join(", ")))
+        let failure = Failure::usage(format!("{} has no component {name}", lock::FILE));
+        let hint = match plugins::path_of(project, name) {
+            Some(path) => format!(
+                "dfab.yaml names {}: write `grant` and `hosts` in its entry under `plugins:`, beside its \
+                 `digest`",
+                path.display()
+            ),
+            None if known.is_empty() => "dfab plugin add SOURCE adds a plugin".to_owned(),
+            None => format!("it has: {}", known.join(", ")),
+        };
+        failure.hint(hint)
     })
 }

@@ -32,10 +32,11 @@ use dfab_deploy::host::Host;
 use futures_util::stream::{self, StreamExt};
 
 use crate::arguments::Common;
+use crate::audit::Audit;
 use crate::deadline::Deadline;
 use crate::failure::{Code, Failure};
 use crate::hosts::Directory;
-use crate::plugins::Plugins;
+use crate::plugins::{Conditions, Plugins};
 use crate::project::Project;
 
 /// What every command works with.
@@ -48,9 +49,18 @@ pub(crate) struct Context {
     pub(crate) common: Common,
     pub(crate) project: Project,
     pub(crate) plugins: Plugins,
+    pub(crate) audit: Option<Arc<Audit>>,
 }
 
 impl Context {
+    /// What holds for all plugins of the run.
+    pub(crate) fn conditions(&self) -> Conditions<'_> {
+        Conditions {
+            project: &self.project,
+            audit: self.audit.as_ref(),
+        }
+    }
+
     /// The hosts that the command line names, or the one that is meant without.
     ///
     /// # Errors

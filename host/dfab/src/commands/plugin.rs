@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use dfab_bundles::{Artifact, Change, Lock, Locked, Name, SignerId, lock};
+use dfab_bundles::{Artifact, Change, Lock, Locked, Name, Signature, SignerId, Trust, lock};
 use dfab_runtime::Grant;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ pub(crate) async fn add(context: &Context, matches: &ArgMatches) -> Result<Code,
         return Err(refused().because(owner));
     }
     // What nobody vouches for is not even compiled.
-    components::check(&plugins::runtime()?, &artifact)
+    components::check(&plugins::runtime()?, &context.conditions(), &artifact)
         .await
         .map_err(|failure| refused().because(failure.to_string()))?;
     let old = lock.plugins.get(name);
@@ -298,35 +298,74 @@ async fn install(context: &Context, matches: &ArgMatches) -> Result<Code, Failur
         terminal::tell(&text);
         return Ok(Code::Done);
     }
+    // Without the lists of revocations nobody knows what must not be used.
+    let trust = project.trust.load(project.folder())?;
     let store = locked::store()?;
+    let mut code = Code::Done;
     for (name, locked) in &lock.plugins {
-        if store.get(locked.digest).is_ok() {
-            terminal::tell(&format!("{name} {} is there", locked.version));
-            continue;
+        let installed = if store.get(locked.digest).is_ok() {
+            locked::open(&store, &trust, name, locked).map(|_| "is there")
+        } else {
+            let fetched = fetch_locked(context, matches, &trust, name, locked).await;
+            let kept = fetched.and_then(|(artifact, signatures)| {
+                store.put(artifact.bytes(), &signatures).map_err(|error| {
+                    Failure::failed(format!("{name} is not installed")).because(error)
+                })
+            });
+            kept.map(|()| "installed")
+        };
+        match installed {
+            Ok(how) => terminal::tell(&format!("{name} {} {how}", locked.version)),
+            // The others are not concerned.
+            Err(failure) => {
+                terminal::tell(&format!("error: {}", terminal::plain(&failure.to_string())));
+                if code == Code::Done {
+                    code = failure.code;
+                }
+            }
         }
-        let plain_http = matches.get_flag("plain-http");
-        let fetched = fetch(&locked.source, project.folder(), plain_http).await?;
-        let artifact = bundle::open(&fetched)?;
-        if artifact.digest() != locked.digest {
-            return Err(Failure::failed(format!("{name} is not installed"))
-                .because(format!(
-                    "{} has {} now, and {} has {}",
-                    locked.source,
-                    artifact.digest(),
-                    lock::FILE,
-                    locked.digest
-                ))
-                .hint(format!(
-                    "dfab plugin add {} shows what is different",
-                    locked.source
-                )));
-        }
-        store
-            .put(artifact.bytes(), &fetched.signatures)
-            .map_err(|error| Failure::failed(format!("{name} is not installed")).because(error))?;
-        terminal::tell(&format!("{name} {} installed", locked.version));
     }
-    Ok(Code::Done)
+    Ok(code)
+}
+
+/// Gets a plugin of dfab.lock from where it came from: the same bytes, which are trusted and start.
+///
+/// # Errors
+/// Where they are not.
+async fn fetch_locked(
+    context: &Context,
+    matches: &ArgMatches,
+    trust: &Trust,
+    name: &Name,
+    locked: &Locked,
+) -> Result<(Artifact, Vec<Signature>), Failure> {
+    let source = &locked.source;
+    let plain_http = matches.get_flag("plain-http");
+    let fetched = fetch(source, context.project.folder(), plain_http).await?;
+    let artifact = bundle::open(&fetched)?;
+    if artifact.digest() != locked.digest {
+        return Err(Failure::failed(format!("{name} is not installed"))
+            .because(format!(
+                "{source} has {} now, and {} has {}",
+                artifact.digest(),
+                lock::FILE,
+                locked.digest
+            ))
+            .hint(format!("dfab plugin add {source} shows what is different")));
+    }
+    let refused = || Failure::usage(format!("{name} is not installed"));
+    trust
+        .judge(&artifact, &fetched.signatures, Timestamp::now())
+        .map_err(|error| {
+            refused()
+                .because(error)
+                .hint(format!("dfab plugin remove {name} does without it"))
+        })?;
+    // What nobody vouches for is not even compiled.
+    components::check(&plugins::runtime()?, &context.conditions(), &artifact)
+        .await
+        .map_err(|failure| refused().because(failure.to_string()))?;
+    Ok((artifact, fetched.signatures))
 }
 
 /// Who has a component that is called as one of these, if somebody else has.
