@@ -198,7 +198,7 @@ fn compiled_code_is_taken_nowhere() -> Result<()> {
         }
         scene.project.write(
             "dfab.yaml",
-            &format!("plugins:\n- {{path: {name}, grant: [docker.read]}}\n"),
+            &format!("plugins:\n- {{path: {name}, digest: any, grant: [docker.read]}}\n"),
         )?;
         assert_told(&scene.dfab(&["run", "acme-one", "version"])?, wanted)?;
     }
