@@ -44,7 +44,7 @@ pub use file::{FileError, read_file, write_file};
 pub use key::{Fingerprint, FingerprintError, KeyError, PrivateKey, PublicKey};
 pub use lock::{Change, Lock, LockError, Locked, LockedComponent};
 pub use name::{FileName, Name, NameError};
-pub use pack::{PackError, pack};
+pub use pack::{PackError, left_out, pack};
 pub use revocation::{RevocationError, Revocations};
 pub use signature::{Doubt, Signature, SignatureError};
 pub use sigstore::{Identity, IdentityError, TrustedRoot, TrustedRootError};

@@ -111,6 +111,26 @@ pub fn pack(folder: &Path, examine: &dyn Examine) -> Result<Artifact, PackError>
     Artifact::from_files(files, examine).map_err(wrong)
 }
 
+/// What of a folder does not go into its bundle, by name; folders end with `/`.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn left_out(folder: &Path) -> Result<Vec<String>, FileError> {
+    let failed = |error| FileError::read(folder, error);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type().map_err(failed)?.is_dir() {
+            names.push(format!("{name}/"));
+        } else if !goes_in(&name) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// The manifest of a folder that has none.
 fn derived(folder: &Path, parts: &[(FileName, Part)]) -> Result<Manifest, PackError> {
     let [(_, only)] = parts else {
@@ -132,11 +152,10 @@ fn read(folder: &Path) -> Result<Files, PackError> {
         let entry = entry.map_err(|error| FileError::read(folder, error))?;
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        let goes_in = name == MANIFEST || name.ends_with(".wasm") || text_kind(&name).is_some();
         let kind = entry
             .file_type()
             .map_err(|error| FileError::read(&path, error))?;
-        if !goes_in || kind.is_dir() {
+        if !goes_in(&name) || kind.is_dir() {
             continue;
         }
         if kind.is_symlink() {
@@ -151,6 +170,11 @@ fn read(folder: &Path) -> Result<Files, PackError> {
         files.insert(file, bytes);
     }
     Ok(files)
+}
+
+/// Whether a file of that name is for the bundle.
+fn goes_in(name: &str) -> bool {
+    name == MANIFEST || name.ends_with(".wasm") || text_kind(name).is_some()
 }
 
 fn archive_error(error: crate::name::NameError) -> ArtifactError {
@@ -212,6 +236,10 @@ mod tests {
         fs::create_dir(other.path().join("target.wasm")).unwrap();
         let again = pack(other.path(), &examine).unwrap();
         assert_eq!(one.bytes(), again.bytes());
+        assert_eq!(
+            left_out(other.path()).unwrap(),
+            ["notes.txt", "target.wasm/"]
+        );
         assert_eq!((one.name().as_str(), one.version()), ("report", "1.2.0"));
         let manifest = &one.files().unwrap()[&MANIFEST.parse::<FileName>().unwrap()];
         insta::assert_snapshot!(String::from_utf8_lossy(manifest), @r#"

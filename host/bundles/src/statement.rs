@@ -4,8 +4,9 @@
 //! * `urn:dfab:signature:v1`: the signer stands for these bytes.
 //!   `{"signed": TIME, "expires": TIME?}`
 //! * `urn:dfab:vetting:v1`: a reviewer has looked into them.
-//!   `{"verdict": "accepted" | "refused", "asks": {COMPONENT: [CAPABILITY…]}, "checks": [TEXT…],
-//!   "note": TEXT?, "vetted": TIME, "expires": TIME?}`
+//!   `{"verdict": "accepted" | "refused", "asks": {COMPONENT: [CAPABILITY…]},
+//!   "imports": {COMPONENT: [INTERFACE…]}?, "checks": [TEXT…], "failed": [TEXT…]?, "note": TEXT?,
+//!   "vetted": TIME, "expires": TIME?}`
 //!
 //! `cosign sign` of version 3 makes statements too, of the type `https://sigstore.dev/cosign/sign/v1`;
 //! they are taken for signatures that do not expire.
@@ -43,10 +44,16 @@ pub struct Signed {
 pub struct Vetted {
     /// Whether it may be used.
     pub verdict: Verdict,
-    /// The capabilities that were seen, by component.
+    /// The capabilities that the manifests ask for, by component.
     pub asks: BTreeMap<Name, Vec<String>>,
-    /// What was checked.
+    /// The interfaces that are imported, by component.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub imports: BTreeMap<Name, Vec<String>>,
+    /// What was checked, and was as it should be.
     pub checks: Vec<String>,
+    /// What was not as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<String>,
     /// In the reviewer's words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,

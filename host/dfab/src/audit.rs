@@ -20,11 +20,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
+use crate::secrets::Secrets;
 
-/// What stands in the place of a secret.
-const MASK: &str = "***";
-/// A shorter setting is no secret worth its name, and would be found in anything.
-const SHORTEST_SECRET: usize = 4;
 /// How many notes may wait for the disk. A component that calls faster than lines are written waits then.
 const BACKLOG: usize = 16_384;
 
@@ -54,7 +51,7 @@ enum Note {
 struct Lines {
     /// The same in all lines of this process, and in no other's.
     run: String,
-    secrets: Vec<String>,
+    secrets: Secrets,
     /// Calls that have not ended: how their lines begin, and when they did.
     begun: BTreeMap<u64, (String, Instant)>,
 }
@@ -62,8 +59,8 @@ struct Lines {
 static CURRENT: OnceLock<Arc<Audit>> = OnceLock::new();
 
 impl Audit {
-    /// Opens a file, to which lines are added; a new one is for its owner only. Settings that are called
-    /// like secrets are taken out of all lines.
+    /// Opens a file, to which lines are added; a new one is for its owner only. Settings that are secrets
+    /// are taken out of all lines.
     ///
     /// # Errors
     /// Where the file cannot be written.
@@ -149,16 +146,11 @@ impl dfab_runtime::Audit for Audit {
 
 impl Lines {
     fn new(settings: &Map<String, Value>) -> Self {
-        let secrets = settings
-            .iter()
-            .filter(|(name, _)| dfab_runtime::is_secret(name))
-            .filter_map(|(_, value)| value.as_str())
-            .filter(|value| value.len() >= SHORTEST_SECRET);
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |since| since.as_nanos());
         Self {
             run: format!("{now:x}-{:x}", std::process::id()),
-            secrets: secrets.map(str::to_owned).collect(),
+            secrets: Secrets::of(settings),
             begun: BTreeMap::new(),
         }
     }
@@ -203,27 +195,20 @@ impl Lines {
         add("function", json!(call.function));
         add("host", json!(call.host));
         add("operation", json!(call.operation));
-        add("target", json!(self.masked(&call.target)));
+        add("target", json!(self.secrets.masked(&call.target)));
         let (decision, grants, given) = match &call.decision {
             Decision::Free => ("free", &[][..], &[][..]),
             Decision::Allowed { grants, given } => ("allowed", grants.as_slice(), given.as_slice()),
             Decision::Denied => ("denied", &[][..], &[][..]),
             Decision::Invalid => ("invalid", &[][..], &[][..]),
         };
-        let masked =
-            |texts: &[String]| -> Vec<String> { texts.iter().map(|it| self.masked(it)).collect() };
+        let masked = |texts: &[String]| -> Vec<String> {
+            texts.iter().map(|it| self.secrets.masked(it)).collect()
+        };
         add("decision", json!(decision));
         add("grants", json!(masked(grants)));
         add("given", json!(masked(given)));
         Value::Object(line).to_string()
-    }
-
-    fn masked(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.secrets {
-            text = text.replace(secret, MASK);
-        }
-        text
     }
 }
 
@@ -307,7 +292,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
         std::fs::write(&path, "earlier\n").unwrap();
-        let settings = json!({"registry_password": "geheim", "site": "geh"});
+        let settings = json!({"registry": {"password": "geheim"}, "site": "geh"});
         let audit = Audit::open(&path, settings.as_object().unwrap()).unwrap();
         let allowed = Decision::Allowed {
             grants: vec!["ssh.run login geheim".to_owned()],

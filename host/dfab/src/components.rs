@@ -16,8 +16,8 @@ const COMPILING: Duration = Duration::from_secs(120);
 pub(crate) const CHECKS: [&str; 6] = [
     "the components parse and compile, and none is machine code",
     "they fit the contract of their kind",
-    "they import nothing that their kind does not have",
-    "their manifests declare all that they import",
+    "they import no interface that their kind does not have",
+    "their manifests declare a capability for each interface that they import and that needs one",
     "sizes are within their limits",
     "they start, with no host to act on, and say what they offer",
 ];

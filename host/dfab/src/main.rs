@@ -29,6 +29,7 @@ mod plugins;
 mod project;
 mod prompt;
 mod relay;
+mod secrets;
 mod selection;
 mod settings;
 mod task_host;

@@ -8,14 +8,14 @@ use anyhow::{Context as _, Result, ensure};
 use dfab_tests::artifact_registry::{ArtifactRegistry, Wants};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, assert_told};
+use crate::scene::{Scene, assert_told, statement};
 
 /// A project that has added a signed plugin, the file, and where its signatures are kept.
 fn added() -> Result<(Scene, String, PathBuf)> {
     let scene = Scene::new()?;
     let file = scene.pack("acme-one", "1.0.0", &[])?;
     scene.trust("signed")?;
-    sign(&scene, &file, &[])?;
+    sign(&scene, &file)?;
     scene.dfab(&["plugin", "add", &file, "-y"])?.success()?;
     scene.dfab(&["run", "acme-one"])?.success()?;
     let digest = digest(&scene.lock()?)?;
@@ -26,9 +26,9 @@ fn added() -> Result<(Scene, String, PathBuf)> {
     Ok((scene, file, kept))
 }
 
-fn sign(scene: &Scene, file: &str, more: &[&str]) -> Result<()> {
+fn sign(scene: &Scene, file: &str) -> Result<()> {
     let sign = ["bundle", "sign", file, "--key", "author"];
-    scene.dfab(&[&sign[..], more].concat())?.success().map(drop)
+    scene.dfab(&sign)?.success().map(drop)
 }
 
 /// Of the plugin in a lock file, in hexadecimal.
@@ -50,19 +50,18 @@ fn a_kept_signature_that_is_stripped_swapped_or_expired_counts_no_more() -> Resu
     assert_told(&run()?, "there is no signature")?;
 
     let other = scene.pack("acme-one", "1.0.1", &[])?;
-    sign(&scene, &other, &[])?;
+    sign(&scene, &other)?;
     fs::copy(scene.path(&format!("{other}.sig.jsonl")), &kept)?;
     assert_told(&run()?, "a signature of author: it signs other bytes")?;
 
     fs::remove_file(scene.path(&format!("{file}.sig.jsonl")))?;
-    sign(&scene, &file, &["--expires", "2020-01-01"])?;
+    scene.sign_expired(&file, "author")?;
     fs::copy(scene.path(&format!("{file}.sig.jsonl")), &kept)?;
     assert_told(&run()?, "a signature of author has expired")?;
 
     // A later date under the same signature.
     let mut forged: Value = serde_json::from_slice(&fs::read(&kept)?)?;
-    let payload = forged["dsseEnvelope"]["payload"].as_str();
-    let mut statement: Value = serde_json::from_slice(&base64(payload)?)?;
+    let mut statement = statement(&forged)?;
     statement["predicate"]["expires"] = json!("2099-01-01T00:00:00Z");
     forged["dsseEnvelope"]["payload"] = json!(encoded(&statement));
     fs::write(&kept, format!("{forged}\n"))?;
@@ -78,7 +77,7 @@ fn grants_stay_with_the_bytes_that_they_were_given_to() -> Result<()> {
     let lock = scene.lock()?;
     // Another version of the same author, which this machine has too, since another project uses it.
     let other = scene.pack("acme-one", "1.1.0", &[("settings.read", "token")])?;
-    sign(&scene, &other, &[])?;
+    sign(&scene, &other)?;
     let add = ["plugin", "add", &other, "-y", "--accept-changes"];
     scene.dfab(&add)?.success()?;
     let newer = scene.lock()?;
@@ -226,12 +225,12 @@ fn compiled_code_is_taken_nowhere() -> Result<()> {
     packed.resize(packed.len() + 1024, 0);
     fs::write(scene.path("one.tar"), packed)?;
     scene.trust("signed")?;
-    sign(&scene, "one.tar", &[])?;
+    sign(&scene, "one.tar")?;
     for verb in [&["plugin", "add"][..], &["bundle", "install"]] {
         assert_told(&scene.dfab(&[verb, &["one.tar", "-y"]].concat())?, wanted)?;
     }
     // In the place of a component that was added, and its compiled form in that of the store's.
-    sign(&scene, &file, &[])?;
+    sign(&scene, &file)?;
     scene.dfab(&["plugin", "add", &file, "-y"])?.success()?;
     for entry in fs::read_dir(scene.path("data/dfab/bundles"))? {
         let path = entry?.path();
@@ -249,7 +248,7 @@ fn a_registry_that_lost_the_signatures_gives_nothing_that_is_used() -> Result<()
     let scene = Scene::new()?;
     scene.trust("signed")?;
     let file = scene.pack("acme-one", "1.0.0", &[])?;
-    sign(&scene, &file, &[])?;
+    sign(&scene, &file)?;
     let place = format!("oci://{}/acme/one:1.0.0", registry.address());
     let beside = scene.path(&format!("{file}.sig.jsonl"));
     let signature = fs::read(&beside)?;
@@ -262,12 +261,6 @@ fn a_registry_that_lost_the_signatures_gives_nothing_that_is_used() -> Result<()
     fs::write(&beside, signature)?;
     scene.dfab(&["bundle", "push", &file, &place])?.success()?;
     scene.dfab(&add)?.success().map(drop)
-}
-
-fn base64(text: Option<&str>) -> Result<Vec<u8>> {
-    use base64::Engine as _;
-    let text = text.context("a text")?;
-    Ok(base64::engine::general_purpose::STANDARD.decode(text)?)
 }
 
 fn encoded(value: &Value) -> String {

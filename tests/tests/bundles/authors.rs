@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, assert_told};
+use crate::scene::{Scene, assert_told, statement};
 
 /// A policy component without a manifest, every call of which fails.
 fn without_manifest(scene: &Scene, file: &str) -> Result<Vec<u8>> {
@@ -162,11 +161,7 @@ fn an_attestation_says_what_was_looked_at() -> Result<()> {
     let more = ["--expires", "2099-01-31", "--note", "read by two"];
     scene.dfab(&[&vet[..], &more].concat())?.success()?;
     let text = fs::read_to_string(scene.path(&format!("{file}.sig.jsonl")))?;
-    let signature: Value = serde_json::from_str(&text)?;
-    let payload = signature["dsseEnvelope"]["payload"].as_str();
-    let payload = payload.context("a payload")?;
-    let payload = base64::engine::general_purpose::STANDARD.decode(payload)?;
-    let statement: Value = serde_json::from_slice(&payload)?;
+    let statement = statement(&serde_json::from_str(&text)?)?;
     let info = scene
         .dfab(&["plugin", "info", &file, "--output", "json"])?
         .json()?;
@@ -189,6 +184,117 @@ fn an_attestation_says_what_was_looked_at() -> Result<()> {
     );
     let checks = said["checks"].as_array().context("checks")?;
     ensure!(checks.len() == 6, "{checks:?}");
+    let imports = said["imports"]["acme-one"].as_array();
+    let imports = imports.context("imports")?;
+    assert_eq!(
+        info["components"][0]["component"]["imports"],
+        json!(imports)
+    );
+    ensure!(
+        imports
+            .iter()
+            .any(|it| it.as_str().is_some_and(|it| it.starts_with("dfab:docker/"))),
+        "{imports:?}"
+    );
+    Ok(())
+}
+
+/// What must not be used is mostly what fails the checks.
+#[test]
+fn what_fails_the_checks_can_be_refused() -> Result<()> {
+    let scene = Scene::new()?;
+    let refuse = |file: &str| -> Result<Value> {
+        let vet = ["bundle", "vet", file, "--key", "reviewer", "-y"];
+        let accepted = scene.dfab(&vet)?;
+        ensure!(accepted.status == 2, "{accepted:?}");
+        let beside = scene.path(&format!("{file}.sig.jsonl"));
+        ensure!(!beside.exists(), "it was accepted");
+        let more = ["--refuse", "--note", "by nobody known"];
+        scene.dfab(&[&vet[..], &more].concat())?.success()?;
+        let statement = statement(&serde_json::from_slice(&fs::read(beside)?)?)?;
+        let sum = openssl::sha::sha256(&fs::read(scene.path(file))?);
+        let sum = sum.map(|byte| format!("{byte:02x}")).concat();
+        assert_eq!(statement["subject"][0]["digest"]["sha256"], sum);
+        let said = &statement["predicate"];
+        assert_eq!(said["verdict"], "refused");
+        assert_eq!(said["note"], "by nobody known");
+        assert_eq!(said["checks"], json!([]));
+        Ok(said.clone())
+    };
+    let failed = |said: &Value, wanted: &str| -> Result<()> {
+        let failed = said["failed"][0].as_str().context("what failed")?;
+        ensure!(failed.contains(wanted), "{wanted:?} is not in: {failed}");
+        Ok(())
+    };
+    // Of what dfab does not take, nothing is known but its bytes.
+    without_manifest(&scene, "bare.wasm")?;
+    let said = refuse("bare.wasm")?;
+    failed(&said, "it has no manifest")?;
+    assert_eq!(said["asks"], json!({}));
+    without_manifest(&scene, "still.wasm")?;
+    manifest(&scene, "policy")?;
+    let put = [
+        "plugin",
+        "manifest",
+        "still.wasm",
+        "--from",
+        "manifest.json",
+    ];
+    scene.dfab(&put)?.success()?;
+    let said = refuse("still.wasm")?;
+    failed(&said, "the component acme-still does not start")?;
+    assert_eq!(said["asks"], json!({"acme-still": []}));
+    // The refusal counts as any other.
+    scene.trust("nothing")?;
+    let verified = scene.dfab(&["bundle", "verify", "still.wasm"])?;
+    ensure!(
+        verified.status == 1
+            && verified
+                .stderr
+                .contains("reviewer has vetted it and refused it"),
+        "{verified:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn nothing_is_signed_until_a_day_that_is_over() -> Result<()> {
+    let scene = Scene::new()?;
+    let file = scene.pack("acme-one", "1.0.0", &[])?;
+    for (command, key) in [("sign", "author"), ("vet", "reviewer")] {
+        for over in ["2020-01-01", "0d"] {
+            let arguments = [
+                "bundle",
+                command,
+                &file,
+                "--key",
+                key,
+                "--expires",
+                over,
+                "-y",
+            ];
+            assert_told(&scene.dfab(&arguments)?, "that is over")?;
+        }
+    }
+    let beside = scene.path(&format!("{file}.sig.jsonl"));
+    ensure!(!beside.exists(), "it was signed");
+    Ok(())
+}
+
+#[test]
+fn what_is_left_out_of_a_bundle_is_told() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.pack("acme-one", "1.0.0", &[])?;
+    scene.project.write("author.d/other.txt", "o")?;
+    scene.project.write("author.d/source/lib.rs", "")?;
+    let packed = scene.dfab(&["bundle", "pack", "author.d", "--to", "one.tar"])?;
+    ensure!(packed.status == 0, "{packed:?}");
+    let told: Vec<_> = packed
+        .stderr
+        .lines()
+        .filter(|line| line.contains("left out"))
+        .collect();
+    assert_eq!(told, ["  left out: other.txt", "  left out: source/"]);
     Ok(())
 }
 

@@ -133,17 +133,7 @@ fn what_nobody_trusted_has_signed_is_not_added() -> Result<()> {
         .success()?;
     assert_told(&add()?, "is of nobody in `trust`, or was changed")?;
     fs::remove_file(&sidecar)?;
-    scene
-        .dfab(&[
-            "bundle",
-            "sign",
-            &file,
-            "--key",
-            "author",
-            "--expires",
-            "2020-01-01",
-        ])?
-        .success()?;
+    scene.sign_expired(&file, "author")?;
     assert_told(
         &add()?,
         "a signature of author has expired (2020-01-01T00:00:00Z)",

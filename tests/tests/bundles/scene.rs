@@ -4,9 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dfab_tests::components::docker_with;
 use dfab_tests::{Output, Project, process};
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
 use serde_json::{Value, json};
 
 /// A project, and a folder of an author below it.
@@ -67,6 +71,26 @@ impl Scene {
         process::run(&mut command, b"", Duration::from_secs(10))?.success()
     }
 
+    /// Signs a file by a key until a day that is over, which dfab itself does not do.
+    pub(crate) fn sign_expired(&self, file: &str, key: &str) -> Result<()> {
+        self.dfab(&["bundle", "sign", file, "--key", key])?
+            .success()?;
+        let beside = self.path(&format!("{file}.sig.jsonl"));
+        let mut signature: Value = serde_json::from_slice(&fs::read(&beside)?)?;
+        let mut statement = statement(&signature)?;
+        statement["predicate"]["expires"] = json!("2020-01-01T00:00:00Z");
+        let payload = statement.to_string();
+        let kind = "application/vnd.in-toto+json";
+        let message = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
+        let key = PKey::private_key_from_pem(&fs::read(self.path(key))?)?;
+        let made = Signer::new_without_digest(&key)?.sign_oneshot_to_vec(message.as_bytes())?;
+        let envelope = &mut signature["dsseEnvelope"];
+        envelope["payload"] = json!(STANDARD.encode(payload));
+        envelope["signatures"][0]["sig"] = json!(STANDARD.encode(made));
+        fs::write(beside, format!("{signature}\n"))?;
+        Ok(())
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.project.folder().join(name)
     }
@@ -108,6 +132,13 @@ impl Scene {
     pub(crate) fn lock(&self) -> Result<Value> {
         Ok(serde_json::from_slice(&fs::read(self.path("dfab.lock"))?)?)
     }
+}
+
+/// What a signature is of.
+pub(crate) fn statement(signature: &Value) -> Result<Value> {
+    let payload = signature["dsseEnvelope"]["payload"].as_str();
+    let payload = STANDARD.decode(payload.context("a payload")?)?;
+    Ok(serde_json::from_slice(&payload)?)
 }
 
 /// Room for more in a manifest of the same length.

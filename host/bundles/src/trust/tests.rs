@@ -72,7 +72,9 @@ fn vetted(verdict: Verdict, at: &str, expires: Option<&str>) -> Claim {
     Claim::Vetted(Vetted {
         verdict,
         asks: BTreeMap::new(),
+        imports: BTreeMap::new(),
         checks: Vec::new(),
+        failed: Vec::new(),
         note: "sends everything home".to_owned(),
         vetted: at.parse().unwrap(),
         expires: expires.map(|it| it.parse().unwrap()),

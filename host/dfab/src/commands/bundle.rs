@@ -1,6 +1,5 @@
 //! `dfab bundle`: pack, sign, vet, verify and carry bundles of components.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -8,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use dfab_bundles::statement::{Claim, Signed, Verdict, Vetted};
 use dfab_bundles::{
     Artifact, Credential, Digest, Identity, Requirement, Role, Signature, Signer, Source, Trust,
-    archive, pack, read_file, signature, write_file,
+    archive, left_out, pack, read_file, signature, write_file,
 };
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -19,12 +18,15 @@ use super::{Context, key, plugin};
 use crate::arguments::Form;
 use crate::components::{self, CHECKS};
 use crate::examination::examine;
-use crate::failure::{Code, Failure};
+use crate::failure::{self, Code, Failure};
 use crate::fetch::{self, Fetched, fetch};
 use crate::plugins;
 use crate::tls::Environment;
 use crate::trust::{beside, signatures_beside, trusted_root};
 use crate::{credentials, terminal};
+
+/// How much of why something failed is attested, in characters.
+const FAILED_LIMIT: usize = 1000;
 
 /// The command line of `dfab bundle`.
 pub(crate) fn command() -> Command {
@@ -75,7 +77,7 @@ pub(crate) fn command() -> Command {
                     Arg::new("refuse")
                         .long("refuse")
                         .action(ArgAction::SetTrue)
-                        .help("Attest that it must not be used"),
+                        .help("Attest that it must not be used, also where it fails the checks"),
                 )
                 .arg(
                     Arg::new("note")
@@ -250,9 +252,14 @@ fn make(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     let folder = named(matches, "folder")?;
     let artifact = pack(folder, &examine)
         .map_err(|error| Failure::usage("nothing was packed").because(error))?;
+    let left_out =
+        left_out(folder).map_err(|error| Failure::usage("nothing was packed").because(error))?;
     let file = target(matches, &artifact);
     write(&file, artifact.bytes())?;
     terminal::tell(&describe(&artifact));
+    for name in left_out {
+        terminal::tell(&terminal::plain(&format!("  left out: {name}")));
+    }
     print(context, &file, artifact.digest())
 }
 
@@ -279,14 +286,31 @@ fn sign(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
 
 async fn vet(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     let file = named(matches, "file")?;
-    let artifact = Artifact::open(read(file)?, &examine)
-        .map_err(|error| Failure::usage(format!("{} is refused", file.display())).because(error))?;
-    components::check(&plugins::runtime()?, &context.conditions(), &artifact).await?;
-    terminal::tell(&describe(&artifact));
-    for check in CHECKS {
-        terminal::tell(&format!("  checked: {check}"));
-    }
+    let bytes = read(file)?;
+    let digest = Digest::of(&bytes);
     let refuse = matches.get_flag("refuse");
+    let (artifact, failure) = look_into(context, bytes).await?;
+    if let Some(artifact) = &artifact {
+        terminal::tell(&describe(artifact));
+    }
+    let failed = match failure {
+        None => {
+            for check in CHECKS {
+                terminal::tell(&format!("  checked: {check}"));
+            }
+            Vec::new()
+        }
+        Some(failure) if refuse => {
+            let failed: String = failure.to_string().chars().take(FAILED_LIMIT).collect();
+            terminal::tell(&terminal::plain(&format!("  failed: {failed}")));
+            vec![failed]
+        }
+        Some(failure) if artifact.is_some() => return Err(failure),
+        Some(failure) => {
+            return Err(Failure::usage(format!("{} is refused", file.display()))
+                .because(failure.to_string()));
+        }
+    };
     let question = if refuse {
         "Attest that it must not be used?"
     } else {
@@ -301,22 +325,27 @@ async fn vet(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
         return Ok(terminal::DECLINED);
     }
     let key = key::private(&context.project, named(matches, "key")?)?;
-    let asks: BTreeMap<_, _> = artifact
-        .parts()
-        .iter()
-        .map(|part| {
-            let about = &part.component;
-            (about.name.clone(), about.asks.keys().cloned().collect())
-        })
-        .collect();
+    let parts = artifact.as_ref().map(Artifact::parts).unwrap_or_default();
+    let about = || parts.iter().map(|part| &part.component);
+    let checks = if failed.is_empty() {
+        CHECKS.map(str::to_owned).to_vec()
+    } else {
+        Vec::new()
+    };
     let claim = Claim::Vetted(Vetted {
         verdict: if refuse {
             Verdict::Refused
         } else {
             Verdict::Accepted
         },
-        asks,
-        checks: CHECKS.map(str::to_owned).to_vec(),
+        asks: about()
+            .map(|about| (about.name.clone(), about.asks.keys().cloned().collect()))
+            .collect(),
+        imports: about()
+            .map(|about| (about.name.clone(), about.imports.clone()))
+            .collect(),
+        checks,
+        failed,
         note: matches
             .get_one::<String>("note")
             .cloned()
@@ -324,13 +353,35 @@ async fn vet(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
         vetted: now(),
         expires: matches.get_one::<Timestamp>("expires").copied(),
     });
-    let name = artifact.name().as_str();
-    let signature = Signature::make(&key, name, artifact.digest(), &claim)
+    let name = match &artifact {
+        Some(artifact) => artifact.name().to_string(),
+        None => file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+    };
+    let signature = Signature::make(&key, &name, digest, &claim)
         .map_err(|error| Failure::failed("nothing was attested").because(error))?;
     add(file, signature)?;
     let verdict = if refuse { "Refused" } else { "Accepted" };
     terminal::tell(&format!("{verdict} by {}.", key.public().fingerprint()));
     Ok(Code::Done)
+}
+
+/// What the bytes are, if dfab takes them at all, and which check they failed, if they did.
+async fn look_into(
+    context: &Context,
+    bytes: Bytes,
+) -> Result<(Option<Artifact>, Option<Failure>), Failure> {
+    let artifact = match Artifact::open(bytes, &examine) {
+        Ok(artifact) => artifact,
+        Err(error) => return Ok((None, Some(Failure::usage(failure::describe(&error))))),
+    };
+    let failure = components::check(&plugins::runtime()?, &context.conditions(), &artifact)
+        .await
+        .err();
+    Ok((Some(artifact), failure))
 }
 
 /// Who is to be trusted whatever dfab.yaml says, with what to call them.
@@ -545,5 +596,30 @@ fn expiry(text: &str) -> Result<Timestamp, String> {
             .map(|time| time.timestamp())
             .or_else(|| text.parse().ok()),
     };
-    time.ok_or_else(|| "a number of days such as 90d, or a date such as 2030-01-31".to_owned())
+    let time = time
+        .ok_or_else(|| "a number of days such as 90d, or a date such as 2030-01-31".to_owned())?;
+    if time <= now() {
+        return Err("that is over: what is signed would never count".to_owned());
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_expires_is_yet_to_come() {
+        for over in ["0d", "2020-01-01", "2020-01-01T10:00:00Z"] {
+            let error = expiry(over).unwrap_err();
+            assert!(error.starts_with("that is over"), "{over}: {error}");
+        }
+        for wrong in ["", "d", "-1d", "soon"] {
+            let error = expiry(wrong).unwrap_err();
+            assert!(error.starts_with("a number of days"), "{wrong}: {error}");
+        }
+        assert!(expiry("1d").unwrap() > now());
+        let date = expiry("2999-01-31").unwrap();
+        assert_eq!(date.to_string(), "2999-01-31T00:00:00Z");
+    }
 }
