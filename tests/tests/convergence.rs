@@ -7,7 +7,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use dfab_deploy::plan::{Plan, Step, Work};
 use dfab_maps::{Client, Project};
 use dfab_tests::planner::{Planner, project};
 use dfab_tests::simulation::Simulation;
@@ -409,6 +410,53 @@ async fn converges(planner: &Planner, first: &str, second: &str, age: Age) -> Re
     let left = act(planner, &after, &mut engine, "shutdown", age).await?;
     ensure!(left == 0, "shutdown after shutdown still has {left} steps");
     Ok(steps)
+}
+
+/// The command lines of a plan, which has nothing else.
+fn commands(plan: &Plan) -> Result<Vec<String>> {
+    let line = |step: &Step| match &step.work {
+        Work::Exec { argv, .. } => Ok(format!("{} {}", step.name, argv.join(" "))),
+        other => bail!("{other:?}"),
+    };
+    plan.steps.iter().map(line).collect()
+}
+
+#[tokio::test]
+async fn commands_that_end_and_belong_to_each_start_are_run_by_every_update() -> Result<()> {
+    let text = "name: m\na:\n  image: app:1\n  exec_commands:\n\
+                \x20 - [[/bin/once-each, x], root]\n  - [[/bin/stays], root]\n\
+                \x20 - [[/bin/once, new], root, initial]\n";
+    let planner = Planner::new().await?;
+    let known = project(text, "m")?;
+    let mut engine = Simulation::new();
+    act(&planner, &known, &mut engine, "startup", Age::Today).await?;
+    let all = ["__all__".to_owned()];
+    // What has ended does not run the next time either.
+    for (action, check, runs) in [
+        ("startup", None, false),
+        ("update", None, true),
+        ("update", None, true),
+        ("update", Some("none"), false),
+    ] {
+        let options: Vec<(&str, &str)> = check
+            .map(|how| ("check-exec-commands", how))
+            .into_iter()
+            .collect();
+        let client = Age::Today.client();
+        let plan = planner
+            .plan(action, &known, &all, &engine, client, &options)
+            .await?;
+        let expected: &[&str] = if runs { &["m.a /bin/once-each x"] } else { &[] };
+        ensure!(
+            commands(&plan)? == expected,
+            "{action} {check:?}: {:?}",
+            plan.steps
+        );
+        for step in &plan.steps {
+            engine.apply(step)?;
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl Life<'_> {
             changes.flat_map(|other| [(*other, "update"), (*other, "update"), (map, "update")]);
         let stages = LIFE.iter().map(|action| (map, *action));
         let stages = stages
+            .chain(self.pulls.then_some((map, "pull-images")))
             .chain([(map, "startup")])
             .chain(changes)
             .chain(END.iter().map(|action| (map, *action)));

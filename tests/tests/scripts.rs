@@ -270,6 +270,44 @@ fn a_whole_life_by_scripts_is_as_by_dfab() -> Result<()> {
 }
 
 #[test]
+fn what_a_script_cannot_say_is_told_in_it_and_nothing_else_is_left_to_update() -> Result<()> {
+    const NAMES: [&str; 2] = ["entry", "check"];
+    let scene = Scene::new()?;
+    let map = "name: m\n\
+        entry:\n  image: dfab-test/shell:1\n\
+        \x20 create_options: {entrypoint: [/app, sleep], command: ['600']}\n\
+        check:\n  image: dfab-test/shell:1\n\
+        \x20 healthcheck: {test: [CMD, /app, exit, '0']}\n\
+        \x20 create_options: {labels: {'a b': x}}\n";
+    scene.project.write("m.yaml", map)?;
+    let words = [&["startup"], &NAMES[..]].concat();
+    let plan = [&["plan"], &words[..], &["-H", "h2", "--format", "sh"]].concat();
+    let script = scene.project.dfab(&plan)?.success()?;
+    for note in [
+        "# not expressed: Labels.a b \"x\"",
+        "# the client knows checks by the container's shell only, this is without",
+    ] {
+        ensure!(script.contains(note), "{note} is not in\n{script}");
+    }
+    let ran = scene.script(&words)?;
+    ensure!(ran.status == 0, "{}{}", ran.stdout, ran.stderr);
+    // The process is the same, wherever its entry point ends.
+    let host = &scene.hosts[1];
+    ensure!(host.inspect("m.entry")?["Config"]["Entrypoint"] == serde_json::json!(["/app"]));
+    let update = [
+        &["plan", "update"],
+        &NAMES[..],
+        &["-H", "h2", "--output", "json"],
+    ]
+    .concat();
+    let left = scene.project.dfab(&update)?.json()?;
+    let steps = left["steps"].as_array().context("a plan has steps")?;
+    ensure!(!steps.is_empty(), "the notes of m.check are not true");
+    ensure!(steps.iter().all(|step| step["name"] == "m.check"), "{left}");
+    Ok(())
+}
+
+#[test]
 fn runs_by_scripts_give_what_runs_by_dfab_give() -> Result<()> {
     let scene = Scene::new()?;
     let job = "where PORT\nwhere A\nreport 3\nwrite /tmp/script_run/sub/out.txt hi\n";

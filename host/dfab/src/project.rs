@@ -46,6 +46,8 @@ pub(crate) struct Project {
     pub(crate) password_command: Option<String>,
     /// Settings of the command line.
     given: Vec<String>,
+    /// Maps and client files of the command line, which the file does not name.
+    chosen: Vec<PathBuf>,
     /// Settings that maps and client files asked for.
     asked: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -174,9 +176,11 @@ impl Project {
         }
         if !common.map.is_empty() {
             project.maps.clone_from(&common.map);
+            project.chosen.extend_from_slice(&common.map);
         }
         if let Some(clients) = &common.clients {
             project.clients = vec![clients.clone()];
+            project.chosen.push(clients.clone());
         }
         if let Some(audit) = &common.audit {
             project.audit = Some(audit.clone());
@@ -219,7 +223,8 @@ impl Project {
         let Some(path) = &self.map_defaults else {
             return Ok(MapDefaults::default());
         };
-        let defaults = MapDefaults::load(&read(path)?, &path.display().to_string(), self);
+        let defaults =
+            MapDefaults::load(&self.read_named(path)?, &path.display().to_string(), self);
         defaults.map(warned).map_err(|mistakes| mistaken(&mistakes))
     }
 
@@ -254,20 +259,22 @@ impl Project {
         let mut clients = IndexMap::new();
         let mut defaults = MapDefaults::default();
         if let Some(path) = &self.map_defaults {
-            let read = MapDefaults::read(&read(path)?, &path.display().to_string(), self);
+            let read =
+                MapDefaults::read(&self.read_named(path)?, &path.display().to_string(), self);
             found.diagnostics.extend(read.diagnostics);
             defaults = read.value.unwrap_or_default();
         }
         for path in self.map_files()? {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let name = path.display().to_string();
-            let read = defaults.read_map(&read(path)?, &name, &stem, self);
+            let read = defaults.read_map(&self.read_named(path)?, &name, &stem, self);
             found.diagnostics.extend(read.diagnostics);
             maps.extend(read.value);
         }
         let mut are_clients_whole = true;
         for path in &self.clients {
-            let read = dfab_maps::read_clients(&read(path)?, &path.display().to_string(), self);
+            let read =
+                dfab_maps::read_clients(&self.read_named(path)?, &path.display().to_string(), self);
             are_clients_whole &= !read.is_wrong();
             found.diagnostics.extend(read.diagnostics);
             clients.extend(read.value.into_iter().flatten());
@@ -360,6 +367,19 @@ impl Project {
         })
     }
 
+    /// Reads a map or a client file. One that is missing was named by the command line, or by this
+    /// project's file.
+    fn read_named(&self, path: &Path) -> Result<String, Failure> {
+        read(path).map_err(|failure| match &self.file {
+            Some(file) if !path.exists() && !self.chosen.iter().any(|one| one == path) => failure
+                .hint(format!(
+                    "{} names it: create it, or correct its path there",
+                    file.display()
+                )),
+            _ => failure,
+        })
+    }
+
     fn each_map<T>(
         &self,
         mistaken: &dyn Fn(Failure) -> Failure,
@@ -368,7 +388,7 @@ impl Project {
         let mut maps = Vec::with_capacity(self.maps.len());
         let mut mistakes = Vec::new();
         for path in self.map_files()? {
-            let text = read(path)?;
+            let text = self.read_named(path)?;
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             match load(&text, &path.display().to_string(), &stem, self) {
                 Ok(loaded) => maps.push(warned(loaded)),
@@ -387,7 +407,11 @@ impl Project {
         let mut clients = IndexMap::new();
         let mut mistakes = Vec::new();
         for path in &self.clients {
-            match dfab_maps::load_clients(&read(path)?, &path.display().to_string(), self) {
+            match dfab_maps::load_clients(
+                &self.read_named(path)?,
+                &path.display().to_string(),
+                self,
+            ) {
                 Ok(loaded) => clients.extend(warned(loaded)),
                 Err(Invalid(diagnostics)) => mistakes.extend(diagnostics),
             }
@@ -403,7 +427,8 @@ impl Project {
     pub(crate) fn inventory(&self) -> Result<Inventory, Failure> {
         let mut hosts: IndexSet<String> = IndexSet::new();
         for path in &self.clients {
-            let read = dfab_maps::load_clients(&read(path)?, &path.display().to_string(), self);
+            let read =
+                dfab_maps::load_clients(&self.read_named(path)?, &path.display().to_string(), self);
             let clients = read.map_err(|mistakes| mistaken(&mistakes))?.value;
             hosts.extend(clients.into_keys());
         }

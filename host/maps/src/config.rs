@@ -322,7 +322,13 @@ pub(crate) fn names(node: &Node, report: &mut Report) -> Vec<(String, Place)> {
 fn instances(node: &Node, report: &mut Report) -> Vec<String> {
     let mut instances: Vec<String> = Vec::new();
     for (name, at) in names(node, report) {
-        if instances.contains(&name) {
+        if name.is_empty() {
+            report.error_with_help(
+                at,
+                "an instance has a name",
+                "leave out `instances` for a single container without one",
+            );
+        } else if instances.contains(&name) {
             report.error_with_help(
                 at,
                 format!("the instance {name} is named twice"),

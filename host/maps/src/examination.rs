@@ -9,8 +9,9 @@ use crate::body::{BodyError, Features, body_with_faults, publications};
 use crate::client::Client;
 use crate::diagnostic::{Diagnostic, Place, Report, nearest};
 use crate::graph::circles;
+use crate::health_check::HealthCheck;
 use crate::map::{Item, ResolvedMap};
-use crate::names::{NAMES, is_engine_name};
+use crate::names::{NAMES, is_engine_name, is_preset_network};
 
 /// What a map's project has beside it.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +43,8 @@ pub fn examine_map(map: &ResolvedMap, surroundings: Surroundings<'_>) -> Vec<Dia
             }
         }
     }
+    examine_endpoints(map, &mut report);
+    examine_health_checks(map, &mut report);
     let mut examined = Examined {
         report: &mut report,
         refused: HashSet::new(),
@@ -89,6 +92,57 @@ fn examine_clients(
         };
         let message = format!("there is no client {name}; it is taken for an SSH destination");
         report.warning(*at, message, help);
+    }
+}
+
+/// Tells what the engine has only in networks of one's own, and addresses that no pool has.
+fn examine_endpoints(map: &ResolvedMap, report: &mut Report) {
+    // What several configurations inherit stands in one place.
+    let mut told = HashSet::new();
+    for endpoint in map.containers.values().flat_map(|one| &one.networks) {
+        let name = &endpoint.network;
+        let addresses = [&endpoint.ipv4_address, &endpoint.ipv6_address];
+        let has_address = addresses
+            .into_iter()
+            .flatten()
+            .any(|address| !address.is_empty());
+        let mistake = if is_preset_network(name) {
+            let what = match (endpoint.aliases.is_empty(), has_address) {
+                (false, _) => "aliases",
+                (true, true) => "an address of one's own",
+                (true, false) => continue,
+            };
+            let message = format!("the engine's network {name} does not allow {what}");
+            (message, "use one of the map's own `networks`".to_owned())
+        } else if has_address && map.networks.get(name).is_some_and(|one| !one.has_pool()) {
+            let message =
+                format!("there is no address to choose in the network {name}: it has no subnet");
+            let help = format!(
+                "give it one: {name}: {{create_options: {{IPAM: {{Config: [{{Subnet: 10.1.0.0/16}}]}}}}}}"
+            );
+            (message, help)
+        } else {
+            continue;
+        };
+        if told.insert(endpoint.at) {
+            report.error_with_help(endpoint.at, mistake.0, mistake.1);
+        }
+    }
+}
+
+/// Tells times that are shorter than the engine takes: mostly seconds without their unit.
+fn examine_health_checks(map: &ResolvedMap, report: &mut Report) {
+    for (name, config) in &map.containers {
+        for (field, time) in config.healthcheck.iter().flat_map(HealthCheck::too_short) {
+            report.error_with_help(
+                config.at,
+                format!(
+                    "container {name}: the {field} of its healthcheck is {time}ns; the engine takes \
+                     1ms and more"
+                ),
+                "a number without a unit is one of nanoseconds; write 1s for a second",
+            );
+        }
     }
 }
 
@@ -223,6 +277,46 @@ mod tests {
           help: did you mean web1?
         map.yaml:2:14: warning: there is no client other; it is taken for an SSH destination
           help: there is: web1, web2
+        ");
+    }
+
+    #[test]
+    fn endpoints_that_a_network_cannot_have_are_told_once() {
+        let text = "a:\n  image: x\n  networks:\n  - [bridge, www]\n\
+                    b: {extends: a}\n\
+                    c:\n  image: x\n  networks:\n\
+                    \x20 - {bare: {ipv4_address: 10.1.0.2}}\n  - {pool: {ipv4_address: 10.1.0.3}}\n\
+                    \x20 - {bare2: {aliases: [y]}}\n\
+                    networks:\n  bare: {}\n  bare2: null\n\
+                    \x20 pool: {create_options: {IPAM: {Config: [{Subnet: 10.1.0.0/16}]}}}\n";
+        let told = examined(text);
+        let lines: Vec<&str> = told
+            .lines()
+            .filter(|line| line.contains("error:"))
+            .collect();
+        assert_eq!(lines.len(), 2, "{told}");
+        // With the network that only has aliases, nothing is wrong; nor is an address of a subnet.
+        assert!(lines[0].starts_with("map.yaml:4:"), "{told}");
+        assert!(
+            lines[0].ends_with("the engine's network bridge does not allow aliases"),
+            "{told}"
+        );
+        assert!(lines[1].starts_with("map.yaml:9:"), "{told}");
+        assert!(
+            lines[1].ends_with("in the network bare: it has no subnet"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn times_that_are_too_short_are_told() {
+        let text = "a: {image: x, healthcheck: {test: y, interval: 30, timeout: 999us, start_period: 0}}\n\
+                    b: {image: x, healthcheck: {test: y, interval: 1ms, timeout: 30s}}\n";
+        insta::assert_snapshot!(examined(text), @r"
+        map.yaml:1:4: error: container a: the interval of its healthcheck is 30ns; the engine takes 1ms and more
+          help: a number without a unit is one of nanoseconds; write 1s for a second
+        map.yaml:1:4: error: container a: the timeout of its healthcheck is 999000ns; the engine takes 1ms and more
+          help: a number without a unit is one of nanoseconds; write 1s for a second
         ");
     }
 

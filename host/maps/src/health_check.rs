@@ -78,6 +78,20 @@ impl HealthCheck {
         })
     }
 
+    /// Its times that the engine refuses: what is given is a millisecond or more, and nothing is no time.
+    pub(crate) fn too_short(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        const LEAST: i64 = 1_000_000;
+        let times = [
+            ("interval", self.interval),
+            ("timeout", self.timeout),
+            ("start_period", self.start_period),
+        ];
+        times
+            .into_iter()
+            .filter_map(|(name, time)| Some((name, time?)))
+            .filter(|(_, time)| (1..LEAST).contains(time))
+    }
+
     pub(crate) fn json(&self) -> Json {
         let words: Vec<&str> = self.test.iter().map(String::as_str).collect();
         let test = match words.as_slice() {

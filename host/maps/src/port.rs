@@ -126,6 +126,11 @@ fn port_text(node: &Node, of_container: bool, report: &mut Report) -> Option<Str
     }
     let help = match text.split_once(':') {
         Some((host, port)) => format!("to publish a port, write {{{port}: {host}}}"),
+        None if of_container && text.starts_with(|first: char| first.is_ascii_digit()) => {
+            "a port is a number from 1 to 65535, or a range such as 8000-8010; after a slash it may have \
+             its protocol: tcp, udp or sctp"
+                .to_owned()
+        }
         None if of_container => {
             "a list names several ports; to publish one, write {PORT: HOST_PORT}, or \
              {PORT: [HOST_PORT, INTERFACE]}"

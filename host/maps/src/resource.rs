@@ -67,6 +67,15 @@ impl VolumeConfig {
 }
 
 impl NetworkConfig {
+    /// Whether it may have addresses to choose from: a pool of its own, or what another network has.
+    pub(crate) fn has_pool(&self) -> bool {
+        let fields = self.create_options.as_ref().and_then(Json::as_object);
+        fields.into_iter().flatten().any(|(name, _)| {
+            let name = name.replace('_', "");
+            name.eq_ignore_ascii_case("IPAM") || name.eq_ignore_ascii_case("ConfigFrom")
+        })
+    }
+
     pub(crate) fn read(node: &Node, report: &mut Report) -> Self {
         const KEYS: [&str; 4] = ["driver", "driver_options", "internal", "create_options"];
         let mut network = Self::default();

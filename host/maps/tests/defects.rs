@@ -359,3 +359,29 @@ fn b_59_paths_are_expanded_however_deep_they_are() {
         json!(["/home/me/d:/c:ro", "$NOBODY/f:/e:rw"])
     );
 }
+
+#[test]
+fn small_mistakes_are_told_with_what_is_meant() {
+    for (text, told) in [
+        ("a: {instances: ['']}\n", "an instance has a name"),
+        (
+            "a: {exposes: {99999: 1}}\n",
+            "99999 is no port\n  help: a port is a number from 1 to 65535",
+        ),
+        (
+            "a: {exposes: {80/foo: 1}}\n",
+            "80/foo is no port\n  help: a port is a number from 1 to 65535",
+        ),
+        (
+            "a: {exposes: [private]}\n",
+            "private is no port\n  help: a list names several ports",
+        ),
+        (
+            "a: {stop_signal: 99}\n",
+            "there is no signal 99\n  help: the numbers of signals are 1 to 64",
+        ),
+    ] {
+        let found = mistakes(text);
+        assert!(found.contains(told), "{text}{found}");
+    }
+}

@@ -13,7 +13,8 @@ pub fn actions() -> Vec<ActionInfo> {
     };
     let timeout = parameter(
         "timeout",
-        "Seconds before the engine kills what is named and does not stop",
+        "Seconds before the engine kills what is named and does not stop; with another stop_signal \
+         than SIGTERM it is not killed, and the step fails",
         ValueKind::Integer,
     );
     let removal = || {

@@ -226,10 +226,16 @@ impl Simulation {
             Work::Exec { argv, user } => {
                 let container = self.container(name)?;
                 ensure!(container.runs(), "it does not run");
-                container.processes.push(Process {
-                    user: user.clone().unwrap_or_else(|| "root".to_owned()),
-                    command: argv.join(" "),
-                });
+                // Such as are called so end by themselves, and at once.
+                if !argv
+                    .first()
+                    .is_some_and(|word| word.starts_with("/bin/once"))
+                {
+                    container.processes.push(Process {
+                        user: user.clone().unwrap_or_else(|| "root".to_owned()),
+                        command: argv.join(" "),
+                    });
+                }
             }
             Work::Update { body } => {
                 let container = self.container(name)?;

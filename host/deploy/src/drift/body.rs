@@ -129,6 +129,9 @@ impl<'a> Comparison<'a> {
     }
 
     fn compare_config(&mut self, name: &str, form: Form) {
+        if name == "Entrypoint" && self.starts_as_wanted() {
+            return;
+        }
         let wanted = match self.wanted.get(name) {
             Some(value) => value,
             None => &self.image[name],
@@ -153,8 +156,27 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Whether the process is that of the map's entry point and command, however they are split: of an
+    /// entry point of several words, docker's command line takes all but the first to the command.
+    fn starts_as_wanted(&self) -> bool {
+        let line = |fields: &Value| -> Vec<String> {
+            let words = [&fields["Entrypoint"], &fields["Cmd"]];
+            let words = words.into_iter().filter_map(Value::as_array).flatten();
+            words.map(text_of).collect()
+        };
+        // Without one in the map, the image's defaults decide what belongs to which.
+        let is_given = self
+            .wanted
+            .get("Entrypoint")
+            .is_some_and(|words| !is_empty(words));
+        is_given && line(self.wanted) == line(&self.live["Config"])
+    }
+
     /// An entry point of the map's own takes away the image's command.
     fn command(&mut self) {
+        if self.starts_as_wanted() {
+            return;
+        }
         let wanted = match (self.wanted.get("Cmd"), self.wanted.get("Entrypoint")) {
             (Some(command), _) => command,
             (None, Some(_)) => &Value::Null,

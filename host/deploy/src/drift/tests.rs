@@ -296,6 +296,51 @@ fn an_entry_point_is_compared_with_its_command() {
 }
 
 #[test]
+fn where_an_entry_point_ends_and_its_command_begins_is_no_difference() {
+    let engine = Engine::new();
+    let body = json!({ "Image": "app:1", "Entrypoint": ["/bin/sh", "-c"], "Cmd": ["sleep 9"] });
+    let here = |entry_point: Value, command: Value| {
+        let live = with(live(), "Config/Entrypoint", entry_point);
+        with(live, "Config/Cmd", command)
+    };
+    for same in [
+        here(json!(["/bin/sh", "-c"]), json!(["sleep 9"])),
+        here(json!(["/bin/sh"]), json!(["-c", "sleep 9"])),
+        here(json!(null), json!(["/bin/sh", "-c", "sleep 9"])),
+        here(json!(["/bin/sh", "-c", "sleep 9"]), json!(null)),
+    ] {
+        assert!(engine.differences(&body, &[], &same).is_empty(), "{same}");
+    }
+    let other = here(json!(["/bin/sh"]), json!(["-c", "sleep", "9"]));
+    let found = engine.differences(&body, &[], &other);
+    assert_eq!(found, ["Entrypoint: recreate", "Cmd: recreate"]);
+    // An entry point alone takes away the image's command.
+    let alone = json!({ "Image": "app:1", "Entrypoint": ["/init", "-v"] });
+    let same = here(json!(["/init"]), json!(["-v"]));
+    assert!(engine.differences(&alone, &[], &same).is_empty());
+    let other = here(json!(["/init"]), json!(["-v", "serve"]));
+    let found = engine.differences(&alone, &[], &other);
+    assert_eq!(found, ["Entrypoint: recreate", "Cmd: recreate"]);
+    // Without one in the map the image says what is its entry point.
+    let command = json!({ "Image": "app:1", "Cmd": ["/init", "-v"] });
+    let found = engine.differences(&command, &[], &same);
+    assert_eq!(found, ["Entrypoint: recreate", "Cmd: recreate"]);
+}
+
+#[test]
+fn a_check_by_a_shell_is_not_one_without() {
+    let engine = Engine::new();
+    let body = json!({ "Image": "app:1", "Healthcheck": { "Test": ["CMD", "true"] } });
+    let check = json!({ "Test": ["CMD-SHELL", "true"], "Interval": 5_000_000_000_i64 });
+    let shell = with(live(), "Config/Healthcheck", check);
+    // The image may have no shell.
+    assert_eq!(
+        engine.differences(&body, &[], &shell),
+        ["Healthcheck: recreate"]
+    );
+}
+
+#[test]
 fn a_health_check_is_compared_with_what_the_image_adds_to_it() {
     let engine = Engine::new();
     let check = |check: Value| json!({ "Image": "app:1", "Healthcheck": check });

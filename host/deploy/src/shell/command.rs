@@ -84,9 +84,13 @@ impl Command {
 
     /// `--OPTION=NAME=VALUE`
     pub(super) fn assignment(&mut self, field: &str, option: &str, name: &str, value: &Value) {
+        // The client refuses a label with either of them in its name, or with no name.
+        let is_refused = option == "label" && (name.is_empty() || name.contains([' ', '\t']));
         match text(value) {
             // The client ends the name at the first one.
-            Some(value) if !name.contains('=') => self.option(option, format!("{name}={value}")),
+            Some(value) if !name.contains('=') && !is_refused => {
+                self.option(option, format!("{name}={value}"))
+            }
             _ => self.not_expressed(&format!("{field}.{name}"), value),
         }
     }

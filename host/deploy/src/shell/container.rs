@@ -450,7 +450,10 @@ fn health_check(command: &mut Command, value: &Value) -> Result<(), ShellError> 
                 .map(|word| quoted(word))
                 .collect::<Result<Vec<_>, _>>()?;
             command.option("health-cmd", words.join(" "));
-            command.note("the client knows checks by the container's shell only, this is without");
+            command.note(
+                "the client knows checks by the container's shell only, this is without: \
+                 `dfab update` makes the container anew for it",
+            );
         }
         _ => command.not_expressed("Healthcheck.Test", &value["Test"]),
     }

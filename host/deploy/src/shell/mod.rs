@@ -241,10 +241,23 @@ fn stop(
         return script.command(&container_stop(name, timeout_s), docker);
     };
     script.command(&kill(name, signal), docker)?;
-    let mut tokens = limited(timeout_s.unwrap_or(GRACE_S));
+    let seconds = timeout_s.unwrap_or(GRACE_S);
+    let mut tokens = limited(seconds);
     tokens.extend(simple(["wait"], [name]).tokens(docker)?);
-    tokens.push("> /dev/null".to_owned());
+    tokens.extend(["> /dev/null", "||", "{"].map(str::to_owned));
     script.tokens(&tokens);
+    not_ended(script, name, seconds)
+}
+
+/// What follows on the `{` of a wait that failed: the end of the script, which tells why.
+fn not_ended(script: &mut Script, name: &str, seconds: u32) -> Result<(), ShellError> {
+    let message = quoted(&format!("{name} has not ended within {seconds} s"))?;
+    script.indent += 1;
+    // Else docker has told it.
+    script.line(&format!("[ $? -ne 124 ] || echo {message} >&2"));
+    script.line("exit 1");
+    script.indent -= 1;
+    script.line("}");
     Ok(())
 }
 

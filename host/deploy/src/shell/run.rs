@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::command::quoted;
-use super::{Script, ShellError, container_create, limited, volume};
+use super::{Script, ShellError, container_create, limited, not_ended, volume};
 use crate::run::Run;
 
 /// In a shell of its own, so that what it leaves is removed however it ends.
@@ -82,7 +82,8 @@ pub(super) fn write(
     script.tokens(&start);
     let mut wait = limited(run.timeout_s);
     wait.extend(by_id(&["wait", "\"$id\""])?);
-    script.line(&format!("code=$({})", wait.join(" ")));
+    script.line(&format!("code=$({}) || {{", wait.join(" ")));
+    not_ended(script, name, run.timeout_s)?;
     let mut logs = by_id(&["logs"])?;
     if run.timestamps {
         logs.push("--timestamps".to_owned());

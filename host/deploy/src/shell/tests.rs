@@ -104,7 +104,10 @@ fn a_script_has_its_steps_in_order_with_their_reasons_and_hosts() {
         [ "$(docker image inspect --format='{{.Id}}' base:1 2> /dev/null)" != '' ]
     then
         docker kill --signal=SIGINT web
-        timeout 10 docker wait web > /dev/null
+        timeout 10 docker wait web > /dev/null || {
+            [ $? -ne 124 ] || echo 'web has not ended within 10 s' >&2
+            exit 1
+        }
     fi
     "#);
 }
@@ -209,7 +212,7 @@ fn a_container_has_all_its_fields() {
         "Hostname": "web",
         "User": "33:33",
         "Env": ["A=b c", "Q=it's", "GONE", "PATH"],
-        "Labels": { "dfab.map": "m", "empty": "", "a=b": "c" },
+        "Labels": { "dfab.map": "m", "empty": "", "a=b": "c", "x y": "z" },
         "Volumes": { "/v": {}, "/b": {} },
         "OpenStdin": true,
         "Tty": false,
@@ -252,6 +255,7 @@ fn a_container_has_all_its_fields() {
     insta::assert_snapshot!(create(&body), @r#"
     # not expressed: Env PATH is to be taken out
     # not expressed: Labels.a=b "c"
+    # not expressed: Labels.x y "z"
     # the client has standard input closed after the first who attaches to it
     # not expressed: SecurityOpt "seccomp={}"
     # not expressed: Mounts.Other 1
@@ -279,7 +283,7 @@ fn a_check_without_a_shell_is_one_with_a_shell() {
         "Healthcheck": { "Test": ["CMD", "curl", "a b", "{c,d}"], "Timeout": 1_500_000_000, "Interval": 1 },
     });
     insta::assert_snapshot!(create(&body), @r#"
-    # the client knows checks by the container's shell only, this is without
+    # the client knows checks by the container's shell only, this is without: `dfab update` makes the container anew for it
     docker create --name=web --health-cmd='curl '\''a b'\'' '\''{c,d}'\''' --health-interval=1ns \
         --health-timeout=1500ms --entrypoint=/bin/a web
     "#);
@@ -545,6 +549,43 @@ fn a_run_leaves_no_container_whatever_happens() {
     }
 }
 
+/// A `docker` that waits as one does whose time is over.
+const ENDLESS: &str = r#"
+case "$1" in
+create) echo id1 ;;
+wait) exit 124 ;;
+*) echo "$1" >> "$HERE/log" ;;
+esac
+"#;
+
+#[test]
+fn a_script_tells_of_what_does_not_end() {
+    let stop = Work::Stop {
+        signal: Some("SIGQUIT".to_owned()),
+        timeout_s: Some(5),
+    };
+    let run = Run {
+        folder: None,
+        upload: None,
+        download: None,
+        ..scripted()
+    };
+    for (work, told, log) in [
+        (stop, "5 s", "kill\n"),
+        (Work::Run(run), "20 s", "start\nrm\n"),
+    ] {
+        let here = tempfile::tempdir().unwrap();
+        let steps = vec![step("it's", work), step("web", Work::RemoveNetwork)];
+        let text = script(&plan(steps), &local).unwrap();
+        let output = run_with(ENDLESS, &text, here.path());
+        assert_eq!(output.status.code(), Some(1), "{output:?}\n{text}");
+        let expected = format!("it's has not ended within {told}\n");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+        let asked = std::fs::read_to_string(here.path().join("log")).unwrap();
+        assert_eq!(asked, log);
+    }
+}
+
 #[test]
 fn a_run_without_files_is_short() {
     let run = Run {
@@ -561,7 +602,10 @@ fn a_run_without_files_is_short() {
     (
         id=$(docker create --name=web --entrypoint=/bin/sh base:1 '/tmp/a b/go.sh')
         docker start "$id" > /dev/null
-        code=$(timeout 20 docker wait "$id")
+        code=$(timeout 20 docker wait "$id") || {
+            [ $? -ne 124 ] || echo 'web has not ended within 20 s' >&2
+            exit 1
+        }
         docker logs "$id"
         echo "exit code $code" >&2
     )

@@ -6,6 +6,7 @@ mod known;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod value;
 mod word;
 
 use std::sync::Arc;
@@ -155,6 +156,7 @@ fn read_one(
     let before = report.errors();
     known.check_fields(&mut node, report);
     check_words(known.name, &node, report);
+    value::check(known.name, &node, report);
     if report.errors() > before {
         return None;
     }

@@ -235,7 +235,7 @@ fn words_that_the_engine_does_not_know_are_told_with_the_nearest() {
             Section::CreateOptions,
             "stop_signal: 65",
             "1:14",
-            "there is no signal 65",
+            "there is no signal 65\n  help: the numbers of signals are 1 to 64",
         ),
         (
             Section::CreateOptions,
@@ -290,6 +290,73 @@ fn words_that_the_engine_does_not_know_are_told_with_the_nearest() {
             "cgroupns: hots",
             "1:11",
             "did you mean host?",
+        ),
+    ] {
+        let error = applied(section, text).unwrap_err();
+        assert!(error.contains(told), "{text}: {error}");
+        assert!(error.contains(at), "{text}: {error}");
+    }
+}
+
+#[test]
+fn values_that_every_engine_takes_are_taken() {
+    for (section, text) in [
+        (Section::CreateOptions, "working_dir: /srv"),
+        (Section::CreateOptions, "working_dir: ''"),
+        (Section::CreateOptions, "mac_address: '02:42:AC:11:00:02'"),
+        (Section::CreateOptions, "mac_address: 02-42-ac-11-00-0f"),
+        (
+            Section::HostConfig,
+            "extra_hosts: {a: 10.0.0.1, b: '::1', c: host-gateway}",
+        ),
+        (
+            Section::HostConfig,
+            "extra_hosts: ['a:10.0.0.1', 'b:::1', 'c:host-gateway']",
+        ),
+    ] {
+        let read = applied(section, text);
+        assert!(read.is_ok(), "{text}: {read:?}");
+    }
+}
+
+#[test]
+fn values_that_no_engine_takes_are_told() {
+    for (section, text, at, told) in [
+        (
+            Section::CreateOptions,
+            "working_dir: srv",
+            "1:14",
+            "srv is no absolute path",
+        ),
+        (
+            Section::CreateOptions,
+            "mac_address: '02:42:ac:11:00'",
+            "1:14",
+            "02:42:ac:11:00 is no MAC address",
+        ),
+        (
+            Section::CreateOptions,
+            "mac_address: '02:42:ac:11:00:0g'",
+            "1:14",
+            "is no MAC address",
+        ),
+        (
+            Section::HostConfig,
+            "extra_hosts: ['a:10.0.0.1', 'b:somewhere']",
+            "1:29",
+            "b:somewhere is no host with its address",
+        ),
+        (
+            Section::HostConfig,
+            "extra_hosts: [a]",
+            "1:15",
+            "a is no host with its address",
+        ),
+        (
+            Section::HostConfig,
+            "extra_hosts: {a: 10.0.0}",
+            "1:18",
+            "10.0.0 is no host with its address",
         ),
     ] {
         let error = applied(section, text).unwrap_err();

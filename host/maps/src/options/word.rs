@@ -171,7 +171,11 @@ impl Words {
             return;
         }
         let message = format!("there is no {} {word}", self.what);
+        let is_number = word.parse::<i64>().is_ok();
         let help = match self.nearest(&word) {
+            _ if is_number && self.what == "signal" => {
+                format!("the numbers of signals are 1 to {LAST_SIGNAL}")
+            }
             Some(near) => format!("did you mean {near}?"),
             None => format!("there is: {}", self.known.join(", ")),
         };

@@ -29,11 +29,15 @@ pub(super) async fn maps(folder: &Project) -> Result<()> {
             engine.apply(step)?;
         }
         drop(started);
+        forget_peak()?;
+        let before = memory("VmRSS")?;
         let (updated, _) = planned(&planner, &text, &engine, "update", containers).await?;
+        let peak_of_update = memory("VmHWM")?.saturating_sub(before);
         ensure!(updated.steps.is_empty(), "the update still has steps");
         println!(
-            "  {containers} containers: {} MiB more at the peak of startup",
-            peak >> 10
+            "  {containers} containers: {} MiB more at the peak of startup, {} MiB at that of update",
+            peak >> 10,
+            peak_of_update >> 10
         );
         // It takes a minute for 10,000.
         if containers <= 1_000 {
