@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::{Context, misplaced, overall};
 use crate::arguments::Form;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, over};
 use crate::failure::{Code, Failure, describe};
 use crate::hosts::Directory;
 use crate::interrupt::{Asked, Signals};
@@ -127,7 +127,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let opening = open(context, hosts, listeners, &stopped);
     let opened = tokio::select! {
         opened = opening => opened,
-        _ = ending.wait() => return Ok(Code::Done),
+        asked = ending.asked() => return Ok(Code::Passed(asked.code())),
     };
     let mut codes = Vec::new();
     for (host, result) in opened {
@@ -358,7 +358,7 @@ async fn open(
     use futures_util::stream::{self, StreamExt as _};
     let pairs = hosts.into_iter().zip(listeners);
     let opening = pairs.map(|(host, listener)| async move {
-        let opened = open_one(&host, listener, stopped.clone()).await;
+        let opened = open_one(&host, listener, stopped.clone(), context.asked_deadline).await;
         (host, opened)
     });
     stream::iter(opening)
@@ -371,18 +371,20 @@ async fn open_one(
     host: &Host,
     listener: Listener,
     stopped: watch::Receiver<bool>,
+    deadline: Deadline,
 ) -> Result<Tunnel, Failure> {
     let name = host.name().to_owned();
     let broken = name.clone();
-    let lines = Lines::connect(
+    let connecting = Lines::connect(
         host,
         Arc::new(move |reason| {
             terminal::tell(&terminal::plain(&format!(
                 "{broken}: {reason}; the next connection opens a new session"
             )));
         }),
-    )
-    .await?;
+    );
+    let connecting = async { connecting.await.map_err(Failure::from) };
+    let lines = deadline.within(connecting).await?;
     let way = lines.kind().await.map(|kind| kind.to_string());
     let local = listener.local().clone();
     let source = Arc::new(lines.clone());
@@ -406,11 +408,15 @@ async fn open_one(
         lines,
         task,
     };
-    if let Err(error) = tunnel::probe(&local, host.options().connect_timeout).await {
+    let probing = async {
+        let probed = tunnel::probe(&local, host.options().connect_timeout).await;
+        probed.map_err(|error| Failure::new(Code::Unreachable, describe(&error)))
+    };
+    if let Err(failure) = deadline.within(probing).await {
         tunnel.task.abort();
         let _ = tunnel.task.await;
         tunnel.lines.close().await;
-        return Err(Failure::new(Code::Unreachable, describe(&error)));
+        return Err(failure);
     }
     Ok(tunnel)
 }
@@ -474,15 +480,25 @@ impl Ending {
         })
     }
 
-    /// Waits for the end.
-    async fn wait(&mut self) {
+    /// Waits until somebody asks for the end; who started dfab and is no more does so too.
+    async fn asked(&mut self) -> Asked {
         tokio::select! {
-            _ = self.signals.next() => {}
-            () = over(self.parent, self.deadline) => {}
+            asked = self.signals.next() => asked,
+            () = orphaned(self.parent) => Asked::Hangup,
         }
     }
 
-    /// Runs a command to its end; its exit code.
+    /// Waits for the end.
+    async fn wait(&mut self) {
+        let deadline = self.deadline;
+        tokio::select! {
+            _ = self.asked() => {}
+            () = deadline.wait() => {}
+        }
+    }
+
+    /// Runs a command to its end; its exit code. One that takes too long is ended, and has failed
+    /// whatever it says then.
     async fn with_command(
         &mut self,
         line: &[std::ffi::OsString],
@@ -504,23 +520,23 @@ impl Ending {
                 status = child.wait() => return status.map(code).map_err(lost),
                 // At a terminal the command has Ctrl-C too, and decides what it means.
                 asked = self.signals.next() => if asked != Asked::Interrupt { break },
-                () = over(self.parent, self.deadline) => break,
+                () = orphaned(self.parent) => break,
+                () = self.deadline.wait() => {
+                    end(&mut child).await.map_err(lost)?;
+                    let program = terminal::plain(&program.to_string_lossy());
+                    terminal::tell(&format!("error: {program}: {}", over()));
+                    return Ok(Code::Failed);
+                }
             }
         }
         end(&mut child).await.map(code).map_err(lost)
     }
 }
 
-/// Waits for the end of the parent, or for that of the time.
-async fn over(parent: Option<rustix::process::Pid>, deadline: Deadline) {
-    let orphaned = async {
-        while rustix::process::getppid() == parent {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    tokio::select! {
-        () = orphaned => {}
-        () = deadline.wait() => {}
+/// Waits for the end of the parent.
+async fn orphaned(parent: Option<rustix::process::Pid>) {
+    while rustix::process::getppid() == parent {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
