@@ -289,6 +289,13 @@ fn without_a_host_the_engine_is_named_before_anything_changes() -> Result<()> {
         let output = project.dfab(line)?;
         assert!(output.stderr.contains(meant), "{line:?}: {output:?}");
     }
+    // The engine says of the first step that it is none, and has built nothing.
+    project.write("Dockerfile", "NOSUCH step\n")?;
+    let build = project.dfab(&["build", "-t", "registry.example.com/none"])?;
+    let told = &build.stderr;
+    assert_eq!(build.status, 1, "{told}");
+    let (meant, refused) = (told.find(meant), told.find("unknown instruction"));
+    assert!(meant.is_some() && meant < refused, "{told}");
     Ok(())
 }
 
