@@ -95,6 +95,14 @@ fn what_cannot_be_meant_is_wrong_usage_and_what_cannot_be_found_unreachable() ->
             .status,
         4
     );
+    // Nothing listens on the port of a listener that is gone.
+    let gone = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    let to = format!("root@{gone}");
+    let refused = project.dfab(&[&VERSION[..], &["-H", &to]].concat())?;
+    assert_eq!(refused.status, 4, "{refused:?}");
+    for told in ["is sshd running there", &format!("dfab host check -H {to}")] {
+        assert!(refused.stderr.contains(told), "{told}: {refused:?}");
+    }
     assert_eq!(project.dfab(&["--help"])?.status, 0);
     // Arguments are for everybody to read.
     let secret = project.dfab(&["host", "list", "--set", "docker_registry_password=geheim"])?;

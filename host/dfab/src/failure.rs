@@ -96,8 +96,32 @@ impl fmt::Display for Failure {
 
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
-        Self::new(Code::Unreachable, describe(&error))
+        let code = match &error {
+            // Somebody wrote it wrong, and no host has to do with it.
+            HostError::Version { .. } => Code::Usage,
+            _ => Code::Unreachable,
+        };
+        let failure = Self::new(code, describe(&error));
+        match &error {
+            HostError::Ssh { host, source } if is_refused(source) => failure.hint(format!(
+                "is sshd running there, and is the port right? `dfab host check -H {host}` tells more"
+            )),
+            _ => failure,
+        }
     }
+}
+
+/// Whether nothing listens where a connection was to go.
+fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let source = error.downcast_ref::<std::io::Error>();
+        if source.is_some_and(|source| source.kind() == std::io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The name that is most like one that is not there.
