@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -28,6 +29,12 @@ const HOSTS: &str = "hosts";
 const SOCKET: &str = "socket";
 const PORT: &str = "port";
 const LINE: &str = "command";
+
+/// How folders for sockets begin, where the user has none for such things.
+const FOLDER: &str = "dfab-";
+/// So old is a folder at least that is taken for one of a dead dfab: a younger one may not have its
+/// sockets yet.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// How often is looked whether the program that started dfab is still there.
 const LOOK: Duration = Duration::from_millis(500);
@@ -300,12 +307,33 @@ fn socket_folder() -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
             return Ok((folder, None));
         }
     }
+    remove_dead(&std::env::temp_dir());
     let folder = tempfile::Builder::new()
-        .prefix("dfab-")
+        .prefix(FOLDER)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .tempdir()
         .map_err(|error| Failure::failed("cannot make a folder for sockets").because(error))?;
     Ok((folder.path().to_owned(), Some(folder)))
+}
+
+/// Removes folders of dfabs that were killed, which could not do it themselves.
+fn remove_dead(place: &Path) {
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().as_bytes().starts_with(FOLDER.as_bytes()))
+    {
+        // Links are not followed.
+        let is_ours = entry.metadata().is_ok_and(|there| {
+            let age = there.modified().ok().and_then(|at| at.elapsed().ok());
+            there.is_dir()
+                && there.uid() == rustix::process::geteuid().as_raw()
+                && there.mode() & 0o077 == 0
+                && age.is_some_and(|age| age > YOUNG)
+        });
+        if is_ours {
+            // What cannot be removed hinders no new tunnel.
+            let _ = tunnel::remove_left(&entry.path());
+        }
+    }
 }
 
 /// Makes a folder that only this user may look into, or finds it so.
@@ -581,6 +609,28 @@ mod tests {
         assert!(port("0.0.0.0:2375").is_err());
         assert!(port("10.0.0.1:1").unwrap_err().contains("127.0.0.1 only"));
         assert!(port("70000").is_err());
+    }
+
+    #[test]
+    fn folders_of_dead_dfabs_are_removed_when_they_are_old_enough() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = |name: &str, is_old: bool| {
+            let path = place.path().join(name);
+            fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+            fs::write(path.join("h1.sock.lock"), "").unwrap();
+            if is_old {
+                let before = std::time::SystemTime::now() - 2 * YOUNG;
+                fs::File::open(&path).unwrap().set_modified(before).unwrap();
+            }
+            path
+        };
+        let dead = folder("dfab-dead", true);
+        let left = [folder("dfab-young", false), folder("other", true)];
+        remove_dead(place.path());
+        assert!(!dead.exists());
+        for path in left {
+            assert!(path.exists(), "{}", path.display());
+        }
     }
 
     #[test]
