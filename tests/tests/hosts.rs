@@ -95,6 +95,23 @@ fn what_cannot_be_meant_is_wrong_usage_and_what_cannot_be_found_unreachable() ->
             .status,
         4
     );
+    // A name that is none, beside those that there are; one in a group too.
+    project.write(
+        "dfab.yaml",
+        "hosts: {web-frontend-one: , db: }\ngroups: {all: [web-frontend-oen.invalid]}\n",
+    )?;
+    for (words, told) in [
+        (
+            ["-H", "web-frontend-onn.invalid"],
+            "did you mean web-frontend-one?",
+        ),
+        (["-H", "q.invalid"], "there is: web-frontend-one, db"),
+        (["-g", "all"], "did you mean web-frontend-one?"),
+    ] {
+        let output = project.dfab(&[&VERSION[..], &words].concat())?;
+        assert_eq!(output.status, 4, "{words:?}: {output:?}");
+        assert!(output.stderr.contains(told), "{words:?}: {output:?}");
+    }
     // Nothing listens on the port of a listener that is gone.
     let gone = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
     let to = format!("root@{gone}");

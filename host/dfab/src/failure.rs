@@ -8,6 +8,8 @@ use dfab_deploy::host::HostError;
 /// An error with everything it was caused by, in one text.
 pub(crate) use dfab_engine::with_causes as describe;
 
+use crate::selection::listed;
+
 /// Exit codes of dfab, on which scripts may rely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -106,6 +108,12 @@ impl From<HostError> for Failure {
             HostError::Ssh { host, source } if is_refused(source) => failure.hint(format!(
                 "is sshd running there, and is the port right? `dfab host check -H {host}` tells more"
             )),
+            HostError::Unknown { host, known, .. } => {
+                match nearest(host, known.iter().map(String::as_str)) {
+                    Some(near) => failure.hint(format!("did you mean {near}?")),
+                    None => failure.hint(format!("there is: {}", listed(known))),
+                }
+            }
             _ => failure,
         }
     }
