@@ -105,7 +105,7 @@ pub enum HostError {
         known: Vec<String>,
         /// Why there is no session.
         #[source]
-        source: dfab_ssh::ConnectError,
+        source: Box<dfab_ssh::ConnectError>,
     },
     /// The client file has no API version.
     #[error("the `version` of the client {host} cannot be read")]
@@ -263,7 +263,7 @@ impl Host {
                 HostError::Unknown {
                     host,
                     known,
-                    source,
+                    source: Box::new(source),
                 }
             } else {
                 HostError::Ssh { host, source }
