@@ -2,9 +2,12 @@
 //! tell when the time is over.
 
 use std::fs;
+use std::net::TcpListener;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use dfab_tests::{Project, TestHost};
+use dfab_tests::process::Running;
+use dfab_tests::{Project, TestHost, process};
 
 const IMAGE: &str = "registry.example.com/app:latest";
 
@@ -234,6 +237,48 @@ fn what_is_there_when_the_time_is_over_is_told() -> Result<()> {
         output.status == 0 && output.stdout.contains("still there"),
         "{output:?}"
     );
+    // What it runs has failed then, whatever it says at its end.
+    let stubborn = "trap 'exit 0' TERM; echo begun; while :; do sleep 0.1; done";
+    let tunnel = ["tunnel", "h1", "--max-time", "8", "--", "sh", "-c"];
+    let output = project.dfab(&[&tunnel[..], &[stubborn]].concat())?;
+    ensure!(
+        output.status == 1 && output.stdout.contains("begun"),
+        "{output:?}"
+    );
+    let over = "error: sh: not finished when the time was over (--max-time";
+    ensure!(output.stderr.contains(over), "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn a_tunnel_that_does_not_open_runs_nothing_and_tells_why() -> Result<()> {
+    let soon = Duration::from_secs(30);
+    // It takes connections, and never says a word.
+    let silent = TcpListener::bind(("127.0.0.1", 0))?;
+    let project = Project::new()?;
+    project.write(
+        "dfab.yaml",
+        &format!("hosts: {{silent: 'root@{}'}}\n", silent.local_addr()?),
+    )?;
+    let tunnel = ["tunnel", "silent", "--connect-timeout", "60"];
+    let command = ["--", "touch", "ran"];
+    let late = project.dfab(&[&tunnel[..], &["--max-time", "2"], &command].concat())?;
+    ensure!(late.status == 1, "{late:?}");
+    let over = "silent: not finished when the time was over (--max-time";
+    ensure!(late.stderr.contains(over), "{late:?}");
+
+    silent.set_nonblocking(true)?;
+    // That of the first command has gone already.
+    while silent.accept().is_ok() {}
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let line = [&tunnel[..], &command].concat();
+        let running = Running::start(&mut project.command(&line)?)?;
+        let _connected = process::until(soon, || Ok(silent.accept()?))?;
+        running.signal(signal)?;
+        let ended = running.ended(soon)?;
+        ensure!(ended.status == code, "{signal}: {ended:?}");
+    }
+    ensure!(!project.folder().join("ran").exists());
     Ok(())
 }
 

@@ -167,6 +167,35 @@ fn exit_codes_tell_whether_some_or_all_failed() -> Result<()> {
 }
 
 #[test]
+fn a_command_without_input_finds_its_end() -> Result<()> {
+    let (_hosts, project) = hosts(2)?;
+    for line in [
+        &["ssh", "-H", "h1,h2", "--", "cat; echo over"][..],
+        &["ssh", "-n", "-H", "h1", "--", "cat; echo over"],
+        &[
+            "ssh",
+            "-n",
+            "-H",
+            "h1",
+            "--output",
+            "json",
+            "--",
+            "cat; echo over",
+        ],
+    ] {
+        // What would be passed on is passed over too.
+        let output = process::run(&mut project.command(line)?, b"in", SOON)?;
+        assert_eq!(output.status, 0, "{line:?}: {output:?}");
+        let told = &output.stdout;
+        assert!(
+            told.contains("over") && !told.contains("in"),
+            "{line:?}: {told}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn ctrl_c_leaves_no_command_on_a_host() -> Result<()> {
     let (hosts, project) = hosts(2)?;
     let line = "echo started; sleep 4712 & sleep 4712";

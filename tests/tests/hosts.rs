@@ -95,6 +95,31 @@ fn what_cannot_be_meant_is_wrong_usage_and_what_cannot_be_found_unreachable() ->
             .status,
         4
     );
+    // A name that is none, beside those that there are; one in a group too.
+    project.write(
+        "dfab.yaml",
+        "hosts: {web-frontend-one: , db: }\ngroups: {all: [web-frontend-oen.invalid]}\n",
+    )?;
+    for (words, told) in [
+        (
+            ["-H", "web-frontend-onn.invalid"],
+            "did you mean web-frontend-one?",
+        ),
+        (["-H", "q.invalid"], "there is: web-frontend-one, db"),
+        (["-g", "all"], "did you mean web-frontend-one?"),
+    ] {
+        let output = project.dfab(&[&VERSION[..], &words].concat())?;
+        assert_eq!(output.status, 4, "{words:?}: {output:?}");
+        assert!(output.stderr.contains(told), "{words:?}: {output:?}");
+    }
+    // Nothing listens on the port of a listener that is gone.
+    let gone = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    let to = format!("root@{gone}");
+    let refused = project.dfab(&[&VERSION[..], &["-H", &to]].concat())?;
+    assert_eq!(refused.status, 4, "{refused:?}");
+    for told in ["is sshd running there", &format!("dfab host check -H {to}")] {
+        assert!(refused.stderr.contains(told), "{told}: {refused:?}");
+    }
     assert_eq!(project.dfab(&["--help"])?.status, 0);
     // Arguments are for everybody to read.
     let secret = project.dfab(&["host", "list", "--set", "docker_registry_password=geheim"])?;
@@ -274,6 +299,49 @@ fn ctrl_c_lets_steps_end_that_run_and_begins_no_more() -> Result<()> {
 }
 
 #[test]
+fn ctrl_c_twice_tells_what_was_under_way_as_not_known() -> Result<()> {
+    let (hosts, project) = Project::with_hosts(1, "registry.example.com/app:latest")?;
+    project.write(
+        "chain.yaml",
+        &SLOW_CHAIN.replace("start_delay: 2", "start_delay: 60"),
+    )?;
+    let soon = Duration::from_secs(30);
+    let line = ["startup", "c", "--map", "chain.yaml", "-H", "h1", "-y"];
+    let line = [&line[..], &["--output", "json"]].concat();
+    let running = Running::start(&mut project.command(&line)?)?;
+    process::until(soon, || {
+        let names = hosts[0].docker(&["ps", "--format", "{{.Names}}"])?;
+        ensure!(names.contains("chain.a"), "nothing runs");
+        Ok(())
+    })?;
+    // It waits for the first one now, as it does for a minute.
+    std::thread::sleep(Duration::from_secs(1));
+    running.signal("INT")?;
+    std::thread::sleep(Duration::from_millis(500));
+    running.signal("INT")?;
+    let output = running.ended(soon)?;
+    assert_eq!(output.status, 130, "{output:?}");
+    let told = output
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("unknown "));
+    assert_eq!(told.count(), 1, "{}", output.stderr);
+    let told: serde_json::Value = serde_json::from_str(&output.stdout)?;
+    let steps = told["steps"].as_array().into_iter().flatten();
+    let outcomes: Vec<_> = steps.filter_map(|step| step["outcome"].as_str()).collect();
+    let count = |wanted: &str| {
+        outcomes
+            .iter()
+            .filter(|outcome| **outcome == wanted)
+            .count()
+    };
+    assert_eq!(count("unknown"), 1, "{told}");
+    assert!(count("done") >= 2 && count("not-run") >= 2, "{told}");
+    assert_eq!(count("failed"), 0, "{told}");
+    Ok(())
+}
+
+#[test]
 fn without_a_host_the_engine_is_named_before_anything_changes() -> Result<()> {
     let host = TestHost::start()?;
     let project = Project::new()?;
@@ -289,6 +357,13 @@ fn without_a_host_the_engine_is_named_before_anything_changes() -> Result<()> {
         let output = project.dfab(line)?;
         assert!(output.stderr.contains(meant), "{line:?}: {output:?}");
     }
+    // The engine says of the first step that it is none, and has built nothing.
+    project.write("Dockerfile", "NOSUCH step\n")?;
+    let build = project.dfab(&["build", "-t", "registry.example.com/none"])?;
+    let told = &build.stderr;
+    assert_eq!(build.status, 1, "{told}");
+    let (meant, refused) = (told.find(meant), told.find("unknown instruction"));
+    assert!(meant.is_some() && meant < refused, "{told}");
     Ok(())
 }
 

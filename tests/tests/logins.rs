@@ -95,6 +95,31 @@ fn commands_and_askpass_programs_know_passwords() -> Result<()> {
 }
 
 #[test]
+fn where_nobody_can_be_asked_it_is_told_who_could_know() -> Result<()> {
+    let host = host_with_password(false)?;
+    let project = project_without_key(&host)?;
+    // Away from any terminal that the test may have.
+    let dfab = project.command(&VERSION)?;
+    let mut command = Command::new("setsid");
+    command.arg("--wait").arg(dfab.get_program());
+    command.args(dfab.get_args()).env_clear();
+    command.current_dir(project.folder()).envs(
+        dfab.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let output = process::run(&mut command, b"", Duration::from_secs(60))?;
+    ensure!(output.status == 4, "{output:?}");
+    for told in [
+        "no terminal to ask at",
+        "DFAB_PASSWORD_COMMAND",
+        "`password_command`",
+    ] {
+        ensure!(output.stderr.contains(told), "{told}: {}", output.stderr);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_projects_command_knows_passwords_and_is_run_for_nothing_else() -> Result<()> {
     let host = host_with_password(false)?;
     let project = project_without_key(&host)?;

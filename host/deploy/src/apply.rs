@@ -44,6 +44,11 @@ pub enum ApplyError {
     /// A stop was asked for.
     #[error("it was given up, since a stop was asked for")]
     Stopped,
+    /// Nobody waited for its end.
+    #[error(
+        "it was under way when the end was asked for twice; whether it was carried out is not known"
+    )]
+    Abandoned,
 }
 
 impl ApplyError {

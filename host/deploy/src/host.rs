@@ -71,6 +71,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Is told the command lines of socat, where its client wants them to be seen.
     pub on_socat: Option<CommandNotice>,
+    /// Hosts that may have been meant, where the name is not that of a host that is known.
+    pub known: Vec<String>,
 }
 
 /// Why a host could not be reached. The texts name the host.
@@ -93,6 +95,17 @@ pub enum HostError {
         /// Why.
         #[source]
         source: dfab_ssh::ConnectError,
+    },
+    /// The name is neither that of a host that is known, nor has it an address.
+    #[error("no SSH session to {host}")]
+    Unknown {
+        /// As the operator named it.
+        host: String,
+        /// Hosts that are known.
+        known: Vec<String>,
+        /// Why there is no session.
+        #[source]
+        source: Box<dfab_ssh::ConnectError>,
     },
     /// The client file has no API version.
     #[error("the `version` of the client {host} cannot be read")]
@@ -242,13 +255,20 @@ impl Host {
                 host: self.name.clone(),
                 source,
             })?;
-        connector
-            .connect(&target)
-            .await
-            .map_err(|source| HostError::Ssh {
-                host: self.name.clone(),
-                source,
-            })
+        connector.connect(&target).await.map_err(|source| {
+            let host = self.name.clone();
+            let has_no_address = matches!(source, dfab_ssh::ConnectError::Name { .. });
+            if has_no_address && !self.options.known.is_empty() {
+                let known = self.options.known.clone();
+                HostError::Unknown {
+                    host,
+                    known,
+                    source: Box::new(source),
+                }
+            } else {
+                HostError::Ssh { host, source }
+            }
+        })
     }
 
     /// The API version that the client file asks for; `auto` is none.

@@ -8,6 +8,8 @@ use dfab_deploy::host::HostError;
 /// An error with everything it was caused by, in one text.
 pub(crate) use dfab_engine::with_causes as describe;
 
+use crate::selection::listed;
+
 /// Exit codes of dfab, on which scripts may rely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -96,8 +98,38 @@ impl fmt::Display for Failure {
 
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
-        Self::new(Code::Unreachable, describe(&error))
+        let code = match &error {
+            // Somebody wrote it wrong, and no host has to do with it.
+            HostError::Version { .. } => Code::Usage,
+            _ => Code::Unreachable,
+        };
+        let failure = Self::new(code, describe(&error));
+        match &error {
+            HostError::Ssh { host, source } if is_refused(source) => failure.hint(format!(
+                "is sshd running there, and is the port right? `dfab host check -H {host}` tells more"
+            )),
+            HostError::Unknown { host, known, .. } => {
+                match nearest(host, known.iter().map(String::as_str)) {
+                    Some(near) => failure.hint(format!("did you mean {near}?")),
+                    None => failure.hint(format!("there is: {}", listed(known))),
+                }
+            }
+            _ => failure,
+        }
     }
+}
+
+/// Whether nothing listens where a connection was to go.
+fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let source = error.downcast_ref::<std::io::Error>();
+        if source.is_some_and(|source| source.kind() == std::io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The name that is most like one that is not there.

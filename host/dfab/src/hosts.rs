@@ -118,6 +118,7 @@ impl Directory {
                 connector: dfab_ssh::Connector::new(crate::prompt::prompter(project)),
                 tls: None,
                 on_socat: None,
+                known: Vec::new(),
             },
             call_timeout: CallTimeout {
                 given: common.call_timeout.map(Period::duration),
@@ -264,6 +265,10 @@ impl Directory {
             on_socat: Some(CommandNotice::new(move |command| {
                 terminal::tell(&format!("{host}: {}", terminal::plain(command)));
             })),
+            known: match self.clients.contains_key(name) {
+                true => Vec::new(),
+                false => self.inventory.hosts.clone(),
+            },
             ..self.options.clone()
         };
         Host::new(name.to_owned(), place.address, client, options)

@@ -19,6 +19,12 @@ const TERMINAL: &str = "/dev/tty";
 /// The variable that goes before `password_command` of a project.
 const COMMAND: &str = "DFAB_PASSWORD_COMMAND";
 
+/// What to do where nobody can be asked for it.
+const NO_PASSPHRASE: &str = "add the key to an agent with ssh-add, or name a command that knows its \
+                             passphrase (DFAB_PASSWORD_COMMAND, or `password_command` in dfab.yaml)";
+const NO_PASSWORD: &str = "use a key, or name a command that knows the password \
+                           (DFAB_PASSWORD_COMMAND, or `password_command` in dfab.yaml; or SSH_ASKPASS)";
+
 /// Who answers: `DFAB_PASSWORD_COMMAND`, or else the project's command, knows passwords and passphrases;
 /// all else goes to the terminal or to `SSH_ASKPASS`, as ssh(1) chooses between them
 /// (`SSH_ASKPASS_REQUIRE`). Nothing is run before there is a question.
@@ -85,7 +91,13 @@ struct Terminal;
 impl Prompter for Terminal {
     fn ask(&self, question: &Question) -> Result<Secret, NoAnswer> {
         let Ok(terminal) = open() else {
-            return Nobody.ask(question);
+            return Err(match question {
+                Question::Passphrase { .. } => NoAnswer::Nobody(NO_PASSPHRASE),
+                Question::Password { .. } | Question::Challenge { .. } => {
+                    NoAnswer::Nobody(NO_PASSWORD)
+                }
+                Question::HostKey { .. } => return Nobody.ask(question),
+            });
         };
         ask(&terminal, question).map_err(|_| NoAnswer::Declined)
     }

@@ -171,7 +171,8 @@ fn is_pattern(word: &str) -> bool {
     word.contains(['*', '?'])
 }
 
-fn listed(names: &[String]) -> String {
+/// Names for people, the first of many.
+pub(crate) fn listed(names: &[String]) -> String {
     match names.get(..MANY) {
         Some(first) if names.len() > MANY => {
             format!("{} and {} more", first.join(", "), names.len() - MANY)

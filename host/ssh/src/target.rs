@@ -66,9 +66,16 @@ pub struct KeepAlive {
 
 impl KeepAlive {
     /// As it is asked for, but so that a silent server is found within [`SILENCE`]: what works on many
-    /// hosts must not wait for one that has gone. A count of 0 stays never.
+    /// hosts must not wait for one that has gone. A count of 0, which is never for OpenSSH, is as late as
+    /// that.
     fn new(interval: Duration, count: u32) -> Self {
-        if count == 0 || interval.saturating_mul(count.saturating_add(1)) <= SILENCE {
+        if count == 0 {
+            return Self {
+                interval: SILENCE / (ASKED + 1),
+                count: ASKED,
+            };
+        }
+        if interval.saturating_mul(count.saturating_add(1)) <= SILENCE {
             return Self { interval, count };
         }
         let count = count.min(ASKED);
@@ -407,6 +414,8 @@ mod tests {
             (15, 100),
             (2, 1000),
             (u64::MAX, 1),
+            (1, 0),
+            (60, 0),
         ] {
             let bounded = keep_alive(interval, count);
             let silent = bounded.interval * (bounded.count + 1);
@@ -417,13 +426,12 @@ mod tests {
             // The driver asks no more often than this.
             assert!(bounded.interval >= Duration::from_secs(2), "{bounded:?}");
         }
-        // What is found soon enough stays as it is, and never stays never.
+        // What is found soon enough stays as it is.
         let as_said = KeepAlive {
             interval: Duration::from_secs(5),
             count: 2,
         };
         assert_eq!(keep_alive(5, 2), as_said);
-        assert_eq!(keep_alive(60, 0).count, 0);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use dfab_deploy::apply::{ApplyError, apply};
 use dfab_deploy::execute::{Event, Stop, execute};
 use dfab_runtime::PolicyPlugin;
 use dfab_runtime::planning::ActionInfo;
+use tokio::sync::watch;
 
 use super::ending::{end_when_asked, end_when_over};
 use super::prepared::{Aim, Prepared};
@@ -15,7 +16,7 @@ use super::{Context, NOT_BEGUN};
 use crate::arguments::{self, Form, PlanForm};
 use crate::deadline;
 use crate::failure::{Code, Failure};
-use crate::interrupt::{Interrupt, Signals};
+use crate::interrupt::{Asked, Interrupt, Signals};
 use crate::terminal;
 
 /// How many steps run at a time on one host.
@@ -77,6 +78,9 @@ pub(crate) async fn run(
         terminal::json(&prepared.report(Some(&results)))?;
     }
     terminal::tell(&summary(&prepared.plan, &results.outcomes));
+    if results.are_abandoned() {
+        return Ok(Code::Passed(Asked::Interrupt.code()));
+    }
     Ok(prepared.code(&results.outcomes))
 }
 
@@ -133,7 +137,8 @@ fn policy<'a>(
 async fn carry_out(context: &Context, prepared: &Prepared, json: bool) -> Result<Results, Failure> {
     let plan = &prepared.plan;
     let stop = Stop::default();
-    let interrupt = tokio::spawn(end_when_asked(stop.clone(), Signals::listen()?));
+    let (abandon, abandoned) = watch::channel(false);
+    let interrupt = tokio::spawn(end_when_asked(stop.clone(), Signals::listen()?, abandon));
     let over = tokio::spawn(end_when_over(stop.clone(), context.deadline));
     if context.deadline.is_over() {
         // What was asked took too long: nothing may be begun before the task above has its turn.
@@ -150,10 +155,18 @@ async fn carry_out(context: &Context, prepared: &Prepared, json: bool) -> Result
             let work = plan.steps.get(index);
             let host = work.and_then(|step| prepared.hosts.get(step.host_index));
             let (notes, stop) = (&notes, &stop);
+            let mut abandoned = abandoned.clone();
             async move {
                 match (host, work) {
                     (Some(host), Some(step)) => {
-                        apply(host, step, stop, &|note| notes.take(index, step, &note)).await
+                        let applied = async {
+                            apply(host, step, stop, &|note| notes.take(index, step, &note)).await
+                        };
+                        tokio::select! {
+                            biased;
+                            applied = applied => applied,
+                            Ok(_) = abandoned.wait_for(|it| *it) => Err(ApplyError::Abandoned),
+                        }
                     }
                     _ => Err(ApplyError::NoSuchHost(format!("of step {index}"))),
                 }

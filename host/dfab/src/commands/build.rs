@@ -107,6 +107,9 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     };
     request.dockerfile.clone_from(&packed.dockerfile);
     tell_context(&request, folder, &packed);
+    for host in &hosts {
+        terminal::tell(&format!("  on {} ({})", host.name(), host.address()));
+    }
     if context.common.dry_run {
         return dry_run(context, &hosts, &request, &packed);
     }
@@ -245,9 +248,6 @@ fn dry_run(
     request: &BuildRequest,
     packed: &BuildContext,
 ) -> Result<Code, Failure> {
-    for host in hosts {
-        terminal::tell(&format!("  on {} ({})", host.name(), host.address()));
-    }
     terminal::tell("This is a dry run: nothing was done.");
     if context.common.output == Form::Json {
         let each = hosts.iter().map(|host| {

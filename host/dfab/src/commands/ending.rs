@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dfab_deploy::execute::Stop;
 use dfab_deploy::temporary::RUN_LABEL;
+use tokio::sync::watch;
 
 use crate::audit::Audit;
 use crate::deadline::Deadline;
@@ -14,9 +15,17 @@ use crate::terminal;
 /// How long the containers of scripts may take to be removed when the process is to end at once.
 const CLEARING: Duration = Duration::from_secs(5);
 
+/// How long it may take to tell what was under way when the process is to end at once.
+const TELLING: Duration = Duration::from_secs(2);
+
 /// The first signal ends scripts and lets all else end, the second ends the process: after the removal
-/// of what scripts would leave, but no later than [`CLEARING`] or the third.
-pub(crate) async fn end_when_asked(stop: Stop, mut signals: Signals) {
+/// of what scripts would leave, but no later than [`CLEARING`] or the third. What runs then is abandoned,
+/// and whoever told it to run has [`TELLING`] to say so and to end.
+pub(crate) async fn end_when_asked(
+    stop: Stop,
+    mut signals: Signals,
+    abandoned: watch::Sender<bool>,
+) {
     signals.next().await;
     stop.stop();
     terminal::tell("Stopping: what runs is let end. Press Ctrl-C again to end at once.");
@@ -43,6 +52,8 @@ pub(crate) async fn end_when_asked(stop: Stop, mut signals: Signals) {
             ));
         }
     }
+    abandoned.send_replace(true);
+    tokio::time::sleep(TELLING).await;
     if let Err(failure) = Audit::close() {
         terminal::tell(&format!("error: {failure}"));
     }

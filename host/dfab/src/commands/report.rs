@@ -64,10 +64,19 @@ pub(crate) struct Ending<'a> {
 }
 
 impl Results {
+    /// Whether steps were under way when the end was asked for twice.
+    pub(crate) fn are_abandoned(&self) -> bool {
+        let is_abandoned = |outcome: &Outcome<ApplyError>| {
+            matches!(outcome, Outcome::Failed(ApplyError::Abandoned))
+        };
+        self.outcomes.iter().any(is_abandoned)
+    }
+
     /// How the step of this index ended.
     pub(crate) fn ending(&self, index: usize) -> Option<Ending<'_>> {
         let (outcome, error) = match self.outcomes.get(index)? {
             Outcome::Done => ("done", None),
+            Outcome::Failed(error @ ApplyError::Abandoned) => ("unknown", Some(describe(error))),
             Outcome::Failed(error) => ("failed", Some(describe(error))),
             Outcome::Skipped { .. } => ("skipped", None),
             Outcome::NotRun => ("not-run", None),
@@ -185,6 +194,9 @@ pub(crate) fn ended(
     let what = describe_step(step);
     match outcome {
         Outcome::Done => format!("{host}done     {what}{remark}  ({seconds:.1} s)"),
+        Outcome::Failed(error @ ApplyError::Abandoned) => {
+            format!("{host}unknown  {what}: {}", describe(error))
+        }
         Outcome::Failed(error) => format!("{host}FAILED   {what}: {}", describe(error)),
         Outcome::Skipped { because } => {
             let because = plan

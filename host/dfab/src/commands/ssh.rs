@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use dfab_deploy::host::Host;
 use dfab_ssh::{Channel, Ending, Session, Terminal};
 use serde_json::{Map, Value};
-use tokio::io::{AsyncRead, AsyncReadExt as _, ReadHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadHalf};
 
 use super::Context;
 use crate::arguments::Form;
@@ -123,7 +123,11 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
         let mut sink = Sink::new(shown, host.name(), prefix);
         let start = Remote::start(host, &line, &interrupt);
         let outcome = match limits.deadline.within(start).await {
-            Ok((remote, input)) => {
+            Ok((remote, mut input)) => {
+                if !with_input {
+                    // Dropped, it would leave the channel open, and the command would wait for more.
+                    let _ = input.shutdown().await;
+                }
                 let input = with_input.then_some(input);
                 relay(remote, input, &mut sink, &interrupt, limits).await
             }

@@ -306,10 +306,11 @@ fn screen(table: &str, errors: &[String], columns: usize, rows: usize) -> String
     let mut text = "\u{1b}[H".to_owned();
     for line in shown.iter().take(rows) {
         text.extend(line.chars().take(columns));
-        text.push_str("\u{1b}[K\r\n");
+        // The terminal adds what else belongs to the end of a line.
+        text.push_str("\u{1b}[K\n");
     }
     // No line break after the last: it would scroll a full screen.
-    let kept = text.trim_end_matches("\r\n").len();
+    let kept = text.trim_end_matches('\n').len();
     text.truncate(kept);
     text.push_str("\u{1b}[J");
     text
@@ -439,5 +440,6 @@ mod tests {
         let drawn = screen("HEAD\none\ntwo\nthree", &["h2: gone".to_owned()], 5, 4);
         let lines: Vec<_> = drawn.split("\u{1b}[K").map(|line| line.trim()).collect();
         assert_eq!(lines, ["\u{1b}[HHEAD", "one", "... a", "h2: g", "\u{1b}[J"]);
+        assert!(!drawn.contains('\r'), "{drawn:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 
 use super::{Context, misplaced, overall};
 use crate::arguments::Form;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, over};
 use crate::failure::{Code, Failure, describe};
 use crate::hosts::Directory;
 use crate::interrupt::{Asked, Signals};
@@ -28,6 +29,12 @@ const HOSTS: &str = "hosts";
 const SOCKET: &str = "socket";
 const PORT: &str = "port";
 const LINE: &str = "command";
+
+/// How folders for sockets begin, where the user has none for such things.
+const FOLDER: &str = "dfab-";
+/// So old is a folder at least that is taken for one of a dead dfab: a younger one may not have its
+/// sockets yet.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// How often is looked whether the program that started dfab is still there.
 const LOOK: Duration = Duration::from_millis(500);
@@ -127,7 +134,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     let opening = open(context, hosts, listeners, &stopped);
     let opened = tokio::select! {
         opened = opening => opened,
-        _ = ending.wait() => return Ok(Code::Done),
+        asked = ending.asked() => return Ok(Code::Passed(asked.code())),
     };
     let mut codes = Vec::new();
     for (host, result) in opened {
@@ -300,12 +307,33 @@ fn socket_folder() -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
             return Ok((folder, None));
         }
     }
+    remove_dead(&std::env::temp_dir());
     let folder = tempfile::Builder::new()
-        .prefix("dfab-")
+        .prefix(FOLDER)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .tempdir()
         .map_err(|error| Failure::failed("cannot make a folder for sockets").because(error))?;
     Ok((folder.path().to_owned(), Some(folder)))
+}
+
+/// Removes folders of dfabs that were killed, which could not do it themselves.
+fn remove_dead(place: &Path) {
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().as_bytes().starts_with(FOLDER.as_bytes()))
+    {
+        // Links are not followed.
+        let is_ours = entry.metadata().is_ok_and(|there| {
+            let age = there.modified().ok().and_then(|at| at.elapsed().ok());
+            there.is_dir()
+                && there.uid() == rustix::process::geteuid().as_raw()
+                && there.mode() & 0o077 == 0
+                && age.is_some_and(|age| age > YOUNG)
+        });
+        if is_ours {
+            // What cannot be removed hinders no new tunnel.
+            let _ = tunnel::remove_left(&entry.path());
+        }
+    }
 }
 
 /// Makes a folder that only this user may look into, or finds it so.
@@ -358,7 +386,7 @@ async fn open(
     use futures_util::stream::{self, StreamExt as _};
     let pairs = hosts.into_iter().zip(listeners);
     let opening = pairs.map(|(host, listener)| async move {
-        let opened = open_one(&host, listener, stopped.clone()).await;
+        let opened = open_one(&host, listener, stopped.clone(), context.asked_deadline).await;
         (host, opened)
     });
     stream::iter(opening)
@@ -371,18 +399,20 @@ async fn open_one(
     host: &Host,
     listener: Listener,
     stopped: watch::Receiver<bool>,
+    deadline: Deadline,
 ) -> Result<Tunnel, Failure> {
     let name = host.name().to_owned();
     let broken = name.clone();
-    let lines = Lines::connect(
+    let connecting = Lines::connect(
         host,
         Arc::new(move |reason| {
             terminal::tell(&terminal::plain(&format!(
                 "{broken}: {reason}; the next connection opens a new session"
             )));
         }),
-    )
-    .await?;
+    );
+    let connecting = async { connecting.await.map_err(Failure::from) };
+    let lines = deadline.within(connecting).await?;
     let way = lines.kind().await.map(|kind| kind.to_string());
     let local = listener.local().clone();
     let source = Arc::new(lines.clone());
@@ -406,11 +436,15 @@ async fn open_one(
         lines,
         task,
     };
-    if let Err(error) = tunnel::probe(&local, host.options().connect_timeout).await {
+    let probing = async {
+        let probed = tunnel::probe(&local, host.options().connect_timeout).await;
+        probed.map_err(|error| Failure::new(Code::Unreachable, describe(&error)))
+    };
+    if let Err(failure) = deadline.within(probing).await {
         tunnel.task.abort();
         let _ = tunnel.task.await;
         tunnel.lines.close().await;
-        return Err(Failure::new(Code::Unreachable, describe(&error)));
+        return Err(failure);
     }
     Ok(tunnel)
 }
@@ -474,15 +508,25 @@ impl Ending {
         })
     }
 
-    /// Waits for the end.
-    async fn wait(&mut self) {
+    /// Waits until somebody asks for the end; who started dfab and is no more does so too.
+    async fn asked(&mut self) -> Asked {
         tokio::select! {
-            _ = self.signals.next() => {}
-            () = over(self.parent, self.deadline) => {}
+            asked = self.signals.next() => asked,
+            () = orphaned(self.parent) => Asked::Hangup,
         }
     }
 
-    /// Runs a command to its end; its exit code.
+    /// Waits for the end.
+    async fn wait(&mut self) {
+        let deadline = self.deadline;
+        tokio::select! {
+            _ = self.asked() => {}
+            () = deadline.wait() => {}
+        }
+    }
+
+    /// Runs a command to its end; its exit code. One that takes too long is ended, and has failed
+    /// whatever it says then.
     async fn with_command(
         &mut self,
         line: &[std::ffi::OsString],
@@ -504,23 +548,23 @@ impl Ending {
                 status = child.wait() => return status.map(code).map_err(lost),
                 // At a terminal the command has Ctrl-C too, and decides what it means.
                 asked = self.signals.next() => if asked != Asked::Interrupt { break },
-                () = over(self.parent, self.deadline) => break,
+                () = orphaned(self.parent) => break,
+                () = self.deadline.wait() => {
+                    end(&mut child).await.map_err(lost)?;
+                    let program = terminal::plain(&program.to_string_lossy());
+                    terminal::tell(&format!("error: {program}: {}", over()));
+                    return Ok(Code::Failed);
+                }
             }
         }
         end(&mut child).await.map(code).map_err(lost)
     }
 }
 
-/// Waits for the end of the parent, or for that of the time.
-async fn over(parent: Option<rustix::process::Pid>, deadline: Deadline) {
-    let orphaned = async {
-        while rustix::process::getppid() == parent {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    tokio::select! {
-        () = orphaned => {}
-        () = deadline.wait() => {}
+/// Waits for the end of the parent.
+async fn orphaned(parent: Option<rustix::process::Pid>) {
+    while rustix::process::getppid() == parent {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -565,6 +609,28 @@ mod tests {
         assert!(port("0.0.0.0:2375").is_err());
         assert!(port("10.0.0.1:1").unwrap_err().contains("127.0.0.1 only"));
         assert!(port("70000").is_err());
+    }
+
+    #[test]
+    fn folders_of_dead_dfabs_are_removed_when_they_are_old_enough() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = |name: &str, is_old: bool| {
+            let path = place.path().join(name);
+            fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+            fs::write(path.join("h1.sock.lock"), "").unwrap();
+            if is_old {
+                let before = std::time::SystemTime::now() - 2 * YOUNG;
+                fs::File::open(&path).unwrap().set_modified(before).unwrap();
+            }
+            path
+        };
+        let dead = folder("dfab-dead", true);
+        let left = [folder("dfab-young", false), folder("other", true)];
+        remove_dead(place.path());
+        assert!(!dead.exists());
+        for path in left {
+            assert!(path.exists(), "{}", path.display());
+        }
     }
 
     #[test]

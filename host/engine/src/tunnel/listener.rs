@@ -280,6 +280,35 @@ impl Lock {
     }
 }
 
+/// Removes a folder with nothing but sockets of tunnels that died without tidying up; whether it has. One
+/// with a tunnel that lives, with anything else in it or with nothing at all is left alone.
+///
+/// # Errors
+/// Where the system refuses.
+pub fn remove_left(folder: &Path) -> io::Result<bool> {
+    let mut locks = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let (kind, path) = (entry.file_type()?, entry.path());
+        if kind.is_socket() {
+            continue;
+        }
+        if !kind.is_file() || path.extension().is_none_or(|extension| extension != "lock") {
+            return Ok(false);
+        }
+        let lock = File::open(&path)?;
+        if lock.try_lock().is_err() {
+            return Ok(false);
+        }
+        locks.push(lock);
+    }
+    if locks.is_empty() {
+        return Ok(false);
+    }
+    fs::remove_dir_all(folder)?;
+    Ok(true)
+}
+
 /// What the system's `sockaddr_un` holds, with a byte for its end (unix(7)).
 const LONGEST: usize = 107;
 
@@ -332,6 +361,28 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "the test is a client")]
         let client = UnixStream::connect(path).await;
         assert!(client.is_ok() && listener.accept().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_folder_of_dead_tunnels_is_removed_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!remove_left(folder.path()).unwrap(), "nothing is in it");
+        let listener = Listener::bind(&local(&folder, "live.sock")).unwrap();
+        let dead = folder.path().join("dead.sock");
+        drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+        fs::write(folder.path().join("dead.sock.lock"), "").unwrap();
+        assert!(!remove_left(folder.path()).unwrap(), "one lives");
+        drop(listener);
+        let text = folder.path().join("text");
+        fs::write(&text, "").unwrap();
+        assert!(
+            !remove_left(folder.path()).unwrap(),
+            "it is not only of tunnels"
+        );
+        fs::remove_file(&text).unwrap();
+        assert!(dead.exists());
+        assert!(remove_left(folder.path()).unwrap());
+        assert!(!folder.path().exists());
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::connect::{ConnectError, ConnectOptions, Endpoint};
 use crate::engine::Engine;
 
-pub use listener::{Listener, ListenerError, Local};
+pub use listener::{Listener, ListenerError, Local, remove_left};
 pub use stream::{EngineStream, LastWords};
 
 /// Where streams to one engine come from.

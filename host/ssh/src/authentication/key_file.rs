@@ -1,6 +1,8 @@
 //! Private keys in files, and what can be told of them without a passphrase.
 
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -16,6 +18,8 @@ pub(super) struct KeyFile {
     /// The private key; none where the file has a public one, whose private key an agent has.
     pub(super) private: Option<String>,
     pub(super) is_encrypted: bool,
+    /// Whether others may read the private key, which is this user's: then it is a secret no more.
+    pub(super) is_exposed: bool,
     /// Type and key, where they are known.
     pub(super) public: Option<Vec<u8>>,
     /// Lines with certificates of the key, with the files that they are from.
@@ -64,6 +68,7 @@ impl KeyFile {
         Ok(Self {
             file: file.to_owned(),
             is_encrypted: private.as_deref().is_some_and(is_encrypted),
+            is_exposed: private.is_some() && is_exposed(&std::fs::metadata(file)?),
             private,
             public,
             certificates,
@@ -76,6 +81,11 @@ impl KeyFile {
         let certified = certificates.filter_map(|(_, line)| key_in(line));
         certified.chain(self.public.clone()).collect()
     }
+}
+
+/// As OpenSSH looks at it: what is another user's may be meant for several.
+fn is_exposed(file: &Metadata) -> bool {
+    file.uid() == rustix::process::getuid().as_raw() && file.mode() & 0o077 != 0
 }
 
 fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
@@ -175,6 +185,28 @@ mod tests {
         assert!(key("plain").private.is_none() && key("plain.pub").private.is_none());
         assert_eq!(key("plain").public, key("plain.pub").public);
         assert!(KeyFile::read(&folder.join("none"), &[]).is_err());
+    }
+
+    #[test]
+    fn a_private_key_that_others_may_read_is_exposed() {
+        use std::fs::{Permissions, set_permissions};
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        keygen(folder.path(), &["-t", "ed25519", "-N", "", "-f", "key"]);
+        for (name, mode, is_exposed) in [
+            ("key", 0o600, false),
+            ("key", 0o400, false),
+            ("key", 0o640, true),
+            ("key", 0o604, true),
+            ("key.pub", 0o644, false),
+        ] {
+            let file = folder.path().join(name);
+            set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+            let key = KeyFile::read(&file, &[]).unwrap();
+            assert_eq!(key.is_exposed, is_exposed, "{name} {mode:o}");
+            // An agent may have it all the same.
+            assert!(key.public.is_some());
+        }
     }
 
     #[test]

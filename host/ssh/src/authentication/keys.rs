@@ -7,6 +7,7 @@ use super::agent_relay::{self, AgentRelay};
 use super::key_file::KeyFile;
 use super::{Login, Outcome, REFUSED, is_closed};
 use crate::question::{NoAnswer, Question, Secret};
+use crate::quoting::quoted;
 use crate::wire::key_type;
 
 impl Login<'_> {
@@ -138,6 +139,15 @@ impl Login<'_> {
             self.note(way, "its private key is neither in a file nor in the agent");
             return Outcome::Next;
         };
+        if key.is_exposed {
+            let file = key.file.display().to_string();
+            let mend = format!("chmod 600 {}", quoted(&file));
+            self.note(
+                way,
+                format!("others may read it, and it is not used; {mend}"),
+            );
+            return Outcome::Next;
+        }
         // With the public half the server is asked before anybody is asked for a passphrase.
         let public = certificate.map(str::to_owned).or_else(|| {
             let blob = key.public.as_ref()?;

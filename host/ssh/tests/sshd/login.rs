@@ -106,10 +106,13 @@ async fn an_error_lists_every_way_and_its_answer() {
     let public = std::fs::read_to_string(folder.join("closed.pub")).unwrap();
     std::fs::write(folder.join("authorized_keys"), public).unwrap();
     std::fs::write(folder.join("broken"), "no key").unwrap();
+    keygen(folder, &["-t", "ed25519", "-N", "", "-f", "open"]);
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(folder.join("open"), everybody).unwrap();
     let agent = Agent::start(folder, &["user"]);
     let mut target = server.target("h");
     target.identity_agent = Some(agent.socket.clone());
-    target.identity_files = ["stranger", "closed", "broken", "absent"]
+    target.identity_files = ["stranger", "closed", "broken", "open", "absent"]
         .map(|name| folder.join(name))
         .to_vec();
     let error = refused(&target).await;
@@ -122,6 +125,10 @@ async fn an_error_lists_every_way_and_its_answer() {
             shown("closed")
         ),
         format!("{}: there is no key in it", shown("broken")),
+        format!(
+            "{}: others may read it, and it is not used; chmod 600 ",
+            shown("open")
+        ),
         "password: there is no terminal to ask at".to_owned(),
         "the server takes: publickey,password".to_owned(),
     ] {
