@@ -4,7 +4,8 @@
 //! Sugiyama's method, for each connected part by itself: circles are opened, columns are longest
 //! paths, long edges get a place in every column they pass, barycentres and swaps of neighbours
 //! lessen the crossings, and every column is then put as close to its neighbours as its order
-//! allows. Too many columns for one row go on in a row below.
+//! allows. Too many columns for one row go on in a row below; what would lead there past other
+//! rows, or together with many more, is not drawn.
 #![expect(
     clippy::indexing_slicing,
     reason = "all indices are made here, of vectors of one length"
@@ -23,6 +24,8 @@ const LANE_GAP: f64 = 9.0;
 const PART_GAP: f64 = 30.0;
 /// Parts stand side by side up to this width.
 const ROW_WIDTH: f64 = 900.0;
+/// So many lines lead from the end of a row to the next; more could not be told apart.
+const TURN_LIMIT: usize = 4;
 /// Places that long edges may take in the columns between; what is beyond is drawn straight.
 const LANE_LIMIT: usize = 20_000;
 
@@ -55,7 +58,7 @@ pub(super) struct Layout {
     pub(super) boxes: Vec<Rect>,
     /// One for each line, from its start to its end: points in pairs, of which the first and the
     /// last are on the boxes. From a pair to the next the line swings, within a pair it is
-    /// straight. Empty for a line from a box to itself.
+    /// straight. Empty for a line from a box to itself, and for one that is cut.
     pub(super) routes: Vec<Vec<Point>>,
     pub(super) width: f64,
     pub(super) height: f64,
@@ -70,57 +73,84 @@ pub(super) struct Line {
     pub(super) is_bundled: bool,
 }
 
-/// Lays out boxes and what is drawn between them. `hidden` pairs only say what is left of what.
-pub(super) fn layout(sizes: &[Size], lines: &[Line], hidden: &[(usize, usize)]) -> Layout {
-    let mut result = Layout {
-        boxes: sizes
-            .iter()
-            .map(|size| Rect {
-                x: 0.0,
-                y: 0.0,
-                width: size.width,
-                height: size.height,
-            })
-            .collect(),
-        routes: vec![Vec::new(); lines.len()],
-        ..Layout::default()
-    };
-    let mut parts: Vec<Part> = parts(sizes.len(), lines, hidden)
-        .into_iter()
-        .map(|boxes| Part::new(&boxes, sizes, lines, hidden))
-        .collect();
-    // Large ones first; of those alike, in the order given.
-    parts.sort_by_key(|part| std::cmp::Reverse(part.boxes.len()));
-    let widest = parts
-        .iter()
-        .map(|part| part.width)
-        .fold(ROW_WIDTH, f64::max);
-    let (mut x, mut y, mut row_height) = (0.0_f64, 0.0, 0.0_f64);
-    for part in parts {
-        if x > 0.0 && x + part.width > widest {
-            y += row_height + PART_GAP;
-            (x, row_height) = (0.0, 0.0);
+/// In which column and row each box stands: what is known before the heights are.
+pub(super) struct Columns {
+    parts: Vec<PartColumns>,
+    is_cut: Vec<bool>,
+}
+
+impl Columns {
+    /// The columns of boxes that are about so large. `hidden` pairs only say what is left of what.
+    pub(super) fn new(sizes: &[Size], lines: &[Line], hidden: &[(usize, usize)]) -> Self {
+        let parts: Vec<PartColumns> = parts(sizes.len(), lines, hidden)
+            .into_iter()
+            .map(|boxes| PartColumns::new(boxes, sizes, lines, hidden))
+            .collect();
+        let mut is_cut = vec![false; lines.len()];
+        for part in &parts {
+            part.cut(&mut is_cut);
         }
-        result.width = result.width.max(x + part.width);
-        row_height = row_height.max(part.height);
-        for (index, place) in part.boxes {
-            result.boxes[index] = Rect {
-                x: place.x + x,
-                y: place.y + y,
-                ..place
-            };
-        }
-        for (index, route) in part.routes {
-            let moved = route.into_iter().map(|point| Point {
-                x: point.x + x,
-                y: point.y + y,
-            });
-            result.routes[index] = moved.collect();
-        }
-        x += part.width + PART_GAP;
+        Self { parts, is_cut }
     }
-    result.height = y + row_height;
-    result
+
+    /// Which lines are not drawn, since their ends are too far apart.
+    pub(super) fn is_cut(&self) -> &[bool] {
+        &self.is_cut
+    }
+
+    /// Lays out the boxes and what is drawn between them.
+    pub(super) fn layout(&self, sizes: &[Size]) -> Layout {
+        let mut result = Layout {
+            boxes: sizes
+                .iter()
+                .map(|size| Rect {
+                    x: 0.0,
+                    y: 0.0,
+                    width: size.width,
+                    height: size.height,
+                })
+                .collect(),
+            routes: vec![Vec::new(); self.is_cut.len()],
+            ..Layout::default()
+        };
+        let mut parts: Vec<Part> = self
+            .parts
+            .iter()
+            .map(|columns| Part::new(columns, sizes, &self.is_cut))
+            .collect();
+        // Large ones first; of those alike, in the order given.
+        parts.sort_by_key(|part| std::cmp::Reverse(part.boxes.len()));
+        let widest = parts
+            .iter()
+            .map(|part| part.width)
+            .fold(ROW_WIDTH, f64::max);
+        let (mut x, mut y, mut row_height) = (0.0_f64, 0.0, 0.0_f64);
+        for part in parts {
+            if x > 0.0 && x + part.width > widest {
+                y += row_height + PART_GAP;
+                (x, row_height) = (0.0, 0.0);
+            }
+            result.width = result.width.max(x + part.width);
+            row_height = row_height.max(part.height);
+            for (index, place) in part.boxes {
+                result.boxes[index] = Rect {
+                    x: place.x + x,
+                    y: place.y + y,
+                    ..place
+                };
+            }
+            for (index, route) in part.routes {
+                let moved = route.into_iter().map(|point| Point {
+                    x: point.x + x,
+                    y: point.y + y,
+                });
+                result.routes[index] = moved.collect();
+            }
+            x += part.width + PART_GAP;
+        }
+        result.height = y + row_height;
+        result
+    }
 }
 
 /// The boxes of each connected part.
@@ -155,6 +185,106 @@ fn parts(count: usize, lines: &[Line], hidden: &[(usize, usize)]) -> Vec<Vec<usi
     parts
 }
 
+/// The columns of a connected part. Its boxes are numbered from 0.
+struct PartColumns {
+    boxes: Vec<usize>,
+    lines: Vec<PartLine>,
+    /// The column of each box.
+    layers: Vec<usize>,
+    /// The row of each column.
+    rows: Vec<usize>,
+}
+
+/// A line from left to right.
+struct PartLine {
+    line: usize,
+    from: usize,
+    to: usize,
+    is_reversed: bool,
+    is_bundled: bool,
+}
+
+impl PartColumns {
+    fn new(boxes: Vec<usize>, sizes: &[Size], lines: &[Line], hidden: &[(usize, usize)]) -> Self {
+        let local = |index: usize| boxes.binary_search(&index).ok();
+        let pair = |from: usize, to: usize| {
+            let pair = (local(from)?, local(to)?);
+            (from != to).then_some(pair)
+        };
+        let mut drawn = Vec::new();
+        let mut all = Vec::new();
+        for (index, line) in lines.iter().enumerate() {
+            if let Some(pair) = pair(line.from, line.to) {
+                drawn.push((index, line.is_bundled));
+                all.push(pair);
+            }
+        }
+        all.extend(hidden.iter().filter_map(|&(from, to)| pair(from, to)));
+        let reversed = opened(boxes.len(), &all);
+        let oriented: Vec<(usize, usize)> = all
+            .iter()
+            .zip(&reversed)
+            .map(|(&(from, to), &reversed)| if reversed { (to, from) } else { (from, to) })
+            .collect();
+        let layers = longest_paths(boxes.len(), &oriented);
+        let lines: Vec<PartLine> = drawn
+            .iter()
+            .zip(oriented.iter().zip(&reversed))
+            .map(
+                |(&(line, is_bundled), (&(from, to), &is_reversed))| PartLine {
+                    line,
+                    from,
+                    to,
+                    is_reversed,
+                    is_bundled,
+                },
+            )
+            .collect();
+        let count = layers.iter().map(|layer| layer + 1).max().unwrap_or(0);
+        let mut widths = vec![0.0_f64; count];
+        for (&index, &layer) in boxes.iter().zip(&layers) {
+            widths[layer] = widths[layer].max(sizes[index].width);
+        }
+        // How many lines begin in a column, less those that end.
+        let mut changes = vec![0_i64; count];
+        for line in &lines {
+            changes[layers[line.from]] += 1;
+            changes[layers[line.to]] -= 1;
+        }
+        let leaving = changes.iter().scan(0_i64, |passing, change| {
+            *passing += change;
+            Some(usize::try_from(*passing).unwrap_or(0))
+        });
+        let rows = rows::broken(widths.iter().copied().zip(leaving));
+        Self {
+            boxes,
+            lines,
+            layers,
+            rows,
+        }
+    }
+
+    fn rows_of(&self, line: &PartLine) -> (usize, usize) {
+        let row = |index: usize| self.rows[self.layers[index]];
+        (row(line.from), row(line.to))
+    }
+
+    /// Cuts what would pass a whole row, and what leads to the next together with many others.
+    fn cut(&self, is_cut: &mut [bool]) {
+        let mut turns = vec![0_usize; self.rows.last().map_or(0, |last| last + 1)];
+        for line in &self.lines {
+            let (from, to) = self.rows_of(line);
+            if from + 1 == to {
+                turns[from] += 1;
+            }
+        }
+        for line in &self.lines {
+            let (from, to) = self.rows_of(line);
+            is_cut[line.line] = from + 1 < to || from + 1 == to && turns[from] > TURN_LIMIT;
+        }
+    }
+}
+
 /// A connected part, laid out by itself.
 struct Part {
     boxes: Vec<(usize, Rect)>,
@@ -183,38 +313,26 @@ struct Chain {
 }
 
 impl Part {
-    fn new(boxes: &[usize], sizes: &[Size], lines: &[Line], hidden: &[(usize, usize)]) -> Self {
-        let local = |index: usize| boxes.binary_search(&index).ok();
-        let pair = |from: usize, to: usize| {
-            let pair = (local(from)?, local(to)?);
-            (from != to).then_some(pair)
-        };
-        let mut drawn = Vec::new();
-        let mut all = Vec::new();
-        for (index, line) in lines.iter().enumerate() {
-            if let Some(pair) = pair(line.from, line.to) {
-                drawn.push((index, line.is_bundled));
-                all.push(pair);
-            }
-        }
-        all.extend(hidden.iter().filter_map(|&(from, to)| pair(from, to)));
-        let reversed = opened(boxes.len(), &all);
-        let oriented: Vec<(usize, usize)> = all
-            .iter()
-            .zip(&reversed)
-            .map(|(&(from, to), &reversed)| if reversed { (to, from) } else { (from, to) })
-            .collect();
-        let layers = longest_paths(boxes.len(), &oriented);
+    fn new(columns: &PartColumns, sizes: &[Size], is_cut: &[bool]) -> Self {
+        let (boxes, layers) = (&columns.boxes, &columns.layers);
         let mut vertices: Vec<Vertex> = boxes
             .iter()
-            .zip(&layers)
+            .zip(layers)
             .map(|(&index, &layer)| Vertex::new(layer, sizes[index], false))
             .collect();
         let mut lanes = HashMap::new();
-        let mut chains = Vec::with_capacity(drawn.len());
-        for (&(line, is_bundled), (&(from, to), &is_reversed)) in
-            drawn.iter().zip(oriented.iter().zip(&reversed))
+        let mut chains = Vec::with_capacity(columns.lines.len());
+        for &PartLine {
+            line,
+            from,
+            to,
+            is_reversed,
+            is_bundled,
+        } in &columns.lines
         {
+            if is_cut[line] {
+                continue;
+            }
             let mut chain = vec![from];
             let between = layers[from] + 1..layers[to];
             if vertices.len() + between.len() <= boxes.len() + LANE_LIMIT {
@@ -240,9 +358,9 @@ impl Part {
                 vertices: chain,
             });
         }
-        let columns = order::columns(&vertices);
-        place(&mut vertices, &columns);
-        rows::placed(boxes, &vertices, &columns, &chains)
+        let ordered = order::columns(&vertices);
+        place(&mut vertices, &ordered);
+        rows::placed(columns, &vertices, &ordered, &chains)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod layout;
 mod notation;
+mod stubs;
 mod svg;
 #[cfg(test)]
 mod tests;
@@ -56,7 +57,7 @@ struct Edge {
     details: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum EdgeKind {
     Link,
     Uses,

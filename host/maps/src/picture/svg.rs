@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::layout::{Layout, Line, Point, Rect, Size, layout};
+use super::layout::{Columns, Layout, Line, Point, Rect, Size};
+use super::stubs::{Stub, shared, stubs};
 use super::{EDGE_KINDS, EdgeKind, Group, Node, NodeKind};
 
 const MARGIN: f64 = 16.0;
@@ -13,12 +14,23 @@ const NODE_HEIGHT: f64 = 34.0;
 /// A node with many edges is higher, up to this.
 const TALLEST_NODE: f64 = 130.0;
 const LONGEST_LABEL: usize = 40;
+/// The line of a stub within the box of its node.
+const STUB_HEIGHT: f64 = 14.0;
+/// The arrow of a stub, and where it begins.
+const STUB_ARROW: f64 = 14.0;
+const STUB_INDENT: f64 = 8.0;
+/// How large the text of a stub is, by that of a label.
+const STUB_SCALE: f64 = 11.0 / 13.0;
 const LEGEND_HEIGHT: f64 = 34.0;
 
 const STYLE: &str = "\
 .dfab-map text{fill:#1f2328;font:13px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif}\
 .dfab-map .map>text{font-weight:600}\
 .dfab-map .legend text{font-size:11px;fill:#59636e}\
+.dfab-map .stub text{font-size:11px}\
+.dfab-map .stub.uses text,.dfab-map .stub.attaches text{fill:#85570a}\
+.dfab-map .stub.network-edge text{fill:#1f6f45}\
+.dfab-map .stub.network_mode text{fill:#6d3bcf}\
 .dfab-map .page{fill:#fff}\
 .dfab-map .frame{fill:none;stroke:#d1d9e0}\
 .dfab-map .container .shape{fill:#eaf2fd;stroke:#4c84c9}\
@@ -39,6 +51,9 @@ const STYLE: &str = "\
 @media(prefers-color-scheme:dark){\
 .dfab-map text{fill:#e6edf3}\
 .dfab-map .legend text{fill:#9198a1}\
+.dfab-map .stub.uses text,.dfab-map .stub.attaches text{fill:#dcb268}\
+.dfab-map .stub.network-edge text{fill:#6cc596}\
+.dfab-map .stub.network_mode text{fill:#b794fa}\
 .dfab-map .page{fill:#0d1117}\
 .dfab-map .frame{stroke:#3d444d}\
 .dfab-map .container .shape{fill:#12233a;stroke:#4c84c9}\
@@ -50,23 +65,33 @@ const STYLE: &str = "\
 .dfab-map .network_mode.tip{fill:#a475f9}\
 }";
 
+/// A map laid out: its lines that are drawn, and in its nodes what stands for the others.
+pub(super) struct Drawing {
+    /// Has a route for each edge, an empty one for each that is not drawn.
+    pub(super) layout: Layout,
+    /// For each edge.
+    pub(super) is_stub: Vec<bool>,
+    /// For each node.
+    pub(super) stubs: Vec<Vec<Stub>>,
+}
+
 /// The picture as a document of its own.
 pub(super) fn svg(groups: &[Group]) -> String {
     let mut body = String::new();
-    let laid: Vec<Layout> = groups.iter().map(laid_out).collect();
+    let laid: Vec<Drawing> = groups.iter().map(laid_out).collect();
     let titles = groups
         .iter()
         .map(|group| text_width(&shortened(&group.name)));
     let inner = laid
         .iter()
-        .map(|laid| laid.width)
+        .map(|laid| laid.layout.width)
         .chain(titles)
         .fold(0.0, f64::max);
     let mut width = inner + 2.0 * (MARGIN + PADDING);
     let mut y = MARGIN;
     for (group, laid) in groups.iter().zip(&laid) {
         write_group(&mut body, group, laid, inner, y);
-        y += TITLE_HEIGHT + laid.height + 2.0 * PADDING + MARGIN;
+        y += TITLE_HEIGHT + laid.layout.height + 2.0 * PADDING + MARGIN;
     }
     let legend = write_legend(&mut body, groups, y);
     width = width.max(legend + 2.0 * MARGIN);
@@ -84,18 +109,52 @@ pub(super) fn svg(groups: &[Group]) -> String {
 }
 
 /// Where the nodes of a map stand, with its frame's inside as the origin.
-pub(super) fn laid_out(group: &Group) -> Layout {
-    let lines: Vec<Line> = group
-        .edges
-        .iter()
-        .map(|edge| Line {
-            from: edge.from,
-            to: edge.to,
-            is_bundled: edge.kind == EdgeKind::Network,
-        })
-        .collect();
+pub(super) fn laid_out(group: &Group) -> Drawing {
+    let mut is_stub = shared(group);
+    let mut drawn = Vec::new();
+    let mut lines = Vec::new();
+    for (index, edge) in group.edges.iter().enumerate() {
+        if is_stub.get(index) == Some(&false) {
+            drawn.push(index);
+            lines.push(Line {
+                from: edge.from,
+                to: edge.to,
+                is_bundled: edge.kind == EdgeKind::Network,
+            });
+        }
+    }
+    let columns = Columns::new(
+        &sizes(group, &is_stub, &stubs(group, &is_stub)),
+        &lines,
+        &group.order,
+    );
+    for (&index, &is_cut) in drawn.iter().zip(columns.is_cut()) {
+        if let Some(is_stub) = is_stub.get_mut(index) {
+            *is_stub = is_cut;
+        }
+    }
+    let stubs = stubs(group, &is_stub);
+    let mut layout = columns.layout(&sizes(group, &is_stub, &stubs));
+    let mut routes = vec![Vec::new(); group.edges.len()];
+    for (index, route) in drawn.into_iter().zip(layout.routes) {
+        if let Some(place) = routes.get_mut(index) {
+            *place = route;
+        }
+    }
+    layout.routes = routes;
+    Drawing {
+        layout,
+        is_stub,
+        stubs,
+    }
+}
+
+fn sizes(group: &Group, is_stub: &[bool], stubs: &[Vec<Stub>]) -> Vec<Size> {
     let mut ends = vec![(0_u32, 0_u32); group.nodes.len()];
-    for edge in &group.edges {
+    for (edge, is_stub) in group.edges.iter().zip(is_stub) {
+        if *is_stub {
+            continue;
+        }
         if let Some(end) = ends.get_mut(edge.from) {
             end.0 += 1;
         }
@@ -103,11 +162,9 @@ pub(super) fn laid_out(group: &Group) -> Layout {
             end.1 += 1;
         }
     }
-    let sizes: Vec<Size> = group
-        .nodes
-        .iter()
-        .zip(ends)
-        .map(|(node, (leaving, arriving))| {
+    let nodes = group.nodes.iter().zip(stubs).zip(ends);
+    nodes
+        .map(|((node, stubs), (leaving, arriving))| {
             // Most lines to a network arrive together.
             let room = if node.kind == NodeKind::Network {
                 3.0
@@ -115,16 +172,26 @@ pub(super) fn laid_out(group: &Group) -> Layout {
                 7.0
             };
             let height = f64::from(leaving.max(arriving)) * room + 12.0;
+            let height = height.clamp(NODE_HEIGHT, TALLEST_NODE);
+            let width = (text_width(&shortened(&node.label)) + 28.0).max(72.0);
+            let Some(widest) = stubs
+                .iter()
+                .map(|stub| text_width(&shortened(&stub.label)))
+                .max_by(f64::total_cmp)
+            else {
+                return Size { width, height };
+            };
+            let count = u32::try_from(stubs.len()).unwrap_or(u32::MAX);
             Size {
-                width: (text_width(&shortened(&node.label)) + 28.0).max(72.0),
-                height: height.clamp(NODE_HEIGHT, TALLEST_NODE),
+                width: width.max(widest * STUB_SCALE + STUB_ARROW + 2.5 * STUB_INDENT),
+                height: height.max(NODE_HEIGHT + 6.0 + STUB_HEIGHT * f64::from(count)),
             }
         })
-        .collect();
-    layout(&sizes, &lines, &group.order)
+        .collect()
 }
 
-fn write_group(body: &mut String, group: &Group, laid: &Layout, inner: f64, y: f64) {
+fn write_group(body: &mut String, group: &Group, laid: &Drawing, inner: f64, y: f64) {
+    let layout = &laid.layout;
     let (left, top) = (MARGIN + PADDING, y + TITLE_HEIGHT + PADDING);
     _ = writeln!(
         body,
@@ -133,12 +200,16 @@ fn write_group(body: &mut String, group: &Group, laid: &Layout, inner: f64, y: f
         number(MARGIN),
         number(y),
         number(inner + 2.0 * PADDING),
-        number(TITLE_HEIGHT + laid.height + 2.0 * PADDING),
+        number(TITLE_HEIGHT + layout.height + 2.0 * PADDING),
         number(left),
         number(y + 26.0),
         escaped(&shortened(&group.name)),
     );
-    for (edge, route) in group.edges.iter().zip(&laid.routes) {
+    let edges = group.edges.iter().zip(&layout.routes).zip(&laid.is_stub);
+    for ((edge, route), is_stub) in edges {
+        if *is_stub {
+            continue;
+        }
         let moved: Vec<Point> = route
             .iter()
             .map(|point| Point {
@@ -146,7 +217,7 @@ fn write_group(body: &mut String, group: &Group, laid: &Layout, inner: f64, y: f
                 y: point.y + top,
             })
             .collect();
-        let path = match laid.boxes.get(edge.from) {
+        let path = match layout.boxes.get(edge.from) {
             Some(place) if route.is_empty() => loop_path(&shifted(*place, left, top)),
             _ => edge_path(&moved),
         };
@@ -158,13 +229,13 @@ fn write_group(body: &mut String, group: &Group, laid: &Layout, inner: f64, y: f
              <path class=\"line\" marker-end=\"url(#dfab-{class})\" d=\"{path}\"/></g>"
         );
     }
-    for (node, place) in group.nodes.iter().zip(&laid.boxes) {
-        write_node(body, node, &shifted(*place, left, top));
+    for ((node, stubs), place) in group.nodes.iter().zip(&laid.stubs).zip(&layout.boxes) {
+        write_node(body, node, stubs, &shifted(*place, left, top));
     }
     body.push_str("</g>\n");
 }
 
-fn write_node(body: &mut String, node: &Node, place: &Rect) {
+fn write_node(body: &mut String, node: &Node, stubs: &[Stub], place: &Rect) {
     let class = match node.kind {
         NodeKind::Container => "container",
         NodeKind::Volume => "volume",
@@ -179,11 +250,43 @@ fn write_node(body: &mut String, node: &Node, place: &Rect) {
     } else {
         4.5
     };
-    let y = number(place.y + place.height / 2.0 + lower);
+    // Stubs stand below the label.
+    let head = if stubs.is_empty() {
+        place.height
+    } else {
+        NODE_HEIGHT
+    };
+    let y = number(place.y + head / 2.0 + lower);
     let label = escaped(&shortened(&node.label));
     _ = writeln!(
         body,
         "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{label}</text></g>"
+    );
+    let mut middle = place.y + head + lower - 1.0;
+    for stub in stubs {
+        write_stub(body, stub, place.x + STUB_INDENT, middle);
+        middle += STUB_HEIGHT;
+    }
+}
+
+/// A short arrow from the node to the name of the other end, or from there.
+fn write_stub(body: &mut String, stub: &Stub, x: f64, middle: f64) {
+    let class = class(stub.kind);
+    let details = escaped(&stub.details);
+    let (near, far) = (number(x), number(x + STUB_ARROW));
+    let (from, to) = if stub.is_arriving {
+        (far, near)
+    } else {
+        (near, far)
+    };
+    let (level, base) = (number(middle), number(middle + 4.0));
+    let at = number(x + STUB_ARROW + STUB_INDENT / 2.0);
+    let label = escaped(&shortened(&stub.label));
+    _ = writeln!(
+        body,
+        "<g class=\"stub {class}\"><title>{details}</title><path class=\"line\" \
+         marker-end=\"url(#dfab-{class})\" d=\"M{from} {level}H{to}\"/>\
+         <text x=\"{at}\" y=\"{base}\">{label}</text></g>"
     );
 }
 

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
-use super::layout::{Layout, Line, Point, Rect, Size, layout};
-use super::svg::laid_out;
+use super::layout::{Columns, Layout, Line, Point, Rect, Size};
+use super::stubs::Stub;
+use super::svg::{Drawing, laid_out};
 use super::*;
 use crate::NoSettings;
 use crate::load_map;
@@ -70,7 +71,7 @@ fn is_inside(point: Point, place: &Rect) -> bool {
 }
 
 /// Everything that must hold of a layout, whatever is laid out.
-fn check(laid: &Layout, edges: &[(usize, usize)]) {
+fn check(laid: &Layout, edges: &[(usize, usize)], is_cut: &[bool]) {
     for (index, one) in laid.boxes.iter().enumerate() {
         assert!(one.x >= -0.01 && one.y >= -0.01, "{one:?} is outside");
         let (right, bottom) = (one.x + one.width, one.y + one.height);
@@ -86,8 +87,10 @@ fn check(laid: &Layout, edges: &[(usize, usize)]) {
             assert!(apart, "{one:?} and {other:?} overlap");
         }
     }
-    for (&(from, to), route) in edges.iter().zip(&laid.routes) {
-        if from == to {
+    assert_eq!(laid.routes.len(), edges.len());
+    assert_eq!(is_cut.len(), edges.len());
+    for ((&(from, to), route), is_cut) in edges.iter().zip(&laid.routes).zip(is_cut) {
+        if from == to || *is_cut {
             assert!(route.is_empty());
             continue;
         }
@@ -109,7 +112,18 @@ fn check_group(group: &Group) {
         .iter()
         .map(|edge| (edge.from, edge.to))
         .collect();
-    check(&laid_out(group), &edges);
+    let drawing = laid_out(group);
+    check(&drawing.layout, &edges, &drawing.is_stub);
+    // What has no line has its name, or a number, at both ends.
+    for (edge, _) in group.edges.iter().zip(&drawing.is_stub).filter(|it| *it.1) {
+        let details = edge.details.join("\n");
+        let leaves = |stub: &Stub| {
+            !stub.is_arriving && stub.label == group.nodes[edge.to].label && stub.details == details
+        };
+        assert!(drawing.stubs[edge.from].iter().any(leaves), "{details}");
+        let arrives = |stub: &Stub| stub.is_arriving && stub.details.contains(&details);
+        assert!(drawing.stubs[edge.to].iter().any(arrives), "{details}");
+    }
 }
 
 #[test]
@@ -264,11 +278,100 @@ fn all_of_fifty_containers_is_within_the_view_box() {
 fn what_needs_stands_to_the_left_of_what_it_needs() {
     let picture = fifty();
     let group = &picture.groups[0];
-    let laid = laid_out(group);
-    let pairs = group.edges.iter().map(|edge| (edge.from, edge.to));
+    let drawing = laid_out(group);
+    let drawn = group.edges.iter().zip(&drawing.is_stub);
+    let pairs = drawn
+        .filter(|(_, is_stub)| !**is_stub)
+        .map(|(edge, _)| (edge.from, edge.to));
+    let boxes = &drawing.layout.boxes;
     for (from, to) in pairs.chain(group.order.iter().copied()) {
-        assert!(laid.boxes[from].x + laid.boxes[from].width < laid.boxes[to].x);
+        assert!(boxes[from].x + boxes[from].width < boxes[to].x);
     }
+}
+
+/// Fifty containers in a deep order, of which each needs some far away.
+fn deep() -> Picture {
+    let mut text = String::from("name: deep\nnetworks: {front: null, back: null, db: null}\n");
+    for index in 0..50_usize {
+        let mut keys = vec!["image: x".to_owned()];
+        // Spread over those that follow, so that there is no circle.
+        if index < 49 {
+            let links = [7, 23].map(|factor| {
+                let other = index + 1 + index * factor % (49 - index).min(20);
+                format!("service_number_{other}")
+            });
+            keys.push(format!("links: [{}]", links.join(", ")));
+        }
+        let network = ["front", "back", "db"][index * 5 % 7 % 3];
+        keys.push(format!("networks: [{network}]"));
+        if index % 3 == 0 && index < 45 {
+            keys.push(format!("attaches: {{v{index}: /data}}"));
+        } else if index < 42 {
+            let owner = (index / 3 + 1 + index * 11 % 5).min(14) * 3;
+            keys.push(format!("uses: [v{owner}]"));
+        }
+        text += &format!("service_number_{index}: {{{}}}\n", keys.join(", "));
+    }
+    picture(&[&text])
+}
+
+/// How many lines go on in a row below.
+fn between_rows(group: &Group, drawing: &Drawing) -> usize {
+    let boxes = &drawing.layout.boxes;
+    let edges = group.edges.iter().zip(&drawing.is_stub);
+    edges
+        .filter(|(edge, is_stub)| !**is_stub && boxes[edge.to].x <= boxes[edge.from].x)
+        .count()
+}
+
+#[test]
+fn fifty_containers_fit_on_a_page() {
+    let picture = fifty();
+    let group = &picture.groups[0];
+    let drawing = laid_out(group);
+    let laid = &drawing.layout;
+    assert_eq!(between_rows(group, &drawing), 0);
+    assert!(laid.width < 1_600.0, "{}", laid.width);
+    assert!(laid.height < 1_500.0, "{}", laid.height);
+}
+
+#[test]
+fn deep_maps_are_no_bundles_of_lines_between_rows() {
+    let picture = deep();
+    let group = &picture.groups[0];
+    check_group(group);
+    let drawing = laid_out(group);
+    let laid = &drawing.layout;
+    // At most four from each row to the next.
+    assert!(between_rows(group, &drawing) <= 16);
+    assert!(laid.width < 2_300.0, "{}", laid.width);
+    assert!(laid.height < 2_000.0, "{}", laid.height);
+    // Most of what stands close together has its line.
+    let stubs = drawing.is_stub.iter().filter(|is_stub| **is_stub).count();
+    assert!(stubs * 4 < group.edges.len() * 3, "{stubs}");
+}
+
+/// A name in each box instead of a line to what most have in common.
+#[test]
+fn a_network_of_many_is_named_in_their_boxes() {
+    let members = |count: usize| {
+        let mut text = String::from("name: m\nnetworks: {all: null}\n");
+        for index in 0..count {
+            text += &format!("s{index}: {{image: x, networks: all}}\n");
+        }
+        picture(&[&text])
+    };
+    let few = members(8).svg();
+    assert_eq!(few.matches("class=\"edge network-edge\"").count(), 8);
+    assert!(!few.contains("class=\"stub"));
+    let many = members(9);
+    check_group(&many.groups[0]);
+    let many = many.svg();
+    assert!(!many.contains("class=\"edge"));
+    assert_eq!(many.matches("class=\"stub network-edge\"").count(), 10);
+    assert_eq!(many.matches(">all</text>").count(), 10);
+    assert!(many.contains(">9 containers</text>"), "{many}");
+    assert!(many.contains("<title>s3 is in the network all</title>"));
 }
 
 /// Whatever the depth: what does not fit goes on below.
@@ -285,7 +388,9 @@ fn a_long_chain_goes_on_in_further_rows() {
     let picture = picture(&[&text]);
     let group = &picture.groups[0];
     check_group(group);
-    let laid = laid_out(group);
+    let drawing = laid_out(group);
+    assert!(!drawing.is_stub.contains(&true));
+    let laid = drawing.layout;
     assert!(laid.width < 2_100.0, "{}", laid.width);
     assert!(laid.height < 1_000.0, "{}", laid.height);
     // A row is read from left to right, and then the one below it.
@@ -299,7 +404,7 @@ fn a_long_chain_goes_on_in_further_rows() {
 fn a_circle_can_be_seen() {
     let picture = picture(&["a: {links: [b, a]}\nb: {links: c}\nc: {links: a}\n"]);
     check_group(&picture.groups[0]);
-    let laid = laid_out(&picture.groups[0]);
+    let laid = laid_out(&picture.groups[0]).layout;
     // Back to the beginning, against the direction.
     let back = &laid.routes[3];
     assert!(back.first().unwrap().x > back.last().unwrap().x);
@@ -362,8 +467,13 @@ fn a_long_chain_that_needs_its_end_everywhere_is_laid_out() {
         };
         1_001
     ];
-    let laid = layout(&sizes, &lines, &[]);
-    assert!(laid.routes.iter().all(|route| route.len() >= 4));
+    let columns = Columns::new(&sizes, &lines, &[]);
+    let laid = columns.layout(&sizes);
+    let pairs: Vec<_> = lines.iter().map(|line| (line.from, line.to)).collect();
+    check(&laid, &pairs, columns.is_cut());
+    // What is next has a line, but where too many others lead to the last row.
+    let drawn = columns.is_cut().iter().filter(|is_cut| !**is_cut).count();
+    assert!((999..1_100).contains(&drawn), "{drawn}");
 }
 
 proptest! {
@@ -380,10 +490,11 @@ proptest! {
             .iter()
             .map(|&height| Size { width: 200.0 - height, height })
             .collect();
-        let laid = layout(&sizes, &lines, &[]);
+        let columns = Columns::new(&sizes, &lines, &[]);
+        let laid = columns.layout(&sizes);
         let pairs: Vec<_> = edges.iter().map(|&(from, to, _)| (from, to)).collect();
-        check(&laid, &pairs);
-        let again = layout(&sizes, &lines, &[]);
+        check(&laid, &pairs, columns.is_cut());
+        let again = Columns::new(&sizes, &lines, &[]).layout(&sizes);
         prop_assert_eq!(laid.boxes, again.boxes);
         prop_assert_eq!(laid.routes, again.routes);
     }

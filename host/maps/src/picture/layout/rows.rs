@@ -5,7 +5,7 @@
     reason = "all indices are made here, of vectors of one length"
 )]
 
-use super::{Chain, Part, Point, Rect, Vertex};
+use super::{Chain, Part, PartColumns, Point, Rect, Vertex};
 
 /// Between columns, and more where many edges run.
 const COLUMN_GAP: f64 = 52.0;
@@ -40,12 +40,12 @@ struct Row {
 
 /// Puts all that has got its height into rows.
 pub(super) fn placed(
-    boxes: &[usize],
+    part: &PartColumns,
     vertices: &[Vertex],
     columns: &[Vec<usize>],
     chains: &[Chain],
 ) -> Part {
-    let places = places(vertices, columns);
+    let places = places(vertices, columns, &part.rows);
     let (starts, ends) = (
         ports(vertices, chains, true),
         ports(vertices, chains, false),
@@ -80,7 +80,8 @@ pub(super) fn placed(
         left = left.max(row.around());
         width = width.max(row.right + row.around());
     }
-    let boxes = boxes
+    let boxes = part
+        .boxes
         .iter()
         .zip(vertices)
         .map(|(&index, vertex)| {
@@ -141,16 +142,34 @@ pub(super) fn placed(
     }
 }
 
-/// Where each column begins and ends.
-fn places(vertices: &[Vertex], columns: &[Vec<usize>]) -> Vec<Place> {
-    let mut places = Vec::with_capacity(columns.len());
-    let (mut row, mut x) = (0, 0.0);
-    for column in columns {
-        let widths = column.iter().map(|&vertex| vertices[vertex].size.width);
-        let width = widths.fold(0.0, f64::max);
+/// The row of each column, by its width and by how many lines leave it.
+pub(super) fn broken(columns: impl Iterator<Item = (f64, usize)>) -> Vec<usize> {
+    let (mut row, mut x) = (0_usize, 0.0_f64);
+    let rows = columns.map(|(width, leaving)| {
         if x > 0.0 && x + width > WIDTH_LIMIT {
             (row, x) = (row + 1, 0.0);
         }
+        x += width + column_gap(leaving);
+        row
+    });
+    rows.collect()
+}
+
+fn column_gap(leaving: usize) -> f64 {
+    let leaving = u32::try_from(leaving).unwrap_or(u32::MAX);
+    COLUMN_GAP + (f64::from(leaving) * 2.0).min(68.0)
+}
+
+/// Where each column begins and ends.
+fn places(vertices: &[Vertex], columns: &[Vec<usize>], rows: &[usize]) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::with_capacity(columns.len());
+    let mut x = 0.0_f64;
+    for (column, &row) in columns.iter().zip(rows) {
+        if places.last().is_some_and(|place| place.row != row) {
+            x = 0.0;
+        }
+        let widths = column.iter().map(|&vertex| vertices[vertex].size.width);
+        let width = widths.fold(0.0, f64::max);
         places.push(Place {
             row,
             left: x,
@@ -160,8 +179,7 @@ fn places(vertices: &[Vertex], columns: &[Vec<usize>]) -> Vec<Place> {
             .iter()
             .map(|&vertex| vertices[vertex].after.len())
             .sum();
-        let leaving = u32::try_from(leaving).unwrap_or(u32::MAX);
-        x += width + COLUMN_GAP + (f64::from(leaving) * 2.0).min(68.0);
+        x += width + column_gap(leaving);
     }
     places
 }
