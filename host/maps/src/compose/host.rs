@@ -201,6 +201,7 @@ impl Service {
             Value::Null => {}
             _ => translation.wrong(node, "extra_hosts", "a list or a mapping"),
         }
+        hosts.retain(|host| translation.is_known(host, "extra_hosts", "extra_hosts", node.at));
         self.put_host_option("extra_hosts", list(hosts));
     }
 

@@ -202,7 +202,7 @@ impl Service {
                 }
             }
             "hostname" | "domainname" | "mac_address" | "working_dir" => {
-                if let Some(text) = translation.scalar(value, &name) {
+                if let Some(text) = translation.word(value, &name, &name) {
                     self.put_create(&name, text);
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Note;
 use super::yaml::Yaml;
 use crate::diagnostic::Place;
-use crate::options::is_known_word;
+use crate::options::is_known_value;
 use crate::tree::{Node, Value};
 
 /// Translates values, and collects what has no counterpart.
@@ -131,20 +131,20 @@ impl Translation {
         }
     }
 
-    /// The same where a map knows only some words, for an option of it.
+    /// The same where a map takes only some values, for an option of it.
     pub(super) fn word(&mut self, node: &Node, key: &str, option: &str) -> Option<Yaml> {
         let word = self.scalar(node, key)?;
         self.is_known(&word, key, option, node.at).then_some(word)
     }
 
-    /// Whether a map knows a word; it is told of one that it does not.
+    /// Whether a map takes a value; it is told of one that it does not.
     pub(super) fn is_known(&mut self, word: &Yaml, key: &str, option: &str, at: Place) -> bool {
         let Yaml::Text(word) = word else {
             return true;
         };
-        let is_known = is_known_word(option, word);
+        let is_known = is_known_value(option, word);
         if !is_known {
-            let message = format!("{key} has {word}, which no engine knows; it is left out");
+            let message = format!("{key} has {word}, which no engine takes; it is left out");
             self.note(at, message, "look whether it is misspelt");
         }
         is_known

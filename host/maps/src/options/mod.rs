@@ -17,7 +17,7 @@ pub(crate) use form::{Form, RESTART_POLICIES};
 use known::KNOWN;
 pub(crate) use known::Known;
 pub(crate) use shape::{NETWORK, Shape, VOLUME};
-pub(crate) use word::{check as check_words, is_known as is_known_word};
+pub(crate) use word::check as check_words;
 
 use crate::diagnostic::{Report, nearest};
 use crate::tree::{Node, Value};
@@ -36,6 +36,11 @@ impl Section {
         let all = self == Self::CreateOptions;
         KNOWN.iter().filter(move |known| known.is_host || all)
     }
+}
+
+/// Whether an engine may take a text as the value of an option, or as an item of its list.
+pub(crate) fn is_known_value(option: &str, text: &str) -> bool {
+    word::is_known(option, text) && value::is_taken(option, text)
 }
 
 /// An option that a container is given. Those that many containers inherit are there once.

@@ -5,37 +5,46 @@ use std::net::IpAddr;
 use crate::diagnostic::Report;
 use crate::tree::{Node, Value};
 
-/// Tells of values that the engine would refuse.
-pub(super) fn check(option: &str, node: &Node, report: &mut Report) {
+/// The options of which something is known.
+const CHECKED: [&str; 3] = ["working_dir", "mac_address", "extra_hosts"];
+
+/// Whether an engine may take a text as the value of an option, or as an item of its list.
+pub(super) fn is_taken(option: &str, text: &str) -> bool {
     match option {
-        "working_dir" => {
-            if let Some(path) = text(node).filter(|path| !path.starts_with('/')) {
-                let message = format!("{path} is no absolute path");
-                let help = format!("write the path from the root of the container: /{path}");
-                report.error_with_help(node.at, message, help);
-            }
-        }
-        "mac_address" => {
-            if let Some(address) = text(node).filter(|address| !is_mac_address(address)) {
-                let message = format!("{address} is no MAC address");
-                let help = "write it as six pairs of digits: \"02:42:ac:11:00:02\"";
-                report.error_with_help(node.at, message, help);
-            }
-        }
-        "extra_hosts" => extra_hosts(node, report),
-        _ => {}
+        _ if text.is_empty() => true,
+        "working_dir" => text.starts_with('/'),
+        "mac_address" => is_mac_address(text),
+        "extra_hosts" => text
+            .split_once(':')
+            .is_some_and(|(name, address)| !name.is_empty() && is_address(address)),
+        _ => true,
     }
 }
 
-/// `{NAME: ADDRESS}`, or `NAME:ADDRESS` in a list.
-fn extra_hosts(node: &Node, report: &mut Report) {
+/// Tells of values that the engine would refuse.
+pub(super) fn check(option: &str, node: &Node, report: &mut Report) {
+    if !CHECKED.contains(&option) {
+        return;
+    }
     let mut tell = |node: &Node, written: &str| {
-        let message = format!("{written} is no host with its address");
-        let help = "write NAME:ADDRESS, with an IP address or host-gateway";
+        let (message, help) = match option {
+            "working_dir" => (
+                format!("{written} is no absolute path"),
+                format!("write the path from the root of the container: /{written}"),
+            ),
+            "mac_address" => (
+                format!("{written} is no MAC address"),
+                "write it as six pairs of digits: \"02:42:ac:11:00:02\"".to_owned(),
+            ),
+            _ => (
+                format!("{written} is no host with its address"),
+                "write NAME:ADDRESS, with an IP address or host-gateway".to_owned(),
+            ),
+        };
         report.error_with_help(node.at, message, help);
     };
     match &node.value {
-        Value::Map(pairs) => {
+        Value::Map(pairs) if option == "extra_hosts" => {
             for (_, value) in pairs {
                 if let Some(address) = text(value).filter(|address| !is_address(address)) {
                     tell(value, &address);
@@ -44,16 +53,16 @@ fn extra_hosts(node: &Node, report: &mut Report) {
         }
         Value::List(items) => {
             for item in items {
-                let Some(entry) = text(item) else { continue };
-                let is_entry = entry
-                    .split_once(':')
-                    .is_some_and(|(name, address)| !name.is_empty() && is_address(address));
-                if !is_entry {
+                if let Some(entry) = text(item).filter(|entry| !is_taken(option, entry)) {
                     tell(item, &entry);
                 }
             }
         }
-        _ => {}
+        _ => {
+            if let Some(written) = text(node).filter(|written| !is_taken(option, written)) {
+                tell(node, &written);
+            }
+        }
     }
 }
 

@@ -79,13 +79,16 @@ proptest! {
     }
 }
 
-const WORDS: [&str; 6] = [
+const WORDS: [&str; 9] = [
     "restart",
     "cap_add",
     "cap_drop",
     "stop_signal",
     "cgroup",
     "ipc",
+    "extra_hosts",
+    "mac_address",
+    "working_dir",
 ];
 
 fn keys() -> Vec<String> {
