@@ -1,7 +1,7 @@
 //! What a task may reach: the engine and the shell of the one host that it runs for.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,7 +23,7 @@ use dfab_runtime::{
 use dfab_ssh::{RunError, Session};
 use serde_json::{Map, Value};
 
-use crate::failure::describe;
+use crate::failure::{Code, Failure, describe};
 
 /// How long a command runs that a task gives no time.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,6 +47,7 @@ pub(crate) struct TaskContext {
     pub(crate) has_others: bool,
     /// Held for as long as there is something to clear away.
     pub(crate) stop: Stop,
+    pub(crate) hints: Mutex<Vec<String>>,
 }
 
 #[async_trait]
@@ -360,12 +361,31 @@ impl TaskHost for TaskContext {
 }
 
 impl TaskContext {
+    /// What to do when the host could not be reached: for the operator, and not for the plugin.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        let hints = self.hints.lock();
+        hints.map(|hints| hints.clone()).unwrap_or_default()
+    }
+
+    fn unreachable(&self, error: HostError) -> CallError {
+        let failure = Failure::from(error);
+        if let Ok(mut hints) = self.hints.lock() {
+            *hints = failure.hints().to_vec();
+        }
+        match failure.code {
+            Code::Usage => CallError::Invalid(failure.message().to_owned()),
+            _ => CallError::Unreachable(failure.message().to_owned()),
+        }
+    }
+
     async fn engine(&self) -> Result<&Engine, CallError> {
-        self.host.engine().await.map_err(unreachable)
+        let engine = self.host.engine().await;
+        engine.map_err(|error| self.unreachable(error))
     }
 
     async fn session(&self) -> Result<&Session, CallError> {
-        let session = self.host.session().await.map_err(unreachable)?;
+        let session = self.host.session().await;
+        let session = session.map_err(|error| self.unreachable(error))?;
         session.ok_or_else(|| {
             CallError::NotFound(format!("{} is reached without SSH", self.host.name()))
         })
@@ -466,10 +486,6 @@ fn looked(object: &Look, found: &Value) -> Looked {
         id: id.unwrap_or_default().to_owned(),
         labels: labels.into_iter().flatten().filter_map(label).collect(),
     }
-}
-
-fn unreachable(error: HostError) -> CallError {
-    CallError::Unreachable(describe(&error))
 }
 
 fn refused(error: EngineError) -> CallError {

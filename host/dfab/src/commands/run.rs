@@ -1,7 +1,7 @@
 //! `dfab run`: tasks of plugins.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::ArgMatches;
@@ -173,13 +173,16 @@ impl Work<'_> {
                 folder: Arc::clone(&folder),
                 has_others: self.several,
                 stop: self.stop.clone(),
+                hints: Mutex::default(),
             });
             self.context.deadline.within(async move {
-                let done = self
-                    .plugin
-                    .run(&self.task.name, &arguments, task_host)
-                    .await;
-                done.map_err(|error| Failure::new(code(&error), told(&error)))
+                let plugin = self.plugin;
+                let done = plugin.run(&self.task.name, &arguments, Arc::clone(&task_host) as _);
+                done.await.map_err(|error| {
+                    let failure = Failure::new(code(&error), told(&error));
+                    let hints = task_host.hints().into_iter();
+                    hints.fold(failure, Failure::hint)
+                })
             })
         };
         let pace = self.context.common.pace(hosts.len(), failed);
