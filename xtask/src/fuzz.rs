@@ -56,25 +56,23 @@ pub(crate) fn run(minutes: Option<&str>) -> Result<()> {
     std::fs::create_dir_all(&found)?;
     let corpus = folder.join("corpus");
     let seeds = corpus.to_string_lossy();
-    let package = ["--quiet", "--package", "dfab-fuzz", "--bin"];
+    // With the features that the whole workspace gives to dependencies, or they would be built again.
+    let build = ["build", "--quiet", "--workspace", "--bin"];
+    Run::new("cargo", &[&build[..], &["fuzz-seeds"]].concat()).show()?;
+    let programs = crate::root()?.join("target/debug");
     Run::new(
-        "cargo",
-        &[&["run"], &package[..], &["fuzz-seeds", "--", &seeds]].concat(),
+        &programs.join("fuzz-seeds").to_string_lossy(),
+        &[seeds.as_ref()],
     )
     .show()?;
     Run::new(
         "cargo",
-        &[
-            &["build"],
-            &package[..],
-            &["fuzz", "--features", "libfuzzer"],
-        ]
-        .concat(),
+        &[&build[..], &["fuzz", "--features", "dfab-fuzz/libfuzzer"]].concat(),
     )
     .env("RUSTC_WORKSPACE_WRAPPER", std::env::current_exe()?)
     .env(WRAPPER, "1")
     .show()?;
-    let program = crate::root()?.join("target/debug/fuzz");
+    let program = programs.join("fuzz");
     let seconds = minutes.get() * 60 / TARGETS.len() as u64;
     let mut broken = Vec::new();
     for target in TARGETS {
