@@ -297,7 +297,11 @@ fn map(choices: &[Choices], age: Age) -> String {
         if bit(10) {
             set(
                 "exec_commands",
-                json!([["serve", "root"], ["init", "root", "initial"]]),
+                json!([
+                    ["serve", "root"],
+                    ["/bin/once"],
+                    ["init", "root", "initial"]
+                ]),
             );
         }
         if bit(11) {
@@ -422,21 +426,22 @@ fn commands(plan: &Plan) -> Result<Vec<String>> {
 }
 
 #[tokio::test]
-async fn commands_that_end_and_belong_to_each_start_are_run_by_every_update() -> Result<()> {
-    let text = "name: m\na:\n  image: app:1\n  exec_commands:\n\
+async fn commands_that_end_are_run_once_at_each_start() -> Result<()> {
+    let before = "name: m\na:\n  image: app:1\n  exec_commands:\n\
                 \x20 - [[/bin/once-each, x], root]\n  - [[/bin/stays], root]\n\
                 \x20 - [[/bin/once, new], root, initial]\n";
+    let after = before.replace("once-each, x", "once-each, y");
     let planner = Planner::new().await?;
-    let known = project(text, "m")?;
+    let (before, after) = (project(before, "m")?, project(&after, "m")?);
     let mut engine = Simulation::new();
-    act(&planner, &known, &mut engine, "startup", Age::Today).await?;
+    act(&planner, &before, &mut engine, "startup", Age::Today).await?;
     let all = ["__all__".to_owned()];
-    // What has ended does not run the next time either.
-    for (action, check, runs) in [
-        ("startup", None, false),
-        ("update", None, true),
-        ("update", None, true),
-        ("update", Some("none"), false),
+    for (action, known, check, expected) in [
+        ("startup", &before, None, None),
+        ("update", &before, None, None),
+        ("update", &after, Some("none"), None),
+        ("update", &after, None, Some("m.a /bin/once-each y")),
+        ("update", &after, None, None),
     ] {
         let options: Vec<(&str, &str)> = check
             .map(|how| ("check-exec-commands", how))
@@ -444,9 +449,9 @@ async fn commands_that_end_and_belong_to_each_start_are_run_by_every_update() ->
             .collect();
         let client = Age::Today.client();
         let plan = planner
-            .plan(action, &known, &all, &engine, client, &options)
+            .plan(action, known, &all, &engine, client, &options)
             .await?;
-        let expected: &[&str] = if runs { &["m.a /bin/once-each x"] } else { &[] };
+        let expected: Vec<&str> = expected.into_iter().collect();
         ensure!(
             commands(&plan)? == expected,
             "{action} {check:?}: {:?}",
@@ -456,6 +461,11 @@ async fn commands_that_end_and_belong_to_each_start_are_run_by_every_update() ->
             engine.apply(step)?;
         }
     }
+    act(&planner, &after, &mut engine, "stop", Age::Today).await?;
+    let started = act(&planner, &after, &mut engine, "update", Age::Today).await?;
+    ensure!(started == 3, "{started} steps: a start and two commands");
+    let left = act(&planner, &after, &mut engine, "update", Age::Today).await?;
+    ensure!(left == 0, "{left} steps are left");
     Ok(())
 }
 

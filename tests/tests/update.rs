@@ -370,6 +370,44 @@ fn commands_run_in_containers_and_their_exit_codes_are_seen() -> Result<()> {
 }
 
 #[test]
+fn commands_that_end_are_run_once_at_each_start() -> Result<()> {
+    let scene = Scene::new()?;
+    let plain = "image: dfab-test/update:1";
+    let commands = |words: &str| format!("{plain}\n  exec_commands: [[[/app, {words}], \"0\"]]");
+    scene.map(plain, &commands("write, /once, x"))?;
+    scene.dfab(&["startup", "db"])?.success()?;
+    assert!(scene.act(&["update", "db"])?.is_empty());
+    // By others too: what belongs to each start belongs to this one.
+    scene.host.docker(&["restart", "--time", "0", "m.db"])?;
+    assert_eq!(scene.act(&["update", "db"])?, ["exec m.db"]);
+    assert!(scene.act(&["update", "db"])?.is_empty());
+    // Another command is another one.
+    scene.map(plain, &commands("write, /once, y"))?;
+    assert_eq!(scene.act(&["update", "db"])?, ["exec m.db"]);
+    assert!(scene.act(&["update", "db"])?.is_empty());
+    // One that fails has not ended well.
+    scene.map(plain, &commands("report, \"3\""))?;
+    for _ in 0..2 {
+        let failed = scene.dfab(&["update", "db"])?;
+        assert_eq!(failed.status, 1, "{}", failed.stderr);
+        ensure!(
+            failed.stderr.contains("ended with status 3"),
+            "{}",
+            failed.stderr
+        );
+    }
+    // Where nothing can be noted, nothing is held to have ended.
+    let read_only = format!(
+        "{}\n  host_config: {{read_only: true}}",
+        commands("report, \"0\"")
+    );
+    scene.map(plain, &read_only)?;
+    scene.dfab(&["update", "db"])?.success()?;
+    assert_eq!(scene.act(&["update", "db"])?, ["exec m.db"]);
+    Ok(())
+}
+
+#[test]
 fn options_are_as_the_project_says_where_none_is_typed() -> Result<()> {
     let scene = Scene::new()?;
     let commands =

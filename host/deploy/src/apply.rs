@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dfab_engine::{Engine, EngineError, OutputPiece};
 
+use crate::ended_commands::{self, CommandDigest, start_of};
 use crate::execute::Stop;
 use crate::host::{Host, HostError};
 use crate::plan::{Step, Work};
@@ -147,7 +148,11 @@ pub async fn apply(
             };
             preparation::prepare(engine, name, &wanted, stop).await?;
         }
-        Work::Exec { argv, user } => exec(engine, name, argv, user.as_deref(), tell).await?,
+        Work::Exec {
+            argv,
+            user,
+            initial,
+        } => exec(engine, name, argv, user.as_deref(), *initial, tell).await?,
         Work::Delay { milliseconds } => {
             tokio::time::sleep(Duration::from_millis(u64::from(*milliseconds))).await;
         }
@@ -200,8 +205,15 @@ async fn exec(
     container: &str,
     argv: &[String],
     user: Option<&str>,
+    initial: bool,
     tell: &dyn Fn(Note<'_>),
 ) -> Result<(), ApplyError> {
+    let start = if initial {
+        None
+    } else {
+        let seen = engine.inspect_container(container).await?;
+        seen.as_ref().and_then(start_of).map(str::to_owned)
+    };
     let outcome = match engine.exec(container, argv, user, EXEC_WATCH).await {
         Err(EngineError::Unfinished { .. }) => {
             tell(Note::StillRuns);
@@ -210,6 +222,10 @@ async fn exec(
         other => other?,
     };
     if outcome.exit_code == 0 {
+        if let Some(start) = start {
+            let command = CommandDigest::of(argv, user);
+            ended_commands::note(engine, container, &command, &start).await;
+        }
         return Ok(());
     }
     let printed = if outcome.stderr.is_empty() {

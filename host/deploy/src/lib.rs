@@ -14,6 +14,7 @@ pub mod apply;
 pub mod checkup;
 pub mod context;
 pub mod drift;
+pub mod ended_commands;
 pub mod execute;
 pub mod host;
 pub mod labels;

@@ -155,6 +155,8 @@ pub enum Work {
     Exec {
         argv: Vec<String>,
         user: Option<String>,
+        /// Of the container's creation, rather than of each start.
+        initial: bool,
     },
     Delay {
         milliseconds: u32,
@@ -433,6 +435,7 @@ fn complete(
             Operation::Exec(command) => Work::Exec {
                 argv: command.argv.clone(),
                 user: command.user.clone(),
+                initial: command.initial,
             },
             Operation::Delay(milliseconds) => Work::Delay {
                 milliseconds: *milliseconds,

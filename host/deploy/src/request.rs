@@ -1,7 +1,7 @@
 //! What a policy is asked: the map's items on each engine, and what was seen of them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use dfab_engine::{ContainerState, ObservedContainer, Snapshot};
 use dfab_maps::{Features, Item, Planned, ResolvedMap};
@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::drift::{self, Details, Scene, Wanted};
+use crate::ended_commands::CommandDigest;
 use crate::orphans::{Orphan, orphans};
 use crate::plan::PlanError;
 use crate::survey::Survey;
@@ -209,9 +210,23 @@ fn compare(
             };
             let known = details.processes.get(name);
             observed.processes = known.map(|list| list.iter().map(process).collect());
+            if let (Some(ended), Some(config)) = (details.ended.get(name), map.container(config)) {
+                observed.ended = indices(&config.exec_commands(), ended);
+            }
         }
     }
     Ok(())
+}
+
+/// Which of these commands have ended well.
+fn indices(commands: &[dfab_maps::ExecCommand], ended: &BTreeSet<CommandDigest>) -> Vec<u32> {
+    let has_ended = |command: &dfab_maps::ExecCommand| {
+        ended.contains(&CommandDigest::of(&command.argv, command.user.as_deref()))
+    };
+    (0..)
+        .zip(commands)
+        .filter_map(|(index, command)| has_ended(command).then_some(index))
+        .collect()
 }
 
 fn container_differences(
@@ -324,6 +339,7 @@ fn absent() -> Observation {
         connected: Vec::new(),
         differences: Vec::new(),
         processes: None,
+        ended: Vec::new(),
     }
 }
 

@@ -1,12 +1,14 @@
 //! What was found on one engine, beside what the maps want of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use dfab_engine::{ApiVersion, Engine, EngineError, Snapshot};
 use dfab_maps::{Client, Features, Item, Planned};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 
 use crate::drift::Details;
+use crate::ended_commands::{self, CommandDigest, start_of};
 use crate::host::{Host, HostError};
 
 /// An engine with what is on it and what is wanted there.
@@ -68,6 +70,9 @@ impl<'a> Survey<'a> {
     }
 }
 
+/// Each takes a channel of its own.
+const LOOKS_AT_A_TIME: usize = 4;
+
 /// What `GET /info` calls the limits that a client file may say of its engine.
 const LIMITS: [(&str, &str); 10] = [
     ("mem_limit", "MemoryLimit"),
@@ -113,7 +118,9 @@ async fn details(
             Item::Volume { .. } if snapshot.volumes.contains(&name) => volumes.push(name),
             Item::Container { config, .. } if snapshot.containers.contains_key(&name) => {
                 let config = planned.map.container(config);
-                if config.is_some_and(|config| !config.exec_commands().is_empty()) {
+                if config
+                    .is_some_and(|config| config.exec_commands().iter().any(|one| !one.initial))
+                {
                     with_commands.push(name.clone());
                 }
                 containers.push(name);
@@ -138,14 +145,35 @@ async fn details(
         engine.processes(&with_commands),
         engine.info(),
     )?;
+    let ended = ended(engine, &with_commands, &containers).await?;
     Ok(Details {
         containers,
         images,
         networks,
         volumes,
         processes,
+        ended,
         engine: with_constraints(&info, client),
     })
+}
+
+/// Of each of these containers the commands that have ended well since its start.
+async fn ended(
+    engine: &Engine,
+    names: &[String],
+    containers: &HashMap<String, Value>,
+) -> Result<HashMap<String, BTreeSet<CommandDigest>>, EngineError> {
+    let looks = names.iter().filter_map(|name| {
+        let start = start_of(containers.get(name)?)?;
+        Some(async move {
+            let noted = ended_commands::noted(engine, name, start).await?;
+            Ok((name.clone(), noted))
+        })
+    });
+    stream::iter(looks)
+        .buffer_unordered(LOOKS_AT_A_TIME)
+        .try_collect()
+        .await
 }
 
 #[cfg(test)]

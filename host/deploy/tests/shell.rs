@@ -65,6 +65,7 @@ fn work(case: &Value) -> Option<(String, Work)> {
                 line => shell_words::split(line.as_str().unwrap()).unwrap(),
             },
             user: arguments["user"].as_str().map(str::to_owned),
+            initial: false,
         },
         "update_container" => Work::Update { body },
         _ => return None,

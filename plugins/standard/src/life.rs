@@ -1,7 +1,7 @@
 //! What an action does to one node, by what is there.
 
 use dfab_sdk::policy::{
-    ContainerDetails, ExecCommand, Life, Node, NodeKind, Operation, RemoveOptions, StopOptions,
+    ContainerDetails, Life, Node, NodeKind, Operation, RemoveOptions, StopOptions,
 };
 
 use crate::chain::Work;
@@ -188,14 +188,6 @@ fn exec_again(container: &ContainerDetails, options: &Options, work: &mut Work) 
             work.push(Operation::Exec(command.clone()), "asked for");
         }
     }
-}
-
-/// Commands that belong to each start.
-pub fn recurring(container: &ContainerDetails) -> impl Iterator<Item = &ExecCommand> {
-    container
-        .exec_commands
-        .iter()
-        .filter(|command| !command.initial)
 }
 
 pub fn runs(node: &Node) -> bool {

@@ -1,13 +1,13 @@
 //! `update`: from how things differ to the least that mends it.
 
 use dfab_sdk::policy::{
-    ContainerDetails, Difference, Error, ExecCommand, Level, Life, Node, NodeKind, Operation,
-    Process, Remedy, RemoveOptions, Request, Step, log,
+    ContainerDetails, Difference, Error, ExecCommand, Level, Life, Node, NodeKind, Observation, Operation,
+    Remedy, RemoveOptions, Request, Step, log,
 };
 
 use crate::chain::{Work, upward_after};
 use crate::life::{
-    create, create_container, prepare, recurring, removal, runs, start_container, startup,
+    create, create_container, prepare, removal, runs, start_container, startup,
     stop_options,
 };
 use crate::options::{CheckExec, Options};
@@ -393,7 +393,7 @@ fn update_container(
     }
     let is_new = node.observed.life == Life::Created;
     if runs(node) {
-        for command in missing(container, node.observed.processes.as_deref(), options) {
+        for command in missing(container, &node.observed, options) {
             work.push(Operation::Exec(command.clone()), "does not run");
         }
     } else if is_new || !container.persistent || situation.is_called {
@@ -474,14 +474,15 @@ fn is_made_anew(request: &Request, container: &Node, fates: &[Fate], network: &s
     })
 }
 
-/// Commands of each start that are not among a container's processes. Where those are not known,
-/// nothing is run a second time.
+/// Commands of each start that are not among a container's processes, and have not ended well. Where
+/// the processes are not known, nothing is run a second time.
 fn missing<'a>(
     container: &'a ContainerDetails,
-    processes: Option<&'a [Process]>,
+    observed: &Observation,
     options: &Options,
 ) -> Vec<&'a ExecCommand> {
-    let (Some(processes), false) = (processes, options.check_exec == CheckExec::None) else {
+    let (Some(processes), false) = (&observed.processes, options.check_exec == CheckExec::None)
+    else {
         return Vec::new();
     };
     let is_partial = options.check_exec == CheckExec::Partial;
@@ -497,7 +498,10 @@ fn missing<'a>(
             is_command && is_same_user(user, &process.user)
         })
     };
-    recurring(container)
+    (0..)
+        .zip(&container.exec_commands)
+        .filter(|(index, command)| !command.initial && !observed.ended.contains(index))
+        .map(|(_, command)| command)
         .filter(|command| !runs(command))
         .collect()
 }

@@ -12,10 +12,11 @@
 mod comparison;
 mod inspect;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dfab_deploy::drift::Details;
+use dfab_deploy::ended_commands::CommandDigest;
 use dfab_deploy::plan::{Step, Work};
 use dfab_engine::{ContainerState, ObservedContainer, Process, Snapshot};
 use serde_json::{Map, Value, json};
@@ -51,6 +52,8 @@ struct Container {
     /// Endpoint by name of the network.
     networks: BTreeMap<String, Value>,
     processes: Vec<Process>,
+    /// Commands that have ended well since its start.
+    ended: BTreeSet<CommandDigest>,
 }
 
 #[derive(Debug, Clone)]
@@ -143,6 +146,11 @@ impl Simulation {
                 .iter()
                 .map(|(name, container)| (name.clone(), container.processes.clone()))
                 .collect::<HashMap<_, _>>(),
+            ended: self
+                .containers
+                .iter()
+                .map(|(name, container)| (name.clone(), container.ended.clone()))
+                .collect(),
             engine: json!({}),
         }
     }
@@ -185,7 +193,11 @@ impl Simulation {
             Work::Start => {
                 let body = self.container(name)?.body.clone();
                 self.needs(&body, ContainerState::Running)?;
-                self.container(name)?.state = ContainerState::Running;
+                let container = self.container(name)?;
+                if !container.runs() {
+                    container.ended.clear();
+                }
+                container.state = ContainerState::Running;
             }
             Work::Stop { .. } => self.end(name)?,
             Work::Signal { signal } if signal == "SIGKILL" => self.end(name)?,
@@ -223,14 +235,23 @@ impl Simulation {
                     self.volumes.contains_key(volume) || self.containers.contains_key(volume);
                 ensure!(is_there, "no such volume");
             }
-            Work::Exec { argv, user } => {
+            Work::Exec {
+                argv,
+                user,
+                initial,
+            } => {
                 let container = self.container(name)?;
                 ensure!(container.runs(), "it does not run");
                 // Such as are called so end by themselves, and at once.
-                if !argv
+                if argv
                     .first()
                     .is_some_and(|word| word.starts_with("/bin/once"))
                 {
+                    if !initial {
+                        let digest = CommandDigest::of(argv, user.as_deref());
+                        container.ended.insert(digest);
+                    }
+                } else {
                     container.processes.push(Process {
                         user: user.clone().unwrap_or_else(|| "root".to_owned()),
                         command: argv.join(" "),
@@ -289,6 +310,7 @@ impl Simulation {
             state: ContainerState::Created,
             networks: connected,
             processes: Vec::new(),
+            ended: BTreeSet::new(),
         };
         self.containers.insert(name.to_owned(), container);
         Ok(())

@@ -183,7 +183,7 @@ pub(crate) fn of(step: &Step) -> Result<Vec<Value>> {
         Work::Disconnect { network } => {
             vec![one("disconnect-network", json!({ "network": network }))]
         }
-        Work::Exec { argv, user } => vec![one("exec", json!({ "cmd": argv, "user": user }))],
+        Work::Exec { argv, user, .. } => vec![one("exec", json!({ "cmd": argv, "user": user }))],
         Work::Update { body } => vec![one("update", json!({ "body": body }))],
         // The owner of a volume was set by a local command, which the record does not have.
         Work::PrepareVolume { .. } | Work::Delay { .. } | Work::Run(_) => Vec::new(),

@@ -17,11 +17,13 @@ mod fields;
 mod form;
 mod network;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use dfab_engine::{Process, Snapshot};
 use dfab_runtime::planning::{Difference, Remedy};
 use serde_json::Value;
+
+use crate::ended_commands::CommandDigest;
 
 pub(crate) use body::{Wanted, container, update_body};
 
@@ -38,6 +40,8 @@ pub struct Details {
     pub volumes: HashMap<String, Value>,
     /// By the name of the container, where it is known.
     pub processes: HashMap<String, Vec<Process>>,
+    /// By the name of the container: which commands have ended well since its start.
+    pub ended: HashMap<String, BTreeSet<CommandDigest>>,
     /// What `GET /info` says.
     pub engine: Value,
 }

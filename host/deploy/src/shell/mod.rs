@@ -177,7 +177,7 @@ fn write_work(script: &mut Script, step: &Step, docker: &[String]) -> Result<(),
                 docker,
             );
         }
-        Work::Exec { argv, user } => return exec(script, name, argv, user.as_deref(), docker),
+        Work::Exec { argv, user, .. } => return exec(script, name, argv, user.as_deref(), docker),
         Work::Delay { milliseconds } => {
             // Parts of a second are not known to every shell's `sleep`.
             script.line(&format!("sleep {}", milliseconds.div_ceil(1000)));

@@ -174,6 +174,7 @@ fn everything_that_a_plan_does_has_a_line() {
         Work::Exec {
             argv: vec![text("sh"), text("-c"), text("echo $HOME")],
             user: Some(text("0")),
+            initial: false,
         },
         Work::Delay { milliseconds: 1200 },
         Work::Update {
@@ -330,7 +331,8 @@ fn what_cannot_be_a_line_is_refused() {
     assert_eq!(
         error(Work::Exec {
             argv: vec!["a\0".to_owned()],
-            user: None
+            user: None,
+            initial: false,
         }),
         "exec container web on local cannot be written as a command line: \"a\\0\" has a NUL \
          character in it, which no command line can hold"
@@ -620,6 +622,7 @@ fn words_reach_the_client_as_they_are() {
     let work = Work::Exec {
         argv: argv.map(str::to_owned).to_vec(),
         user: None,
+        initial: false,
     };
     let here = tempfile::tempdir().unwrap();
     let text = script(&plan(vec![step("web", work)]), &local).unwrap();

@@ -35,6 +35,7 @@ pub(super) fn node(kind: NodeKind, name: &str, life: Life, requires: &[u32]) -> 
             connected: Vec::new(),
             differences: Vec::new(),
             processes: None,
+            ended: Vec::new(),
         },
         requires: requires.to_vec(),
         requested: name == "web",
@@ -476,6 +477,12 @@ fn commands_that_do_not_run_are_run_again_but_for_initial_ones() {
     };
     all[2].observed.processes = Some(vec![process("serve a"), process("nice serve b")]);
     assert_eq!(steps("update", &[], all.clone()), ["db exec serve b"]);
+    // What has ended well since the start need not run.
+    let mut done = all.clone();
+    done[2].observed.ended = vec![1];
+    assert!(steps("update", &[], done.clone()).is_empty());
+    done[2].observed.ended = vec![0, 2];
+    assert_eq!(steps("update", &[], done), ["db exec serve b"]);
     // B-24
     for how in ["partial", "none"] {
         assert!(steps("update", &[("check-exec-commands", how)], all.clone()).is_empty());

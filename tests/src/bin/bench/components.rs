@@ -107,6 +107,7 @@ fn startup(containers: usize) -> Request {
             connected: Vec::new(),
             differences: Vec::new(),
             processes: None,
+            ended: Vec::new(),
         },
         requires,
         requested: true,
