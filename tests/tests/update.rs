@@ -397,11 +397,10 @@ fn commands_that_end_are_run_once_at_each_start() -> Result<()> {
         );
     }
     // Where nothing can be noted, nothing is held to have ended.
-    let read_only = format!(
-        "{}\n  host_config: {{read_only: true}}",
-        commands("report, \"0\"")
-    );
-    scene.map(plain, &read_only)?;
+    let limits = "host_config: {mem_limit: 64m";
+    let read_only = limits.replace('{', "{read_only: true, ");
+    let read_only = format!("exec_commands: [[[/app, report, \"0\"], \"0\"]]\n  {read_only}");
+    scene.map(limits, &read_only)?;
     scene.dfab(&["update", "db"])?.success()?;
     assert_eq!(scene.act(&["update", "db"])?, ["exec m.db"]);
     Ok(())
