@@ -166,19 +166,3 @@ fn what_is_used_is_counted_on_all_hosts() -> Result<()> {
     assert!(screen.is_sorted() && screen[0].is_some(), "{live:?}");
     Ok(())
 }
-
-#[test]
-fn a_map_that_is_missing_is_told_with_the_file_that_names_it() -> Result<()> {
-    const HINT: &str = "dfab.yaml names it: create it, or correct its path there";
-    let project = Project::new()?;
-    project.write("dfab.yaml", "maps: maps/m.yaml\n")?;
-    let named = project.dfab(&["map", "check"])?;
-    ensure!(named.status != 0, "{}", named.stdout);
-    ensure!(named.stderr.contains("cannot read"), "{}", named.stderr);
-    ensure!(named.stderr.contains(HINT), "{}", named.stderr);
-    // What the command line names, the file does not.
-    let chosen = project.dfab(&["map", "check", "--map", "other.yaml"])?;
-    ensure!(chosen.stderr.contains("other.yaml"), "{}", chosen.stderr);
-    ensure!(!chosen.stderr.contains(HINT), "{}", chosen.stderr);
-    Ok(())
-}
