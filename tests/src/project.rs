@@ -48,6 +48,25 @@ impl Project {
         Ok(project)
     }
 
+    /// A machine, and a project that knows it as `h1`, for its user `root`.
+    ///
+    /// # Errors
+    /// As [`Project::with_host_as`].
+    pub fn with_host() -> Result<(TestHost, Self)> {
+        Self::with_host_as("root")
+    }
+
+    /// A machine, and a project that knows it as `h1`, for this user.
+    ///
+    /// # Errors
+    /// Where it does not start, or the files cannot be written.
+    pub fn with_host_as(user: &str) -> Result<(TestHost, Self)> {
+        let host = TestHost::start()?;
+        let project = Self::new()?;
+        project.add_host_as("h1", &host, user)?;
+        Ok((host, project))
+    }
+
     /// Machines `h1`, `h2` and so on with an image of the test program, and a project that knows them.
     ///
     /// # Errors

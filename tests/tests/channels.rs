@@ -10,14 +10,6 @@ const SOON: Duration = Duration::from_secs(30);
 
 const EXEC_AND_FORWARDED: [&str; 3] = ["stream-local", "socat", "dial-stdio"];
 
-/// A project with one host, reached as this user.
-fn project(user: &str) -> Result<(TestHost, Project)> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host_as("h1", &host, user)?;
-    Ok((host, project))
-}
-
 fn version(project: &Project, more: &[&str]) -> Result<Output> {
     project.dfab(
         &[
@@ -30,7 +22,7 @@ fn version(project: &Project, more: &[&str]) -> Result<Output> {
 
 #[test]
 fn each_way_reaches_the_engine() -> Result<()> {
-    let (host, project) = project("deploy")?;
+    let (host, project) = Project::with_host_as("deploy")?;
     let engine = host.docker(&["version", "-f", "{{.Server.Version}}"])?;
     for channel in EXEC_AND_FORWARDED {
         let answer = version(&project, &["--channel", channel])?.json()?;
@@ -47,7 +39,7 @@ fn each_way_reaches_the_engine() -> Result<()> {
 
 #[test]
 fn the_next_way_is_taken_where_one_is_missing() -> Result<()> {
-    let (host, project) = project("deploy")?;
+    let (host, project) = Project::with_host_as("deploy")?;
     let works = |more: &[&str]| version(&project, more).map(|output| output.status == 0);
 
     host.set_sshd_option("AllowStreamLocalForwarding no")?;
@@ -65,7 +57,7 @@ fn the_next_way_is_taken_where_one_is_missing() -> Result<()> {
 /// Whatever carries a channel, nobody else on the host or its network can get at it.
 #[test]
 fn no_way_opens_a_port_or_a_socket_on_the_host() -> Result<()> {
-    let (host, project) = project("deploy")?;
+    let (host, project) = Project::with_host_as("deploy")?;
     // Ports of IPv4 and IPv6, and Unix sockets by their paths.
     let listening = || {
         host.shell("ss -Hltun | awk '{ print $1, $5 }' | sort; ss -Hlx | awk '{ print $5 }' | sort")
@@ -95,7 +87,7 @@ fn no_way_opens_a_port_or_a_socket_on_the_host() -> Result<()> {
 
 #[test]
 fn a_user_who_may_not_is_told_what_each_way_answered() -> Result<()> {
-    let (_host, project) = project("plain")?;
+    let (_host, project) = Project::with_host_as("plain")?;
     let output = version(&project, &[])?;
     assert_eq!(output.status, 4, "{output:?}");
     for channel in EXEC_AND_FORWARDED {
@@ -117,7 +109,7 @@ fn a_user_who_may_not_is_told_what_each_way_answered() -> Result<()> {
 
 #[test]
 fn an_engine_that_is_stopped_is_no_engine_that_is_refused() -> Result<()> {
-    let (host, project) = project("root")?;
+    let (host, project) = Project::with_host()?;
     host.stop_engine()?;
     let output = version(&project, &[])?;
     assert_eq!(output.status, 4, "{output:?}");
@@ -133,7 +125,7 @@ fn an_engine_that_is_stopped_is_no_engine_that_is_refused() -> Result<()> {
 
 #[test]
 fn ctrl_c_leaves_no_channel_on_a_host_whose_engine_hangs() -> Result<()> {
-    let (host, project) = project("deploy")?;
+    let (host, project) = Project::with_host_as("deploy")?;
     let engine = |signal: &str| host.shell(&format!("kill -s {signal} $(cat /run/docker.pid)"));
     let left = |pattern: &str| host.shell(&format!("pgrep -fc '{pattern}' || true"));
     // This one does not heed the end of its input.
@@ -167,7 +159,7 @@ fn ctrl_c_leaves_no_channel_on_a_host_whose_engine_hangs() -> Result<()> {
 
 #[test]
 fn a_host_that_is_silent_is_given_up() -> Result<()> {
-    let (host, project) = project("root")?;
+    let (host, project) = Project::with_host()?;
     for (fault, mend) in [
         (
             TestHost::pause as fn(&TestHost) -> Result<()>,

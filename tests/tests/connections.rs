@@ -29,9 +29,7 @@ fn costs(host: &TestHost) -> Result<(usize, usize)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn further_calls_cost_no_handshake_and_no_process() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (host, project) = Project::with_host()?;
     let (session, engine) = connect(&project).await?;
     engine.version().await?;
     let (before, channels) = (costs(&host)?, session.statistics());
@@ -54,9 +52,7 @@ async fn further_calls_cost_no_handshake_and_no_process() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_nobody_reads_hold_up_no_call() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (host, project) = Project::with_host()?;
     images::ensure(APP)?;
     host.load_image(APP)?;
     let (session, engine) = connect(&project).await?;
@@ -108,9 +104,7 @@ fn kill_sessions(host: &TestHost) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_broke_is_made_again_and_what_was_under_way_is_told() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (host, project) = Project::with_host()?;
     images::ensure(APP)?;
     host.load_image(APP)?;
     let (session, engine) = connect(&project).await?;

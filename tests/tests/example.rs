@@ -34,9 +34,7 @@ impl Example {
     }
 
     fn without_images() -> Result<Self> {
-        let host = TestHost::start()?;
-        let project = Project::new()?;
-        project.add_host_as("h1", &host, "deploy")?;
+        let (host, project) = Project::with_host_as("deploy")?;
         project.write("dfab.yaml", "maps: [example_map.yaml]\n")?;
         project.write("example_map.yaml", MAP)?;
         Ok(Self { host, project })

@@ -7,9 +7,7 @@ use dfab_tests::{Project, TestHost, images, process};
 
 #[test]
 fn a_host_runs_what_is_loaded_and_has_no_way_out() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host_as("h1", &host, "deploy")?;
+    let (host, project) = Project::with_host_as("deploy")?;
 
     let version = project
         .ssh("h1", "docker version --format '{{.Server.Version}}'")?
@@ -47,9 +45,7 @@ fn a_host_runs_what_is_loaded_and_has_no_way_out() -> Result<()> {
 
 #[test]
 fn plain_users_may_not_use_the_engine() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host_as("h1", &host, "plain")?;
+    let (_host, project) = Project::with_host_as("plain")?;
     assert_eq!(project.ssh("h1", "id -un")?.success()?.trim(), "plain");
     assert_ne!(project.ssh("h1", "docker version")?.status, 0);
     Ok(())
@@ -68,9 +64,7 @@ fn packages_are_removed_and_installed_without_network() -> Result<()> {
 
 #[test]
 fn faults_happen_and_end() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (host, project) = Project::with_host()?;
     let works = |line| project.ssh("h1", line).map(|output| output.status == 0);
 
     host.stop_engine()?;

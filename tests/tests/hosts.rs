@@ -40,9 +40,7 @@ fn each_host_has_its_result_and_one_that_is_down_does_not_hold_up_the_other() ->
 
 #[test]
 fn only_known_hosts_are_trusted() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (host, project) = Project::with_host()?;
     let version = || project.dfab(&[&VERSION[..], &["-H", "h1"]].concat());
     assert_eq!(version()?.status, 0);
 
@@ -68,9 +66,7 @@ fn only_known_hosts_are_trusted() -> Result<()> {
 
 #[test]
 fn a_key_that_the_host_refuses_is_told() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (_host, project) = Project::with_host()?;
     project.use_unknown_user_key()?;
     let output = project.dfab(&[&VERSION[..], &["-H", "h1"]].concat())?;
     assert_eq!(output.status, 4, "{output:?}");
@@ -398,9 +394,7 @@ fn nothing_more_is_begun_when_the_time_is_over() -> Result<()> {
 
 #[test]
 fn a_pull_that_takes_longer_than_the_command_may_is_given_up() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (host, project) = Project::with_host()?;
     // A registry that takes connections, and never says a word.
     host.shell(
         "setsid socat TCP-LISTEN:5078,fork EXEC:'sleep 4721' > /dev/null 2>&1 < /dev/null &",

@@ -16,9 +16,7 @@ struct Scene {
 impl Scene {
     /// A host `h1`, and a project with plugins that do not behave.
     fn new() -> Result<Self> {
-        let host = TestHost::start()?;
-        let project = Project::new()?;
-        project.add_host("h1", &host)?;
+        let (host, project) = Project::with_host()?;
         project.write(
             "one.yaml",
             "name: one\nrepository: registry.example.com\napp: {}\n",

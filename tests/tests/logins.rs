@@ -304,9 +304,7 @@ fn hosts_behind_another_share_its_login() -> Result<()> {
 /// Where OpenSSH's client is not installed, with what the file includes, from its own folder.
 #[test]
 fn the_users_own_configuration_is_read_without_the_client() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (_host, project) = Project::with_host()?;
     let config = std::fs::read_to_string(project.folder().join("ssh_config"))?;
     project.write("home/.ssh/config", "Include conf.d/*.conf\n")?;
     project.write("home/.ssh/conf.d/hosts.conf", &config)?;
@@ -327,9 +325,7 @@ fn the_users_own_configuration_is_read_without_the_client() -> Result<()> {
 
 #[test]
 fn a_proxy_command_is_gone_when_dfab_is() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (_host, project) = Project::with_host()?;
     let config = std::fs::read_to_string(project.folder().join("ssh_config"))?;
     // It ends neither with its connection nor when it is asked to.
     let stubborn = "sh -c 'trap \"\" HUP TERM; socat STDIO TCP:%h:%p; sleep 4715'";

@@ -4,7 +4,7 @@ use anyhow::{Result, bail, ensure};
 use dfab_deploy::setup::{Machine, SetupError};
 use dfab_runtime::recipe::{Change, File, Step};
 use dfab_ssh::{ResolveOptions, Session, resolve};
-use dfab_tests::{Project, TestHost};
+use dfab_tests::Project;
 
 async fn look(project: &Project, name: &str) -> Result<Machine> {
     let options = ResolveOptions {
@@ -42,9 +42,7 @@ async fn make(machine: &Machine, step: &Step) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_written_whole_and_only_where_they_differ() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (host, project) = Project::with_host()?;
     project.add_host_as("h2", &host, "plain")?;
     let machine = look(&project, "h1").await?;
     let read = || host.shell("cd '/etc/new folder'; ls -A; stat -c '%a %U' *; base64 -w0 *");
@@ -81,9 +79,7 @@ async fn files_are_written_whole_and_only_where_they_differ() -> Result<()> {
 /// With a stand-in for systemctl, since test hosts have another first process.
 #[tokio::test(flavor = "multi_thread")]
 async fn services_run_now_and_after_each_boot() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (host, project) = Project::with_host()?;
     host.shell(
         r#"mkdir -p /run/systemd/system /run/units
         cat > /usr/bin/systemctl <<'END'

@@ -271,6 +271,22 @@ fn what_is_wrong_does_not_hide_what_else_is_wrong() -> Result<()> {
 }
 
 #[test]
+fn a_map_that_is_missing_is_told_with_the_file_that_names_it() -> Result<()> {
+    const HINT: &str = "dfab.yaml names it: create it, or correct its path there";
+    let project = Project::new()?;
+    project.write("dfab.yaml", "maps: maps/m.yaml\n")?;
+    let named = project.dfab(&["map", "check"])?;
+    ensure!(named.status != 0, "{}", named.stdout);
+    ensure!(named.stderr.contains("cannot read"), "{}", named.stderr);
+    ensure!(named.stderr.contains(HINT), "{}", named.stderr);
+    // What the command line names, the file does not.
+    let chosen = project.dfab(&["map", "check", "--map", "other.yaml"])?;
+    ensure!(chosen.stderr.contains("other.yaml"), "{}", chosen.stderr);
+    ensure!(!chosen.stderr.contains(HINT), "{}", chosen.stderr);
+    Ok(())
+}
+
+#[test]
 fn maps_are_shown_formatted_drawn_and_described() -> Result<()> {
     let project = project(MAP)?;
     let json = project

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use dfab_tests::{Output, Project, TestHost, images, process, python};
+use dfab_tests::{Output, Project, images, process, python};
 
 /// A component of 18 MB is compiled within.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -61,9 +61,7 @@ fn dfab(project: &Project, arguments: &[&str]) -> Result<Output> {
 
 #[test]
 fn an_action_in_python_is_a_command_and_does_what_it_plans() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (host, project) = Project::with_host()?;
     project.write("dfab.yaml", "maps: one.yaml\n")?;
     project.write(
         "one.yaml",

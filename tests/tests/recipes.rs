@@ -9,9 +9,7 @@ use dfab_tests::{Output, Project, TestHost};
 
 #[test]
 fn socat_is_installed_where_it_is_missing_and_only_there() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
+    let (host, project) = Project::with_host()?;
     let is_there = || host.shell("command -v socat").is_ok();
     let setup = |more: &[&str]| project.dfab(&[&["setup", "socat", "-H", "h1"], more].concat());
     host.remove_socat()?;
@@ -34,9 +32,7 @@ fn socat_is_installed_where_it_is_missing_and_only_there() -> Result<()> {
 
 #[test]
 fn without_root_it_says_so_and_changes_nothing() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host_as("h1", &host, "plain")?;
+    let (host, project) = Project::with_host_as("plain")?;
     host.remove_socat()?;
     let output = project.dfab(&["setup", "socat", "-H", "h1", "-y"])?;
     assert_eq!(output.status, 1, "{output:?}");
@@ -47,14 +43,6 @@ fn without_root_it_says_so_and_changes_nothing() -> Result<()> {
     );
     assert!(host.shell("command -v socat").is_err());
     Ok(())
-}
-
-/// A host for root, a user of the given name and the project that knows it as `h1`.
-fn machine(user: &str) -> Result<(TestHost, Project)> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host_as("h1", &host, user)?;
-    Ok((host, project))
 }
 
 /// Runs a recipe on it with `-y`.
@@ -72,7 +60,7 @@ fn setup(project: &Project, words: &str) -> Result<Output> {
 /// that were there as they were.
 #[test]
 fn b_58_users_are_made_with_their_groups_and_get_further_ones() -> Result<()> {
-    let (host, project) = machine("root")?;
+    let (host, project) = Project::with_host()?;
     let account = "account app --uid 2000 --gid 3000 --member-of web:4000 --no-login --comment app";
     let output = setup(&project, account)?;
     assert_eq!(output.status, 0, "{output:?}");
@@ -116,7 +104,7 @@ fn b_58_users_are_made_with_their_groups_and_get_further_ones() -> Result<()> {
 
 #[test]
 fn numbers_that_differ_are_told_before_anything_changes() -> Result<()> {
-    let (host, project) = machine("root")?;
+    let (host, project) = Project::with_host()?;
     host.shell("groupadd -g 3000 web && useradd -u 2000 -g web app")?;
     let before = host.shell("cat /etc/passwd /etc/group")?;
     for (words, told) in [
@@ -159,7 +147,7 @@ fn numbers_that_differ_are_told_before_anything_changes() -> Result<()> {
 /// A first signal lets the step end that runs and begins no other one, a second ends it on the machine.
 #[test]
 fn ctrl_c_ends_a_recipe_between_its_steps_or_at_once() -> Result<()> {
-    let (host, project) = machine("root")?;
+    let (host, project) = Project::with_host()?;
     let line = [
         "setup",
         "account",
@@ -216,7 +204,7 @@ fn ctrl_c_ends_a_recipe_between_its_steps_or_at_once() -> Result<()> {
 /// Docker-Fabric looked for a user of the group's name, and took the number of that user's own group.
 #[test]
 fn b_57_a_group_is_no_user_of_that_name() -> Result<()> {
-    let (host, project) = machine("root")?;
+    let (host, project) = Project::with_host()?;
     host.shell("groupadd -g 3000 web && groupadd -g 3001 app && useradd -g web app")?;
     let output = setup(&project, "group app --gid 3001")?;
     assert!(
@@ -273,7 +261,7 @@ END
 
 #[test]
 fn docker_is_installed_started_and_given_to_the_user() -> Result<()> {
-    let (host, project) = machine("root")?;
+    let (host, project) = Project::with_host()?;
     offer_docker(&host)?;
     let output = project.dfab(&[
         "setup",
@@ -331,7 +319,7 @@ fn docker_is_installed_started_and_given_to_the_user() -> Result<()> {
 
 #[test]
 fn docker_com_is_trusted_for_its_key_only() -> Result<()> {
-    let (host, project) = machine("root")?;
+    let (host, project) = Project::with_host()?;
     offer_docker(&host)?;
     // There is no way to docker.com, so that the key cannot be fetched.
     let output = setup(&project, "docker --source docker.com")?;
@@ -349,7 +337,7 @@ fn docker_com_is_trusted_for_its_key_only() -> Result<()> {
 /// What is planned for systems by what they say of themselves.
 #[test]
 fn each_system_gets_a_recipe_of_its_own() -> Result<()> {
-    let (host, project) = machine("root")?;
+    let (host, project) = Project::with_host()?;
     host.shell(WITHOUT_ENGINE)?;
     host.shell("dpkg --remove --force-all ca-certificates > /dev/null 2>&1; rm /etc/os-release")?;
     let plan = |system: &str, source: &str| -> Result<String> {

@@ -20,13 +20,6 @@ async fn connect_as(project: &Project, name: &str) -> Result<Session> {
     Ok(Session::connect(&resolve(&name.parse()?, &options).await?).await?)
 }
 
-fn host_and_project() -> Result<(TestHost, Project)> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host("h1", &host)?;
-    Ok((host, project))
-}
-
 /// Waits until there is, or is no, process on the host with this number in its command line.
 fn wait_for(host: &TestHost, number: &str, wanted: bool) -> Result<()> {
     let (first, rest) = number.split_at(1);
@@ -41,7 +34,7 @@ fn wait_for(host: &TestHost, number: &str, wanted: bool) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_say_what_they_did() -> Result<()> {
-    let (_host, project) = host_and_project()?;
+    let (_host, project) = Project::with_host()?;
     let session = connect(&project).await?;
     let run = |line: &'static str, input: Option<&'static [u8]>| {
         session.run(line, input, Duration::from_secs(20), 1 << 20)
@@ -62,7 +55,7 @@ async fn commands_say_what_they_did() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_are_given_up_are_ended_with_what_they_started() -> Result<()> {
-    let (host, project) = host_and_project()?;
+    let (host, project) = Project::with_host()?;
     let session = connect(&project).await?;
     let line = "sleep 4711 & sleep 4711; wait";
     let late = session.run(line, None, Duration::from_secs(2), 1024).await;
@@ -83,7 +76,7 @@ async fn commands_that_are_given_up_are_ended_with_what_they_started() -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_with_an_unread_channel_sleeps() -> Result<()> {
-    let (host, project) = host_and_project()?;
+    let (host, project) = Project::with_host()?;
     // By this name its thread is told from those of other tests.
     project.add_host("unread", &host)?;
     let session = connect_as(&project, "unread").await?;
@@ -120,7 +113,7 @@ fn driver_ticks() -> Result<u64> {
 
 #[test]
 fn hashed_names_and_agents_work_as_with_openssh() -> Result<()> {
-    let (_host, project) = host_and_project()?;
+    let (_host, project) = Project::with_host()?;
     let version = ["run", "docker", "version", "-H", "h1"];
     let known_hosts = project.folder().join("known_hosts");
     let mut hash = Command::new("ssh-keygen");

@@ -28,9 +28,7 @@ struct Elsewhere {
 
 impl Elsewhere {
     fn start(user: &str) -> Result<Self> {
-        let host = TestHost::start()?;
-        let project = Project::new()?;
-        project.add_host_as("h1", &host, user)?;
+        let (host, project) = Project::with_host_as(user)?;
         host.exec(&["mv", "/run/docker.sock", MOVED])?;
         Ok(Self { host, project })
     }
@@ -360,9 +358,7 @@ fn a_hosts_engine_pulls_with_the_login_that_is_for_the_registry() -> Result<()> 
 
 #[test]
 fn an_ssh_url_of_the_environment_or_of_a_context_leads_through_dfabs_own_ssh() -> Result<()> {
-    let host = TestHost::start()?;
-    let project = Project::new()?;
-    project.add_host_as("h1", &host, "deploy")?;
+    let (host, project) = Project::with_host_as("deploy")?;
     let config = project.folder().join("docker");
     let docker = |line: &[&str]| -> Result<String> {
         let mut docker = std::process::Command::new("docker");

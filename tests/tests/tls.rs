@@ -20,9 +20,7 @@ struct Engine {
 
 impl Engine {
     fn start() -> Result<Self> {
-        let host = TestHost::start()?;
-        let project = Project::new()?;
-        project.add_host("h1", &host)?;
+        let (host, project) = Project::with_host()?;
         let engine = Self {
             host,
             project,

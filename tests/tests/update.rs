@@ -44,9 +44,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Result<Self> {
-        let host = TestHost::start()?;
-        let project = Project::new()?;
-        project.add_host("h1", &host)?;
+        let (host, project) = Project::with_host()?;
         project.write("dfab.yaml", "maps: m.yaml\n")?;
         images::ensure(IMAGE)?;
         host.load_image(IMAGE)?;

@@ -45,7 +45,7 @@ impl CommandDigest {
 /// in them it is run again by the next update.
 pub(crate) async fn note(engine: &Engine, container: &str, command: &CommandDigest, start: &str) {
     let result = match archive(command, start) {
-        Ok(archive) => engine.put_archive(container, "/", archive.into()).await,
+        Ok(archive) => engine.put_archive(container, "/", archive).await,
         Err(error) => {
             tracing::warn!(container, "cannot note that a command has ended: {error}");
             return;

@@ -266,19 +266,16 @@ mod tests {
     use dfab_runtime::planning::Walk;
 
     use super::*;
+    use crate::arguments::bare_parameter;
 
     fn parameter(name: &str, kind: ValueKind, many: bool) -> Parameter {
         Parameter {
-            name: name.to_owned(),
-            summary: String::new(),
-            kind,
-            required: false,
             many,
-            default_value: None,
             choices: match kind {
                 ValueKind::Choice => vec!["full".to_owned(), "none".to_owned()],
                 _ => Vec::new(),
             },
+            ..bare_parameter(name, kind)
         }
     }
 

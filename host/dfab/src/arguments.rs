@@ -485,5 +485,19 @@ pub(crate) fn arguments(matches: &ArgMatches, parameters: &[Parameter]) -> Vec<(
     arguments
 }
 
+/// A parameter with a name and a kind, and nothing else to it.
+#[cfg(test)]
+pub(crate) fn bare_parameter(name: &str, kind: ValueKind) -> Parameter {
+    Parameter {
+        name: name.to_owned(),
+        summary: String::new(),
+        kind,
+        required: false,
+        many: false,
+        default_value: None,
+        choices: Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests;

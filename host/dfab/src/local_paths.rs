@@ -87,13 +87,8 @@ mod tests {
     #[test]
     fn a_path_has_to_be_there_or_is_made_for_each_host() {
         let parameter = |name: &str, purpose: &str| Parameter {
-            name: name.to_owned(),
-            summary: String::new(),
-            kind: ValueKind::Path,
-            required: false,
-            many: false,
-            default_value: None,
             choices: vec![purpose.to_owned()],
+            ..arguments::bare_parameter(name, ValueKind::Path)
         };
         let parameters = [parameter("from", READ), parameter("to", WRITE)];
         let read = |line: &[&str]| {

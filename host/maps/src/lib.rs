@@ -10,6 +10,7 @@ mod compose;
 mod config;
 mod defaults;
 mod diagnostic;
+mod event;
 mod examination;
 mod format;
 mod graph;

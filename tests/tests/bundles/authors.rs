@@ -8,6 +8,15 @@ use serde_json::{Value, json};
 
 use crate::scene::{Scene, assert_told, statement};
 
+/// Puts the manifest of [`manifest`] into the component.
+const PUT: [&str; 5] = [
+    "plugin",
+    "manifest",
+    "still.wasm",
+    "--from",
+    "manifest.json",
+];
+
 /// A policy component without a manifest, every call of which fails.
 fn without_manifest(scene: &Scene, file: &str) -> Result<Vec<u8>> {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
@@ -32,16 +41,7 @@ fn manifest(scene: &Scene, kind: &str) -> Result<()> {
 fn a_manifest_is_put_into_a_component_that_has_none() -> Result<()> {
     let scene = Scene::new()?;
     let before = without_manifest(&scene, "still.wasm")?;
-    let put = |more: &[&str]| {
-        let put = [
-            "plugin",
-            "manifest",
-            "still.wasm",
-            "--from",
-            "manifest.json",
-        ];
-        scene.dfab(&[&put[..], more].concat())
-    };
+    let put = |more: &[&str]| scene.dfab(&[&PUT[..], more].concat());
     assert_told(
         &scene.dfab(&["plugin", "info", "still.wasm"])?,
         "it has no manifest",
@@ -95,15 +95,7 @@ fn what_does_not_start_can_be_looked_at_and_is_not_taken() -> Result<()> {
     let scene = Scene::new()?;
     without_manifest(&scene, "still.wasm")?;
     manifest(&scene, "policy")?;
-    scene
-        .dfab(&[
-            "plugin",
-            "manifest",
-            "still.wasm",
-            "--from",
-            "manifest.json",
-        ])?
-        .success()?;
+    scene.dfab(&PUT)?.success()?;
     // Nothing of it runs for this.
     let info = scene.dfab(&["plugin", "info", "still.wasm"])?.success()?;
     ensure!(
@@ -233,14 +225,7 @@ fn what_fails_the_checks_can_be_refused() -> Result<()> {
     assert_eq!(said["asks"], json!({}));
     without_manifest(&scene, "still.wasm")?;
     manifest(&scene, "policy")?;
-    let put = [
-        "plugin",
-        "manifest",
-        "still.wasm",
-        "--from",
-        "manifest.json",
-    ];
-    scene.dfab(&put)?.success()?;
+    scene.dfab(&PUT)?.success()?;
     let said = refuse("still.wasm")?;
     failed(&said, "the component acme-still does not start")?;
     assert_eq!(said["asks"], json!({"acme-still": []}));

@@ -43,13 +43,9 @@ fn variables_say_what_the_line_does_not() {
 #[test]
 fn b_52_parameters_become_options_of_their_kind_and_arguments() {
     let parameter = |name: &str, kind, many| Parameter {
-        name: name.to_owned(),
-        summary: String::new(),
-        kind,
-        required: false,
         many,
-        default_value: None,
         choices: vec!["one".to_owned()],
+        ..bare_parameter(name, kind)
     };
     let parameters = [
         parameter("all", ValueKind::Boolean, false),
@@ -108,13 +104,8 @@ fn b_52_parameters_become_options_of_their_kind_and_arguments() {
 #[test]
 fn what_a_recipe_is_about_is_typed_bare() {
     let parameter = |name: &str, required| Parameter {
-        name: name.to_owned(),
-        summary: String::new(),
-        kind: ValueKind::Text,
         required,
-        many: false,
-        default_value: None,
-        choices: Vec::new(),
+        ..bare_parameter(name, ValueKind::Text)
     };
     let recipe = RecipeInfo {
         name: "account".to_owned(),

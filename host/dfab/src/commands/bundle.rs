@@ -1,32 +1,33 @@
 //! `dfab bundle`: pack, sign, vet, verify and carry bundles of components.
 
+mod description;
+mod expiry;
+mod vet;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
-use dfab_bundles::statement::{Claim, Signed, Verdict, Vetted};
+use dfab_bundles::statement::{Claim, Signed};
 use dfab_bundles::{
     Artifact, Credential, Digest, Identity, Requirement, Role, Signature, Signer, Source, Trust,
     archive, left_out, pack, read_file, signature, write_file,
 };
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Context, key, plugin};
 use crate::arguments::Form;
-use crate::components::{self, CHECKS};
 use crate::examination::examine;
-use crate::failure::{self, Code, Failure};
+use crate::failure::{Code, Failure};
 use crate::fetch::{self, Fetched, fetch};
-use crate::plugins;
 use crate::tls::Environment;
 use crate::trust::{beside, signatures_beside, trusted_root};
 use crate::{credentials, terminal};
 
-/// How much of why something failed is attested, in characters.
-const FAILED_LIMIT: usize = 1000;
+pub(crate) use description::{as_json, describe};
+
+use expiry::{expiry, now};
 
 /// The command line of `dfab bundle`.
 pub(crate) fn command() -> Command {
@@ -172,7 +173,7 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
     match matches.subcommand() {
         Some(("pack", matches)) => make(context, matches),
         Some(("sign", matches)) => sign(context, matches),
-        Some(("vet", matches)) => vet(context, matches).await,
+        Some(("vet", matches)) => vet::run(context, matches).await,
         Some(("verify", matches)) => verify(context, matches).await,
         Some(("push", matches)) => push(context, matches).await,
         Some(("pull", matches)) => pull(context, matches).await,
@@ -188,64 +189,6 @@ pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code,
 pub(crate) fn open(fetched: &Fetched) -> Result<Artifact, Failure> {
     Artifact::open(fetched.bytes.clone(), &examine)
         .map_err(|error| Failure::usage(format!("{} is refused", fetched.source)).because(error))
-}
-
-/// What there is to know of an artifact before it is trusted.
-pub(crate) fn describe(artifact: &Artifact) -> String {
-    let mut text = format!(
-        "{} {}  {}",
-        artifact.name(),
-        artifact.version(),
-        artifact.digest()
-    );
-    let mut line = |line: String| {
-        text.push('\n');
-        text.push_str(&line);
-    };
-    if !artifact.description().is_empty() {
-        line(format!("  {}", artifact.description()));
-    }
-    for part in artifact.parts() {
-        let about = &part.component;
-        line(format!(
-            "  {} {} {}  {}",
-            about.kind, about.name, about.version, about.summary
-        ));
-        if !about.licence.is_empty() {
-            line(format!("    licence {}", about.licence));
-        }
-        let limits: Vec<_> = about
-            .limits
-            .iter()
-            .map(|(name, it)| format!("{name} {it}"))
-            .collect();
-        if !limits.is_empty() {
-            line(format!("    makes do with {}", limits.join(", ")));
-        }
-        if about.asks.is_empty() {
-            line("    asks for nothing".to_owned());
-        }
-        for (ask, reason) in &about.asks {
-            line(format!("    asks for {ask}: {reason}"));
-        }
-    }
-    terminal::plain(&text)
-}
-
-/// The same as data.
-pub(crate) fn as_json(artifact: &Artifact) -> serde_json::Value {
-    let components: Vec<_> = artifact
-        .parts()
-        .iter()
-        .map(|part| json!({ "digest": part.digest, "component": part.component }))
-        .collect();
-    json!({
-        "name": artifact.name(),
-        "version": artifact.version(),
-        "digest": artifact.digest(),
-        "description": artifact.description(),
-        "components": components,
-    })
 }
 
 fn make(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
@@ -282,106 +225,6 @@ fn sign(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
         key.public().fingerprint()
     ));
     Ok(Code::Done)
-}
-
-async fn vet(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
-    let file = named(matches, "file")?;
-    let bytes = read(file)?;
-    let digest = Digest::of(&bytes);
-    let refuse = matches.get_flag("refuse");
-    let (artifact, failure) = look_into(context, bytes).await?;
-    if let Some(artifact) = &artifact {
-        terminal::tell(&describe(artifact));
-    }
-    let failed = match failure {
-        None => {
-            for check in CHECKS {
-                terminal::tell(&format!("  checked: {check}"));
-            }
-            Vec::new()
-        }
-        Some(failure) if refuse => {
-            let failed: String = failure.to_string().chars().take(FAILED_LIMIT).collect();
-            terminal::tell(&terminal::plain(&format!("  failed: {failed}")));
-            vec![failed]
-        }
-        Some(failure) if artifact.is_some() => return Err(failure),
-        Some(failure) => {
-            return Err(Failure::usage(format!("{} is refused", file.display()))
-                .because(failure.to_string()));
-        }
-    };
-    let question = if refuse {
-        "Attest that it must not be used?"
-    } else {
-        "Attest that it may be used?"
-    };
-    if context.common.dry_run {
-        terminal::tell("This is a dry run: nothing was attested.");
-        return Ok(Code::Done);
-    }
-    if !context.common.yes && !terminal::confirm(question, context.deadline).await? {
-        terminal::tell("Nothing was attested.");
-        return Ok(terminal::DECLINED);
-    }
-    let key = key::private(&context.project, named(matches, "key")?)?;
-    let parts = artifact.as_ref().map(Artifact::parts).unwrap_or_default();
-    let about = || parts.iter().map(|part| &part.component);
-    let checks = if failed.is_empty() {
-        CHECKS.map(str::to_owned).to_vec()
-    } else {
-        Vec::new()
-    };
-    let claim = Claim::Vetted(Vetted {
-        verdict: if refuse {
-            Verdict::Refused
-        } else {
-            Verdict::Accepted
-        },
-        asks: about()
-            .map(|about| (about.name.clone(), about.asks.keys().cloned().collect()))
-            .collect(),
-        imports: about()
-            .map(|about| (about.name.clone(), about.imports.clone()))
-            .collect(),
-        checks,
-        failed,
-        note: matches
-            .get_one::<String>("note")
-            .cloned()
-            .unwrap_or_default(),
-        vetted: now(),
-        expires: matches.get_one::<Timestamp>("expires").copied(),
-    });
-    let name = match &artifact {
-        Some(artifact) => artifact.name().to_string(),
-        None => file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-    };
-    let signature = Signature::make(&key, &name, digest, &claim)
-        .map_err(|error| Failure::failed("nothing was attested").because(error))?;
-    add(file, signature)?;
-    let verdict = if refuse { "Refused" } else { "Accepted" };
-    terminal::tell(&format!("{verdict} by {}.", key.public().fingerprint()));
-    Ok(Code::Done)
-}
-
-/// What the bytes are, if dfab takes them at all, and which check they failed, if they did.
-async fn look_into(
-    context: &Context,
-    bytes: Bytes,
-) -> Result<(Option<Artifact>, Option<Failure>), Failure> {
-    let artifact = match Artifact::open(bytes, &examine) {
-        Ok(artifact) => artifact,
-        Err(error) => return Ok((None, Some(Failure::usage(failure::describe(&error))))),
-    };
-    let failure = components::check(&plugins::runtime()?, &context.conditions(), &artifact)
-        .await
-        .err();
-    Ok((Some(artifact), failure))
 }
 
 /// Who is to be trusted whatever dfab.yaml says, with what to call them.
@@ -573,53 +416,4 @@ fn read(file: &Path) -> Result<Bytes, Failure> {
 fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write_file(file, bytes)
         .map_err(|error| Failure::failed(format!("cannot write {}", file.display())).because(error))
-}
-
-/// Now, to the second: nobody signs twice in one.
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
-}
-
-fn expiry(text: &str) -> Result<Timestamp, String> {
-    let days = text
-        .strip_suffix('d')
-        .and_then(|days| days.parse::<u32>().ok());
-    let time = match days {
-        Some(days) => now()
-            .checked_add(SignedDuration::from_hours(24 * i64::from(days)))
-            .ok(),
-        None => text
-            .parse::<Date>()
-            .ok()
-            .and_then(|date| date.to_zoned(TimeZone::UTC).ok())
-            .map(|time| time.timestamp())
-            .or_else(|| text.parse().ok()),
-    };
-    let time = time
-        .ok_or_else(|| "a number of days such as 90d, or a date such as 2030-01-31".to_owned())?;
-    if time <= now() {
-        return Err("that is over: what is signed would never count".to_owned());
-    }
-    Ok(time)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_expires_is_yet_to_come() {
-        for over in ["0d", "2020-01-01", "2020-01-01T10:00:00Z"] {
-            let error = expiry(over).unwrap_err();
-            assert!(error.starts_with("that is over"), "{over}: {error}");
-        }
-        for wrong in ["", "d", "-1d", "soon"] {
-            let error = expiry(wrong).unwrap_err();
-            assert!(error.starts_with("a number of days"), "{wrong}: {error}");
-        }
-        assert!(expiry("1d").unwrap() > now());
-        let date = expiry("2999-01-31").unwrap();
-        assert_eq!(date.to_string(), "2999-01-31T00:00:00Z");
-    }
 }

@@ -1,45 +1,32 @@
 //! `dfab tunnel`: engines of hosts as sockets or ports of this machine.
 
-use std::fs;
+mod ending;
+mod socket;
+
 use std::net::Ipv4Addr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
 use dfab_deploy::host::Host;
 use dfab_deploy::lines::Lines;
 use dfab_engine::tunnel::{self, Listener, Local, Trouble};
 use serde_json::{Map, Value, json};
-use tokio::process::{Child, Command as Program};
 use tokio::sync::watch;
 
 use super::{Context, misplaced, overall};
 use crate::arguments::Form;
-use crate::deadline::{Deadline, over};
+use crate::deadline::Deadline;
 use crate::failure::{Code, Failure, describe};
 use crate::hosts::Directory;
-use crate::interrupt::{Asked, Signals};
 use crate::terminal;
+
+use ending::Ending;
 
 const HOSTS: &str = "hosts";
 const SOCKET: &str = "socket";
 const PORT: &str = "port";
 const LINE: &str = "command";
-
-/// How folders for sockets begin, where the user has none for such things.
-const FOLDER: &str = "dfab-";
-/// So old is a folder at least that is taken for one of a dead dfab: a younger one may not have its
-/// sockets yet.
-const YOUNG: Duration = Duration::from_secs(60);
-
-/// How often is looked whether the program that started dfab is still there.
-const LOOK: Duration = Duration::from_millis(500);
-/// How long a command may take to end that was asked to.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Variables of docker's that would lead it elsewhere, or make it speak TLS to the tunnel.
 const MISLEADING: [&str; 4] = [
@@ -279,12 +266,12 @@ fn listeners(
                     let folder = match &folder {
                         Some(folder) => folder,
                         None => {
-                            let (path, guard) = socket_folder()?;
+                            let (path, guard) = socket::folder()?;
                             temporary = guard;
                             folder.insert(path)
                         }
                     };
-                    Local::Socket(folder.join(file_name(host.name(), &locals)))
+                    Local::Socket(folder.join(socket::file_name(host.name(), &locals)))
                 }
             };
             locals.push(local);
@@ -296,84 +283,6 @@ fn listeners(
         })
     });
     Ok((bound.collect::<Result<_, _>>()?, temporary))
-}
-
-/// A private folder for sockets; one that is removed afterwards where the user has none.
-fn socket_folder() -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
-    if let Some(runtime) = runtime.map(PathBuf::from) {
-        let folder = runtime.join("dfab");
-        if is_private(&folder) {
-            return Ok((folder, None));
-        }
-    }
-    remove_dead(&std::env::temp_dir());
-    let folder = tempfile::Builder::new()
-        .prefix(FOLDER)
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        .tempdir()
-        .map_err(|error| Failure::failed("cannot make a folder for sockets").because(error))?;
-    Ok((folder.path().to_owned(), Some(folder)))
-}
-
-/// Removes folders of dfabs that were killed, which could not do it themselves.
-fn remove_dead(place: &Path) {
-    let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_name().as_bytes().starts_with(FOLDER.as_bytes()))
-    {
-        // Links are not followed.
-        let is_ours = entry.metadata().is_ok_and(|there| {
-            let age = there.modified().ok().and_then(|at| at.elapsed().ok());
-            there.is_dir()
-                && there.uid() == rustix::process::geteuid().as_raw()
-                && there.mode() & 0o077 == 0
-                && age.is_some_and(|age| age > YOUNG)
-        });
-        if is_ours {
-            // What cannot be removed hinders no new tunnel.
-            let _ = tunnel::remove_left(&entry.path());
-        }
-    }
-}
-
-/// Makes a folder that only this user may look into, or finds it so.
-fn is_private(folder: &Path) -> bool {
-    let made = fs::DirBuilder::new().mode(0o700).create(folder);
-    let there = fs::symlink_metadata(folder);
-    match (made, there) {
-        (Ok(()), _) => true,
-        (Err(_), Ok(there)) => {
-            let own = rustix::process::geteuid().as_raw();
-            there.is_dir() && there.uid() == own && there.mode() & 0o077 == 0
-        }
-        (Err(_), Err(_)) => false,
-    }
-}
-
-/// The name of a host's socket: nothing of it leads out of the folder, or is another's.
-fn file_name(host: &str, taken: &[Local]) -> String {
-    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@');
-    let mut name: String = host
-        .chars()
-        .take(40)
-        .map(|c| if safe(c) { c } else { '_' })
-        .collect();
-    if name.starts_with('.') {
-        name.insert(0, '_');
-    }
-    let is_taken = |file: &str| {
-        taken.iter().any(|local| match local {
-            Local::Socket(path) => path.file_name().is_some_and(|taken| taken == file),
-            Local::Port(_) => false,
-        })
-    };
-    let mut file = format!("{name}.sock");
-    let mut number = 2;
-    while is_taken(&file) {
-        file = format!("{name}-{number}.sock");
-        number += 1;
-    }
-    file
 }
 
 /// Opens all of them side by side.
@@ -492,112 +401,6 @@ fn tell(context: &Context, tunnels: &[Tunnel], has_command: bool) -> Result<(), 
     }
 }
 
-/// What ends the tunnels: a signal, the end of the program that started dfab, or `--max-time`.
-struct Ending {
-    signals: Signals,
-    parent: Option<rustix::process::Pid>,
-    deadline: Deadline,
-}
-
-impl Ending {
-    fn new(deadline: Deadline) -> Result<Self, Failure> {
-        Ok(Self {
-            parent: rustix::process::getppid(),
-            signals: Signals::listen()?,
-            deadline,
-        })
-    }
-
-    /// Waits until somebody asks for the end; who started dfab and is no more does so too.
-    async fn asked(&mut self) -> Asked {
-        tokio::select! {
-            asked = self.signals.next() => asked,
-            () = orphaned(self.parent) => Asked::Hangup,
-        }
-    }
-
-    /// Waits for the end.
-    async fn wait(&mut self) {
-        let deadline = self.deadline;
-        tokio::select! {
-            _ = self.asked() => {}
-            () = deadline.wait() => {}
-        }
-    }
-
-    /// Runs a command to its end; its exit code. One that takes too long is ended, and has failed
-    /// whatever it says then.
-    async fn with_command(
-        &mut self,
-        line: &[std::ffi::OsString],
-        docker_host: &str,
-    ) -> Result<Code, Failure> {
-        let Some((program, arguments)) = line.split_first() else {
-            return Err(Failure::usage("a command is wanted after --"));
-        };
-        let mut command = Program::new(program);
-        command.args(arguments).env("DOCKER_HOST", docker_host);
-        for name in MISLEADING {
-            command.env_remove(name);
-        }
-        let mut child = command.kill_on_drop(true).spawn().map_err(|error| {
-            Failure::failed(format!("cannot run {}", program.to_string_lossy())).because(error)
-        })?;
-        loop {
-            tokio::select! {
-                status = child.wait() => return status.map(code).map_err(lost),
-                // At a terminal the command has Ctrl-C too, and decides what it means.
-                asked = self.signals.next() => if asked != Asked::Interrupt { break },
-                () = orphaned(self.parent) => break,
-                () = self.deadline.wait() => {
-                    end(&mut child).await.map_err(lost)?;
-                    let program = terminal::plain(&program.to_string_lossy());
-                    terminal::tell(&format!("error: {program}: {}", over()));
-                    return Ok(Code::Failed);
-                }
-            }
-        }
-        end(&mut child).await.map(code).map_err(lost)
-    }
-}
-
-/// Waits for the end of the parent.
-async fn orphaned(parent: Option<rustix::process::Pid>) {
-    while rustix::process::getppid() == parent {
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// Asks a command to end, and ends it where it does not.
-async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
-    let number = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(process) = number.and_then(rustix::process::Pid::from_raw) {
-        // It may have ended in this moment.
-        let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
-    }
-    if let Ok(status) = tokio::time::timeout(GRACE, child.wait()).await {
-        return status;
-    }
-    child.kill().await?;
-    child.wait().await
-}
-
-fn code(status: ExitStatus) -> Code {
-    use std::os::unix::process::ExitStatusExt as _;
-    let number = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
-    match number.and_then(|number| u8::try_from(number).ok()) {
-        Some(0) => Code::Done,
-        Some(number) => Code::Passed(number),
-        None => Code::Failed,
-    }
-}
-
-fn lost(error: std::io::Error) -> Failure {
-    Failure::failed("cannot wait for the command").because(error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -609,43 +412,5 @@ mod tests {
         assert!(port("0.0.0.0:2375").is_err());
         assert!(port("10.0.0.1:1").unwrap_err().contains("127.0.0.1 only"));
         assert!(port("70000").is_err());
-    }
-
-    #[test]
-    fn folders_of_dead_dfabs_are_removed_when_they_are_old_enough() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = |name: &str, is_old: bool| {
-            let path = place.path().join(name);
-            fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
-            fs::write(path.join("h1.sock.lock"), "").unwrap();
-            if is_old {
-                let before = std::time::SystemTime::now() - 2 * YOUNG;
-                fs::File::open(&path).unwrap().set_modified(before).unwrap();
-            }
-            path
-        };
-        let dead = folder("dfab-dead", true);
-        let left = [folder("dfab-young", false), folder("other", true)];
-        remove_dead(place.path());
-        assert!(!dead.exists());
-        for path in left {
-            assert!(path.exists(), "{}", path.display());
-        }
-    }
-
-    #[test]
-    fn sockets_are_called_after_hosts_and_stay_in_their_folder() {
-        let mut taken = Vec::new();
-        for (host, wanted) in [
-            ("web1", "web1.sock"),
-            ("root@10.0.0.7:2222", "root@10.0.0.7_2222.sock"),
-            ("root@10.0.0.7/2222", "root@10.0.0.7_2222-2.sock"),
-            ("../../etc", "_.._.._etc.sock"),
-            ("context:a", "context_a.sock"),
-        ] {
-            let name = file_name(host, &taken);
-            assert_eq!(name, wanted);
-            taken.push(Local::Socket(PathBuf::from("/run").join(name)));
-        }
     }
 }

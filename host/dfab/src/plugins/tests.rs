@@ -1,16 +1,12 @@
 use dfab_runtime::ValueKind;
 
 use super::*;
+use crate::arguments::bare_parameter;
 
 fn recipe(parameters: &[(&str, ValueKind, bool)]) -> RecipeInfo {
     let parameters = parameters.iter().map(|(name, kind, required)| Parameter {
-        name: (*name).to_owned(),
-        summary: String::new(),
-        kind: *kind,
         required: *required,
-        many: false,
-        default_value: None,
-        choices: Vec::new(),
+        ..bare_parameter(name, *kind)
     });
     RecipeInfo {
         name: "docker".to_owned(),

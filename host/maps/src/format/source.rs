@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
+use saphyr_parser::{Event, ScalarStyle, Span, Tag};
 
 use super::comment::{self, EntryComments};
 use crate::diagnostic::{Place, Report};
-
-/// As in the tree that maps are read from.
-const DEPTH_LIMIT: usize = 64;
+use crate::event::{self, DEPTH_LIMIT, Events, place};
 
 #[derive(Debug, Clone)]
 pub(super) struct Document {
@@ -154,7 +152,7 @@ impl Document {
     pub(super) fn read(text: &str, report: &mut Report) -> Option<Self> {
         let mut reader = Reader {
             characters: text.chars().collect(),
-            events: Parser::new_from_str(text),
+            events: Events::new_from_str(text),
             report,
             names: HashMap::new(),
             tags: Vec::new(),
@@ -218,7 +216,7 @@ fn attach(source: &mut Source, comments: &mut HashMap<usize, EntryComments>) {
 
 struct Reader<'a, 'r> {
     characters: Vec<char>,
-    events: Parser<'a, StrInput<'a>>,
+    events: Events<'a>,
     report: &'r mut Report,
     names: HashMap<String, String>,
     tags: Vec<Place>,
@@ -259,19 +257,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn next(&mut self) -> Option<(Event<'a>, Span)> {
-        match self.events.next()? {
-            Ok(event) => Some(event),
-            Err(error) => {
-                let mark = error.marker();
-                let at = Place {
-                    line: mark.line(),
-                    column: mark.col() + 1,
-                };
-                let message = format!("this is no YAML: {}", error.info());
-                self.report.error(at, message);
-                None
-            }
-        }
+        event::next(&mut self.events, self.report)
     }
 
     /// Reads a value. `owner` is the entry that it is the value of, outside of flow collections.
@@ -417,12 +403,5 @@ impl<'a> Reader<'a, '_> {
                 id,
             });
         }
-    }
-}
-
-fn place(span: &Span) -> Place {
-    Place {
-        line: span.start.line(),
-        column: span.start.col() + 1,
     }
 }

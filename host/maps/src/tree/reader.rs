@@ -2,16 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, ScalarStyle, Span};
 
 use super::{Node, Settings, Value};
 use crate::diagnostic::{Place, Report};
+use crate::event::{self, DEPTH_LIMIT, Events, place};
 use crate::scalar::plain_scalar;
 
 /// How many values a document may have once its aliases are filled in.
 const SIZE_LIMIT: usize = 1_000_000;
-/// How deep values may be nested.
-const DEPTH_LIMIT: usize = 64;
 
 /// Pairs of a mapping.
 pub(crate) type Pairs = Vec<(Node, Node)>;
@@ -44,7 +43,7 @@ fn reader<'a, 'r>(
     report: &'r mut Report,
 ) -> Reader<'a, 'r> {
     Reader {
-        events: Parser::new_from_str(text),
+        events: Events::new_from_str(text),
         settings,
         report,
         anchors: HashMap::new(),
@@ -57,7 +56,7 @@ fn reader<'a, 'r>(
 const PART: usize = 128;
 
 struct Reader<'a, 'r> {
-    events: Parser<'a, saphyr_parser::StrInput<'a>>,
+    events: Events<'a>,
     settings: &'r dyn Settings,
     report: &'r mut Report,
     anchors: HashMap<usize, (Node, usize)>,
@@ -94,19 +93,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn next(&mut self) -> Option<(Event<'a>, Span)> {
-        match self.events.next()? {
-            Ok(event) => Some(event),
-            Err(error) => {
-                let mark = error.marker();
-                let at = Place {
-                    line: mark.line(),
-                    column: mark.col() + 1,
-                };
-                self.report
-                    .error(at, format!("this is no YAML: {}", error.info()));
-                None
-            }
-        }
+        event::next(&mut self.events, self.report)
     }
 
     fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Option<Node> {
@@ -338,13 +325,6 @@ impl Keys {
             let known = before.iter().map(|(key, _)| key.key_text().into_owned());
             self.0.extend(known);
         }
-    }
-}
-
-fn place(span: &Span) -> Place {
-    Place {
-        line: span.start.line(),
-        column: span.start.col() + 1,
     }
 }
 

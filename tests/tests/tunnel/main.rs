@@ -1,103 +1,26 @@
 //! Engines as sockets and ports of this machine: what goes through, and what is left behind.
 
+#[cfg(test)]
+mod running;
+#[cfg(test)]
+mod socat;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use dfab_tests::process::{self, Output, until};
 use dfab_tests::{Project, TestHost, images};
 
+use crate::running::Tunnel;
+
 const APP: &str = "registry.example.com/app:latest";
 const SOON: Duration = Duration::from_secs(20);
-
-/// dfab, running, with what it has said so far.
-struct Tunnel {
-    child: Child,
-    lines: Receiver<String>,
-    told: Arc<Mutex<String>>,
-}
-
-impl Tunnel {
-    fn start(command: &mut Command) -> Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let (sender, lines) = channel();
-        let stdout = child.stdout.take().context("no standard output")?;
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let told = Arc::new(Mutex::new(String::new()));
-        let mut stderr = BufReader::new(child.stderr.take().context("no standard error")?);
-        let heard = told.clone();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            while stderr.read_line(&mut line).is_ok_and(|read| read > 0) {
-                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-                heard.push_str(&line);
-                line.clear();
-            }
-        });
-        Ok(Self { child, lines, told })
-    }
-
-    fn told(&self) -> String {
-        let told = self.told.lock();
-        told.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The next line of data, which is where a tunnel is.
-    fn docker_host(&self) -> Result<String> {
-        let line = self
-            .lines
-            .recv_timeout(SOON)
-            .with_context(|| format!("no tunnel came: {}", self.told()))?;
-        let host = line.strip_prefix("DOCKER_HOST=");
-        Ok(host
-            .with_context(|| format!("not to be exported: {line}"))?
-            .to_owned())
-    }
-
-    fn signal(&self, name: &str) -> Result<()> {
-        let number = self.child.id().to_string();
-        let mut kill = Command::new("kill");
-        process::run(kill.args(["-s", name, &number]), b"", SOON)?.success()?;
-        Ok(())
-    }
-
-    /// How it ended, by itself.
-    fn ended(&mut self) -> Result<i32> {
-        until(SOON, || {
-            let status = self.child.try_wait()?.context("dfab still runs")?;
-            status.code().context("a signal ended dfab")
-        })
-    }
-}
-
-impl Drop for Tunnel {
-    fn drop(&mut self) {
-        // Killed at once, it would leave its folder behind.
-        if let Ok(None) = self.child.try_wait() {
-            self.signal("TERM").ok();
-            until(SOON, || self.child.try_wait()?.context("dfab still runs")).ok();
-        }
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
 
 fn docker(host: &str, arguments: &[&str], input: &[u8]) -> Result<Output> {
     let mut command = Command::new("docker");
@@ -491,111 +414,6 @@ fn docker_compose_makes_and_removes_a_project_through_every_way() -> Result<()> 
         let networks = hosts[0].docker(&["network", "ls", "--format", "{{.Name}}"])?;
         assert!(!networks.contains("shop"), "{channel}: {networks}");
         gone(&hosts[0])?;
-    }
-    Ok(())
-}
-
-#[test]
-fn socat_may_be_anywhere_and_says_why_it_fails() -> Result<()> {
-    let (hosts, project) = project(&["h1"], "deploy")?;
-    let path = "/opt/my tools/socat $(x)'s";
-    let quoted = "/opt/my tools/socat \\$(x)'s";
-    hosts[0].shell(&format!(
-        "mkdir -p '/opt/my tools' && cp \"$(readlink -f \"$(command -v socat)\")\" \"{quoted}\""
-    ))?;
-    hosts[0].remove_socat()?;
-    project.write(
-        "dfab.yaml",
-        &format!("settings:\n  socat_path: \"{path}\"\n  socat_quiet: false\n"),
-    )?;
-    let line = ["run", "docker", "version", "-H", "h1", "--channel", "socat"];
-    let worked = project.dfab(&line)?;
-    assert_eq!(worked.status, 0, "{worked:?}");
-    assert!(
-        worked
-            .stderr
-            .contains("STDIO 'UNIX-CONNECT:/var/run/docker.sock'"),
-        "{worked:?}"
-    );
-    // The client's own goes before the setting.
-    project.write(
-        "clients.yaml",
-        "h1: {host: h1, socat_path: /opt/none/socat, socat_quiet: true}",
-    )?;
-    let line = [&line[..], &["--clients", "clients.yaml"]].concat();
-    let missing = project.dfab(&line)?;
-    assert_eq!(missing.status, 4, "{missing:?}");
-    assert!(
-        missing.stderr.contains("/opt/none/socat") && missing.stderr.contains("socat_path"),
-        "{missing:?}"
-    );
-    assert!(!missing.stderr.contains("STDIO"), "{missing:?}");
-    hosts[0].shell(
-        "printf '#!/bin/sh\\necho \"socat[7] E the moon is full\" >&2; exit 1\\n' > /opt/odd; chmod 755 /opt/odd",
-    )?;
-    project.write("clients.yaml", "h1: {host: h1, socat_path: /opt/odd}")?;
-    let failed = project.dfab(&line)?;
-    assert_eq!(failed.status, 4, "{failed:?}");
-    assert!(failed.stderr.contains("the moon is full"), "{failed:?}");
-    Ok(())
-}
-
-#[test]
-fn what_broken_sessions_left_of_socat_is_ended_and_told() -> Result<()> {
-    let (hosts, project) = project(&["h1"], "deploy")?;
-    let reset = |more: &[&str]| {
-        project.dfab(
-            &[
-                &[
-                    "run",
-                    "docker",
-                    "reset-socat",
-                    "-H",
-                    "h1",
-                    "-y",
-                    "--output",
-                    "json",
-                ],
-                more,
-            ]
-            .concat(),
-        )
-    };
-    let of = |output: Output| -> Result<serde_json::Value> { Ok(output.json()?["h1"].clone()) };
-    assert_eq!(of(reset(&[])?)?, serde_json::json!([]));
-    // One that is nobody's, one of another user, and one that a tunnel has.
-    let orphan = "setsid sh -c 'sleep 600 | socat -t 600 STDIO UNIX-CONNECT:/var/run/docker.sock &' \
-                  > /dev/null 2>&1 < /dev/null";
-    project.ssh("h1", orphan)?.success()?;
-    hosts[0].shell(orphan)?;
-    let tunnel = Tunnel::start(&mut project.command(&["tunnel", "h1", "--channel", "socat"])?)?;
-    let socket = socket_of(&tunnel.docker_host()?)?;
-    let open = waiting(&socket, 1)?;
-    let orphans = |user: &str| -> Result<usize> {
-        let script = format!("pgrep -u {user} -x socat | wc -l");
-        Ok(hosts[0].shell(&script)?.trim().parse()?)
-    };
-    until(SOON, || {
-        ensure!(orphans("deploy")? >= 2 && orphans("root")? == 1, "not yet");
-        Ok(())
-    })?;
-    let told = of(reset(&[])?)?;
-    let with = |outcome: &str| {
-        let all = told.as_array().into_iter().flatten();
-        all.filter(|row| row["outcome"] == outcome).count()
-    };
-    assert_eq!(with("ended"), 1, "{told}");
-    assert!(with("in use") >= 1, "{told}");
-    assert_eq!(orphans("root")?, 1);
-    docker(&format!("unix://{}", socket.display()), &["version"], b"")?.success()?;
-    drop(open);
-    // The predecessor ended whatever is called socat.
-    let all = of(reset(&["--all"])?)?;
-    assert!(all.as_array().is_some_and(|rows| !rows.is_empty()), "{all}");
-    assert_eq!(orphans("deploy")?, 0);
-    let unasked = project.dfab(&["run", "docker", "reset-socat", "-H", "h1"])?;
-    if unasked.status != 2 {
-        bail!("it was not asked for: {unasked:?}");
     }
     Ok(())
 }
