@@ -1,7 +1,7 @@
 //! A plan: what a policy answered, checked, with everything at hand to carry it out.
 
-use dfab_maps::{BodyError, Item};
-use dfab_runtime::planning::{NodeKind, Operation, Request, Step as PolicyStep};
+use dfab_maps::{BodyError, Item, Unset};
+use dfab_runtime::planning::{Life, NodeKind, Operation, Request, Step as PolicyStep};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
@@ -56,9 +56,11 @@ pub enum PlanError {
         #[source]
         source: RunError,
     },
-    /// The map does not give what the creation needs.
-    #[error("cannot create {name} on {host}")]
+    /// The map does not give what is needed.
+    #[error("cannot {operation} {name} on {host}")]
     Body {
+        /// In words.
+        operation: String,
         /// Name on the engine.
         name: String,
         /// Host.
@@ -345,6 +347,7 @@ fn complete(
         name: node.name.clone(),
     };
     let body_error = |source| PlanError::Body {
+        operation: in_words(&step.operation),
         name: node.name.clone(),
         host: node.host.clone(),
         source,
@@ -362,16 +365,23 @@ fn complete(
         dfab_maps::container_body(map, config, instance, client, &survey.features())
             .map_err(body_error)
     };
+    let refused = |unset: Unset| body_error(unset.into());
     let work = match (&step.operation, subject.item.as_ref()) {
-        (Operation::PullImage, Item::Image { repository, tag }) => Work::PullImage {
-            repository: repository.clone(),
-            tag: tag.clone(),
-        },
-        (Operation::Create, Item::Network { name }) => Work::CreateNetwork {
-            body: labelled(dfab_maps::network_body(map, name), map.name(), name, None),
-        },
+        (Operation::PullImage, Item::Image { repository, tag }) => {
+            map.require_settings(&subject.item).map_err(refused)?;
+            Work::PullImage {
+                repository: repository.clone(),
+                tag: tag.clone(),
+            }
+        }
+        (Operation::Create, Item::Network { name }) => {
+            let body = dfab_maps::network_body(map, name).map_err(body_error)?;
+            Work::CreateNetwork {
+                body: labelled(body, map.name(), name, None),
+            }
+        }
         (Operation::Create, Item::Volume { owner, alias }) if !survey.features().volumes => {
-            let body = dfab_maps::data_container_body(map, owner, alias);
+            let body = dfab_maps::data_container_body(map, owner, alias).map_err(body_error)?;
             Work::CreateContainer {
                 body: labelled(body, map.name(), alias, None),
             }
@@ -382,14 +392,12 @@ fn complete(
                 volumes: true,
             }
         }
-        (Operation::Create, Item::Volume { owner, alias }) => Work::CreateVolume {
-            body: labelled(
-                dfab_maps::volume_body(map, owner, alias),
-                map.name(),
-                alias,
-                None,
-            ),
-        },
+        (Operation::Create, Item::Volume { owner, alias }) => {
+            let body = dfab_maps::volume_body(map, owner, alias).map_err(body_error)?;
+            Work::CreateVolume {
+                body: labelled(body, map.name(), alias, None),
+            }
+        }
         (Operation::Create, Item::Container { config, instance }) => {
             let instance = instance.as_deref();
             Work::CreateContainer {
@@ -404,7 +412,12 @@ fn complete(
         (Operation::Remove(_), Item::Network { .. }) => Work::RemoveNetwork,
         (Operation::Remove(_), Item::Volume { .. }) => Work::RemoveVolume,
         (operation, Item::Container { config, instance }) => match operation {
-            Operation::Start => Work::Start,
+            Operation::Start => {
+                let is_first = matches!(node.observed.life, Life::Created);
+                map.require_start_settings(config, is_first)
+                    .map_err(refused)?;
+                Work::Start
+            }
             Operation::Stop(stop) => Work::Stop {
                 signal: stop.signal.clone(),
                 timeout_s: stop.timeout_s,
@@ -418,7 +431,9 @@ fn complete(
             },
             Operation::Connect(network) => Work::Connect {
                 network: network.clone(),
-                endpoint: dfab_maps::endpoint_body(map, config, network).ok_or_else(unsuitable)?,
+                endpoint: dfab_maps::endpoint_body(map, config, network)
+                    .map_err(body_error)?
+                    .ok_or_else(unsuitable)?,
             },
             Operation::PrepareVolume(volume) => {
                 let preparation = dfab_maps::preparations(map, config, instance.as_deref())

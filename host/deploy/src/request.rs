@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use dfab_engine::{ContainerState, ObservedContainer, Snapshot};
-use dfab_maps::{Features, Item, Planned, ResolvedMap};
+use dfab_maps::{BodyError, Features, Item, Planned, ResolvedMap};
 use dfab_runtime::planning::{
     ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process, Remedy,
     Request, StopOptions,
@@ -185,24 +185,32 @@ fn compare(
         return Ok(());
     };
     let map = planned.map;
+    let incomparable = |source| PlanError::Body {
+        operation: "compare".to_owned(),
+        name: name.to_owned(),
+        host: survey.host.name().to_owned(),
+        source,
+    };
     match &planned.item {
         Item::Image { .. } => {}
         Item::Network { name: network } => {
             if let Some(live) = details.networks.get(name) {
                 observed.connected = connected(live);
-                observed.differences = drift::network(&dfab_maps::network_body(map, network), live);
+                let wanted = dfab_maps::network_body(map, network).map_err(incomparable)?;
+                observed.differences = drift::network(&wanted, live);
             }
         }
         Item::Volume { owner, alias } => {
             if let Some(live) = details.volumes.get(name) {
-                let wanted = dfab_maps::volume_body(map, owner, alias);
+                let wanted = dfab_maps::volume_body(map, owner, alias).map_err(incomparable)?;
                 observed.differences = drift::volume(&wanted, live);
             }
         }
         Item::Container { config, instance } => {
             if let Some(live) = details.containers.get(name) {
                 observed.differences =
-                    container_differences(map, config, instance.as_deref(), live, survey, details)?;
+                    container_differences(map, config, instance.as_deref(), live, survey, details)
+                        .map_err(incomparable)?;
             }
             let process = |process: &dfab_engine::Process| Process {
                 user: process.user.clone(),
@@ -236,27 +244,18 @@ fn container_differences(
     live: &Value,
     survey: &Survey<'_>,
     details: &Details,
-) -> Result<Vec<Difference>, PlanError> {
+) -> Result<Vec<Difference>, BodyError> {
     let features = survey.features();
-    let body = dfab_maps::container_body(map, config, instance, survey.host.client(), &features)
-        .map_err(|source| PlanError::Body {
-            name: map.engine_name(&Item::Container {
-                config: config.to_owned(),
-                instance: instance.map(str::to_owned),
-            }),
-            host: survey.host.name().to_owned(),
-            source,
-        })?;
-    let endpoint = |network: String| {
-        let endpoint = dfab_maps::endpoint_body(map, config, &network);
-        (network, endpoint.unwrap_or_default())
+    let body = dfab_maps::container_body(map, config, instance, survey.host.client(), &features)?;
+    let endpoint = |network: String| -> Result<(String, Value), BodyError> {
+        let endpoint = dfab_maps::endpoint_body(map, config, &network)?;
+        Ok((network, endpoint.unwrap_or_default()))
     };
-    let networks = map.container_networks(config);
+    let networks = map.container_networks(config).into_iter().map(endpoint);
+    let networks = networks.collect::<Result<Vec<_>, _>>()?;
     let wanted = Wanted {
         body: &body,
-        networks: features
-            .networks
-            .then(|| networks.into_iter().map(endpoint).collect()),
+        networks: features.networks.then_some(networks),
     };
     let scene = Scene {
         snapshot: &survey.snapshot,
@@ -531,5 +530,92 @@ mod tests {
         // Less than a second is one, for 0 would be none at all.
         assert_eq!(waits(Some(20)), 1);
         assert_eq!(waits(None), 15 * 60);
+    }
+    /// What is told of a step about the one item of a kind, where nothing is on the engine yet.
+    fn told(text: &str, kind: NodeKind, operation: Operation) -> String {
+        let map = load_map(text, "m.yaml", "m", &NoSettings).unwrap().value;
+        let project = Project::new(vec![map]).unwrap();
+        let selected = project.select(&["web".to_owned()]).unwrap();
+        let items = project.walk(&selected, Walk::Dependencies).unwrap();
+        let address = Address::Socket("/nowhere".into());
+        let client = Client::default_client();
+        let host = Host::new("h".to_owned(), address, client, Options::default());
+        let surveys = [Survey {
+            host: &host,
+            api_version: ApiVersion {
+                major: 1,
+                minor: 41,
+            },
+            items,
+            snapshot: Snapshot::default(),
+            details: None,
+        }];
+        let (request, subjects) = request("up", Vec::new(), &surveys).unwrap();
+        let node = request.nodes.iter().position(|node| node.kind == kind);
+        let step = Step {
+            node: u32::try_from(node.unwrap()).unwrap(),
+            operation,
+            after: Vec::new(),
+            reason: String::new(),
+            if_changed: Vec::new(),
+        };
+        match Plan::new(&request, &subjects, &surveys, vec![step], &[]) {
+            Ok(_) => "nothing".to_owned(),
+            Err(error) => {
+                let source = std::error::Error::source(&error).unwrap();
+                format!("{error}: {source}")
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_that_needs_a_setting_that_is_not_set_is_no_part_of_a_plan() {
+        let why = |place: &str| {
+            format!(
+                "the setting key is not set, which m.yaml:{place} asks for; set it under \
+                 `settings` in dfab.yaml, or give --set key=VALUE"
+            )
+        };
+        let stop = Operation::Stop(StopOptions {
+            signal: None,
+            timeout_s: None,
+        });
+        let (container, network) = (NodeKind::Container, NodeKind::Network);
+        let connect = || Operation::Connect("m.n".to_owned());
+
+        let text = "repository: !env_lazy key\nweb: {image: 'app:1'}\n";
+        assert_eq!(
+            told(text, NodeKind::Image, Operation::PullImage),
+            format!("cannot pull <key>/app:1 on h: {}", why("1:13"))
+        );
+        assert_eq!(
+            told(text, container, Operation::Create),
+            format!("cannot create m.web on h: {}", why("1:13"))
+        );
+        // It was created, and what it was made of is not asked for.
+        assert_eq!(told(text, container, Operation::Start), "nothing");
+        assert_eq!(told(text, container, stop.clone()), "nothing");
+
+        let text = "web: {image: app, exec_commands: [!env_lazy key]}\n";
+        assert_eq!(
+            told(text, container, Operation::Start),
+            format!("cannot start m.web on h: {}", why("1:35"))
+        );
+        assert_eq!(told(text, container, stop), "nothing");
+
+        let text = "networks: {n: null}\nweb: {image: app, networks: {n: !env_lazy key}}\n";
+        assert_eq!(
+            told(text, container, connect()),
+            format!("cannot connect network m.n to m.web on h: {}", why("2:33"))
+        );
+        assert_eq!(told(text, network, Operation::Create), "nothing");
+
+        let text = "networks: {n: {driver_options: {mtu: !env_lazy key}}}\n\
+                    web: {image: app, networks: n}\n";
+        assert_eq!(
+            told(text, network, Operation::Create),
+            format!("cannot create m.n on h: {}", why("1:38"))
+        );
+        assert_eq!(told(text, container, connect()), "nothing");
     }
 }

@@ -5,6 +5,7 @@ use crate::diagnostic::{Place, Report, nearest};
 use crate::map::ResolvedMap;
 use crate::mount::Bind;
 use crate::names::is_preset_network;
+use crate::waiting::Part;
 
 /// More names than these are not told as candidates.
 const MANY: usize = 20;
@@ -66,7 +67,11 @@ impl ResolvedMap {
             let Bind::Alias { alias, at, .. } = bind else {
                 continue;
             };
-            if !self.host.contains_key(alias) {
+            let host_path = || Part::HostPath {
+                alias: alias.clone(),
+                instance: None,
+            };
+            if !self.host.contains_key(alias) && !self.has_waiting(&host_path()) {
                 let message = format!("{name} binds {alias}, which has no path under `host`");
                 report.error(*at, message);
             }
@@ -74,14 +79,15 @@ impl ResolvedMap {
                 .volumes
                 .get(alias)
                 .is_none_or(|volume| volume.default_path.is_none())
+                && self.unset_path(alias).is_none()
             {
                 let message = format!("{name} binds {alias}, which has no path under `volumes`");
                 report.error(*at, message);
             }
         }
         for volume in &config.attaches {
-            if self.attached_path(name, &volume.name).is_none() {
-                let alias = &volume.name;
+            let alias = &volume.name;
+            if self.attached_path(name, alias).is_none() && self.unset_path(alias).is_none() {
                 let message = format!("{name} attaches {alias}, which has no path");
                 report.error_with_help(volume.at, message, "give it one here or under `volumes`");
             }
@@ -156,7 +162,8 @@ impl ResolvedMap {
 impl ContainerConfig {
     /// Whether it has volumes that can be used by its name.
     fn has_mounts(&self) -> bool {
-        let is_waiting = !self.unset.is_empty();
+        let is_mount = |key: &str| matches!(key, "shares" | "binds");
+        let is_waiting = self.unset.iter().any(|(key, _)| is_mount(key));
         let has_none = self.shares.is_empty() && self.binds.is_empty() && self.uses.is_empty();
         is_waiting || !has_none
     }

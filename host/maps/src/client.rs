@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use crate::config::{delay, number_text, optional_text, seconds};
 use crate::diagnostic::{Invalid, Loaded, Reading, Report, nearest};
 use crate::tree::{self, Node, Settings, Value};
+use crate::waiting::Unset;
 
 /// The name of the client that is meant when a map names none.
 const DEFAULT: &str = "__default__";
@@ -59,6 +60,8 @@ pub struct Client {
     pub interfaces: IndexMap<String, String>,
     /// The same for IPv6.
     pub interfaces_ipv6: IndexMap<String, String>,
+    /// Interfaces whose addresses wait for settings that are not set, by the section and their names.
+    pub unset_interfaces: IndexMap<(&'static str, String), Unset>,
     /// Logins at registries, by their host.
     pub auth_configs: IndexMap<String, RegistryLogin>,
     /// What the engine can do, where its version does not tell: by the feature's name.
@@ -187,17 +190,20 @@ pub fn read_clients(
     let mut report = Report::new(file);
     let mut clients = IndexMap::new();
     if let Some(root) = tree::read(text, settings, &mut report) {
-        root.tell_untold(&mut report);
         match &root.value {
             Value::Null => {}
             Value::Map(pairs) => {
                 for (key, value) in pairs {
+                    key.tell_untold(&mut report);
                     let name = key.key_text();
                     let client = client(&name, value, &mut report);
                     clients.insert(name.into_owned(), client);
                 }
             }
-            _ => report.error(root.at, "a client file is a mapping from names to clients"),
+            _ => {
+                root.tell_untold(&mut report);
+                report.error(root.at, "a client file is a mapping from names to clients");
+            }
         }
     }
     report.reading(Some(clients))
@@ -262,6 +268,7 @@ fn client(name: &str, node: &Node, report: &mut Report) -> Client {
         ..Client::default()
     };
     let Value::Map(pairs) = &node.value else {
+        node.tell_untold(report);
         report.error(
             node.at,
             format!("a client is a mapping, not {}", node.kind()),
@@ -269,6 +276,7 @@ fn client(name: &str, node: &Node, report: &mut Report) -> Client {
         return client;
     };
     for (key, value) in pairs {
+        key.tell_untold(report);
         if value.is_null() {
             continue;
         }
@@ -280,6 +288,11 @@ fn client(name: &str, node: &Node, report: &mut Report) -> Client {
 impl Client {
     fn read_field(&mut self, key: &Node, value: &Node, report: &mut Report) {
         let name = key.key_text();
+        // Addresses can wait until something is published there.
+        let has_parts = matches!(&*name, "interfaces" | "interfaces_ipv6");
+        if !has_parts || value.is_unset {
+            value.tell_untold(report);
+        }
         match &*name {
             "host" | "fabric_host" => self.host = optional_text(value, "a host", report),
             "user" => self.user = optional_text(value, "a user", report),
@@ -296,8 +309,10 @@ impl Client {
             "debug" => self.debug = Some(value.is_truthy()),
             "socat_path" => self.socat_path = optional_text(value, "a command", report),
             "socat_quiet" => self.socat_quiet = Some(value.is_truthy()),
-            "interfaces" => self.interfaces = addresses(value, report),
-            "interfaces_ipv6" => self.interfaces_ipv6 = addresses(value, report),
+            "interfaces" => self.interfaces = self.addresses("interfaces", value, report),
+            "interfaces_ipv6" => {
+                self.interfaces_ipv6 = self.addresses("interfaces_ipv6", value, report);
+            }
             "auth_configs" => self.auth_configs = logins(value, report),
             "features" => {
                 let features = switches(value, "feature", &FEATURES, report);
@@ -330,6 +345,32 @@ impl Client {
             }
         }
     }
+
+    fn addresses(
+        &mut self,
+        section_name: &'static str,
+        node: &Node,
+        report: &mut Report,
+    ) -> IndexMap<String, String> {
+        let what_it_is = "interfaces are a mapping from names to addresses";
+        let mut addresses = IndexMap::new();
+        for (key, value) in section(node, what_it_is, report) {
+            key.tell_untold(report);
+            let (name, untold) = (key.key_text().into_owned(), value.untold());
+            if !untold.is_empty() {
+                let without = format!(
+                    "containers that publish ports on {name} cannot be created or compared"
+                );
+                for unset in report.wait_for(untold, &without) {
+                    self.unset_interfaces
+                        .insert((section_name, name.clone()), unset);
+                }
+            } else if let Some(address) = optional_text(value, "an address", report) {
+                addresses.insert(name, address);
+            }
+        }
+        addresses
+    }
 }
 
 fn port(node: &Node, report: &mut Report) -> Option<u16> {
@@ -349,20 +390,6 @@ fn section<'a>(node: &'a Node, what: &str, report: &mut Report) -> &'a [(Node, N
             &[]
         }
     }
-}
-
-fn addresses(node: &Node, report: &mut Report) -> IndexMap<String, String> {
-    let mut addresses = IndexMap::new();
-    for (key, value) in section(
-        node,
-        "interfaces are a mapping from names to addresses",
-        report,
-    ) {
-        if let Some(address) = optional_text(value, "an address", report) {
-            addresses.insert(key.key_text().into_owned(), address);
-        }
-    }
-    addresses
 }
 
 fn switches(

@@ -10,6 +10,7 @@ use crate::permissions::Permissions;
 use crate::port::{Endpoint, Port};
 use crate::record::{ExecCommand, Link, records, texts};
 use crate::tree::{Node, Value};
+use crate::waiting::Unset;
 
 /// In the order of the normal form; the last two are what others were called once.
 pub(crate) const KEYS: [&str; 25] = [
@@ -40,9 +41,11 @@ pub(crate) const KEYS: [&str; 25] = [
     "network",
 ];
 
-/// Keys that say something only of the container's creation, so that `!env_lazy` can wait for it.
-const LAZY: [&str; 9] = [
+/// Keys that say something only of the container's creation and start, so that `!env_lazy` can wait for
+/// it. Of `networks` some fields can.
+const LAZY: [&str; 10] = [
     "binds",
+    "exec_commands",
     "exposes",
     "healthcheck",
     "create_options",
@@ -85,8 +88,8 @@ pub struct ContainerConfig {
     pub(crate) host_config: Vec<ContainerOption>,
     /// Keys of whose values a mistake was told: what is missing of them is not missed again.
     pub(crate) wrong_keys: Vec<String>,
-    /// Settings that it cannot be made without, and that are not set.
-    pub(crate) unset: Vec<(String, Place)>,
+    /// Settings that are not set, with the keys that wait for them.
+    pub(crate) unset: Vec<(String, Unset)>,
 }
 
 /// Which network stack a container has.
@@ -163,12 +166,15 @@ impl ContainerConfig {
                     self.host_config.clear();
                 }
                 for (key, value) in pairs {
-                    let untold = value.untold();
-                    if !untold.is_empty() && LAZY.contains(&&*key.key_text()) {
-                        self.wait_for(untold, &key, report);
+                    let (name, untold) = (key.key_text(), value.untold());
+                    self.unset.retain(|(known, _)| *known != name);
+                    if !untold.is_empty() && LAZY.contains(&&*name) {
+                        self.wait_for(untold, &name, report);
                         continue;
                     }
-                    value.tell_untold(report);
+                    if name != "networks" {
+                        value.tell_untold(report);
+                    }
                     let (before, has_unset) = (report.errors(), value.has_unset());
                     self.read_key(&key, value, report);
                     if has_unset || report.errors() > before {
@@ -181,19 +187,15 @@ impl ContainerConfig {
     }
 
     /// Notes that a key cannot be read without settings.
-    fn wait_for(&mut self, settings: Vec<(String, Place)>, key: &Node, report: &mut Report) {
-        for (name, at) in &settings {
-            report.warning(
-                *at,
-                format!(
-                    "the setting {name} is not set; without it the container cannot be created \
-                     or compared"
-                ),
-                format!("set it under `settings` in dfab.yaml, or give --set {name}=VALUE"),
-            );
-        }
-        self.wrong_keys.push(key.key_text().into_owned());
-        self.unset.extend(settings);
+    fn wait_for(&mut self, settings: Vec<(String, Place)>, key: &str, report: &mut Report) {
+        let without = match key {
+            "exec_commands" => "the container cannot be created, started or compared",
+            _ => "the container cannot be created or compared",
+        };
+        let unset = report.wait_for(settings, without).into_iter();
+        self.wrong_keys.push(key.to_owned());
+        self.unset
+            .extend(unset.map(|unset| (key.to_owned(), unset)));
     }
 
     fn read_key(&mut self, key: &Node, value: Node, report: &mut Report) {
@@ -230,7 +232,7 @@ impl ContainerConfig {
                 }
                 self.network_mode = Some((network_mode(&value, report), value.at));
             }
-            "networks" => self.networks = records(value, report),
+            "networks" => self.networks = endpoints(value, report),
             "exec_commands" => self.exec_commands = records(value, report),
             "healthcheck" => self.healthcheck = HealthCheck::read(&value, report),
             "persistent" => self.persistent = Some(value.truth(report)),
@@ -402,6 +404,21 @@ fn attached(node: Node, report: &mut Report) -> Vec<Volume> {
         );
     }
     volumes
+}
+
+/// The networks of a container. Their names and links lead somewhere, and cannot wait for settings.
+fn endpoints(node: Node, report: &mut Report) -> Vec<Endpoint> {
+    let untold = node.untold();
+    let mut of_endpoints = report.another();
+    let endpoints: Vec<Endpoint> = records(node, &mut of_endpoints);
+    for (name, at) in untold {
+        let mut waiting = endpoints.iter().flat_map(|endpoint| &endpoint.unset);
+        if !waiting.any(|unset| unset.at == at) {
+            report.unset(at, &name);
+        }
+    }
+    report.append(of_endpoints);
+    endpoints
 }
 
 /// A number as YAML 1.1 reads it, with a warning where people read another one.

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use crate::waiting::Unset;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -159,6 +161,22 @@ impl Report {
         self.unset.insert(at);
     }
 
+    /// Warns of settings that are not set, where only some things need them: what becomes of those is
+    /// in `without`.
+    pub(crate) fn wait_for(&mut self, settings: Vec<(String, Place)>, without: &str) -> Vec<Unset> {
+        let mut unset = Vec::with_capacity(settings.len());
+        for (name, at) in settings {
+            self.warning(
+                at,
+                format!("the setting {name} is not set; without it {without}"),
+                format!("set it under `settings` in dfab.yaml, or give --set {name}=VALUE"),
+            );
+            let file = self.file.clone();
+            unset.push(Unset { name, file, at });
+        }
+        unset
+    }
+
     pub(crate) fn error(&mut self, at: Place, message: impl Into<String>) {
         self.add(Severity::Error, at, message.into(), None);
     }
@@ -212,10 +230,14 @@ impl Report {
 
     /// The value as far as it could be read. What is said is in the order of the file.
     pub(crate) fn reading<T>(mut self, value: Option<T>) -> Reading<T> {
-        self.diagnostics
-            .sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         let mut told = HashSet::new();
         let unset = self.unset;
+        // Where a setting is missed at once, that goes before what waits for the same one.
+        self.diagnostics.sort_by_key(|one| {
+            let (line, column) = (one.line, one.column);
+            let is_hidden = unset.contains(&Place { line, column }) && !one.is_error();
+            (line, column, is_hidden)
+        });
         self.diagnostics.retain(|one| {
             let (line, column) = (one.line, one.column);
             let at = Place { line, column };

@@ -12,6 +12,7 @@ use crate::graph::circles;
 use crate::health_check::HealthCheck;
 use crate::map::{Item, ResolvedMap};
 use crate::names::{NAMES, is_engine_name, is_preset_network};
+use crate::waiting::Part;
 
 /// What a map's project has beside it.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +115,10 @@ fn examine_endpoints(map: &ResolvedMap, report: &mut Report) {
             };
             let message = format!("the engine's network {name} does not allow {what}");
             (message, "use one of the map's own `networks`".to_owned())
-        } else if has_address && map.networks.get(name).is_some_and(|one| !one.has_pool()) {
+        } else if has_address
+            && map.networks.get(name).is_some_and(|one| !one.has_pool())
+            && !map.has_waiting(&Part::Network(name.clone()))
+        {
             let message =
                 format!("there is no address to choose in the network {name}: it has no subnet");
             let help = format!(
@@ -205,7 +209,7 @@ impl Examined<'_> {
             wrong.iter().any(|key| keys.contains(&key.as_str()))
         };
         match fault {
-            BodyError::NoContainer(_) | BodyError::Unset { .. } => true,
+            BodyError::NoContainer(_) | BodyError::Unset(_) => true,
             BodyError::Name(_) => is_wrong(&["instances"]),
             BodyError::Image(_) => is_wrong(&["image"]) || map.has_wrong_image_parts,
             BodyError::User(_) => is_wrong(&["user"]),

@@ -127,6 +127,13 @@ impl ContainerConfig {
         fn update(mine: &mut Vec<ContainerOption>, theirs: Vec<ContainerOption>) {
             join(mine, theirs, |one, other| one.name() == other.name());
         }
+        let replaced = [
+            ("user", other.user.is_some()),
+            ("permissions", other.permissions.is_some()),
+            ("healthcheck", other.healthcheck.is_some()),
+        ];
+        let is_replaced = |key: &str| replaced.contains(&(key, true));
+        self.unset.retain(|(key, _)| !is_replaced(key));
         replace(&mut self.image, other.image);
         union(&mut self.instances, other.instances);
         union(&mut self.clients, other.clients);

@@ -31,6 +31,7 @@ mod resource;
 mod scalar;
 mod schema;
 mod tree;
+mod waiting;
 
 pub use body::{
     BodyError, Features, Preparation, container_body, data_container_body, endpoint_body,
@@ -53,3 +54,4 @@ pub use picture::Picture;
 pub use record::ExecCommand;
 pub use schema::{client_schema, map_schema};
 pub use tree::{NoSettings, Settings};
+pub use waiting::Unset;

@@ -12,6 +12,7 @@ use crate::mount::HostPath;
 use crate::names::{is_preset_network, split_tag};
 use crate::resource::{NetworkConfig, VolumeConfig};
 use crate::tree::{self, Node, Pairs, Settings, Value};
+use crate::waiting::{Part, Waiting};
 
 /// A thing on an engine that a map describes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,6 +75,8 @@ pub struct ResolvedMap {
     pub(crate) attached: IndexMap<String, (String, String)>,
     /// Whether a mistake was told of what the names of all images have.
     pub(crate) has_wrong_image_parts: bool,
+    /// What cannot be read before settings are set.
+    pub(crate) waiting: Vec<Waiting>,
 }
 
 pub(crate) const SECTIONS: [&str; 14] = [
@@ -209,15 +212,18 @@ impl ResolvedMap {
             .filter(|image| !image.is_empty())
             .unwrap_or(name);
         let (image, tag) = split_tag(image);
-        let repository = match (image.strip_prefix('/'), &self.repository) {
+        let repository = self.repository.clone();
+        let repository = repository.or_else(|| self.stand_in(&Part::Repository));
+        let repository = match (image.strip_prefix('/'), repository) {
             (Some(rest), _) => rest.to_owned(),
             (None, Some(repository)) if !image.contains('/') => format!("{repository}/{image}"),
             _ => image.to_owned(),
         };
         let tag = tag
-            .or(self.default_tag.as_deref())
-            .unwrap_or("latest")
-            .to_owned();
+            .map(str::to_owned)
+            .or_else(|| self.default_tag.clone())
+            .or_else(|| self.stand_in(&Part::DefaultTag))
+            .unwrap_or_else(|| "latest".to_owned());
         Item::Image { repository, tag }
     }
 
@@ -345,24 +351,36 @@ impl ResolvedMap {
     pub(crate) fn read(&mut self, pairs: Pairs, report: &mut Report) {
         for (key, value) in pairs {
             let name = key.key_text();
-            // Of a container some may wait until it is made, and of free keys all.
-            let is_section = SECTIONS.contains(&&*name) && name != "containers";
-            if is_section || value.is_unset {
+            // Parts of containers and of some sections may wait until they are needed, as may single
+            // texts; and free keys always.
+            let is_text = matches!(&*name, "repository" | "default_tag" | "host_root");
+            let has_parts = matches!(&*name, "containers" | "volumes" | "networks" | "host")
+                || !SECTIONS.contains(&&*name);
+            if !is_text && (value.is_unset || !has_parts) {
                 value.tell_untold(report);
             }
-            if value.is_unset && !is_section {
+            if value.is_unset && has_parts {
                 continue;
             }
             let of_images = matches!(&*name, "repository" | "default_tag");
-            let (before, has_unset) = (report.errors(), of_images && value.has_unset());
+            let has_unset = of_images && value.has_unset() && value.untold().is_empty();
+            let before = report.errors();
             match &*name {
                 "name" => {
                     if let Some(name) = optional_text(&value, "a name", report) {
                         self.name = name;
                     }
                 }
-                "repository" => self.repository = prefix(&value, "a repository", report),
-                "default_tag" => self.default_tag = optional_text(&value, "a tag", report),
+                "repository" => {
+                    let value = self.readable(value, |_| Part::Repository, report);
+                    self.repository =
+                        value.and_then(|value| prefix(&value, "a repository", report));
+                }
+                "default_tag" => {
+                    let value = self.readable(value, |_| Part::DefaultTag, report);
+                    self.default_tag =
+                        value.and_then(|value| optional_text(&value, "a tag", report));
+                }
                 "default_domain" => self.default_domain = prefix(&value, "a domain", report),
                 // Null and false are the same, but not given is not.
                 "set_hostname" => self.set_hostname = value.truth(report),
@@ -389,28 +407,20 @@ impl ResolvedMap {
                 }
                 "volumes" => {
                     for (key, volume) in section(value, "volumes", report) {
-                        let volume = VolumeConfig::read(&volume, report);
-                        self.volumes.insert(key.key_text().into_owned(), volume);
+                        self.read_volume(&key, volume, report);
                     }
                 }
                 "networks" => {
                     for (key, network) in section(value, "networks", report) {
-                        let network = NetworkConfig::read(&network, report);
-                        self.networks.insert(key.key_text().into_owned(), network);
+                        self.read_network(&key, network, report);
                     }
                 }
                 "host" => {
                     for (key, path) in section(value, "host", report) {
-                        if key.key_text() == "root" {
-                            self.host_root = optional_text(&path, "a path on the host", report);
-                        } else if let Some(path) = HostPath::read(&path, report) {
-                            self.host.insert(key.key_text().into_owned(), path);
-                        }
+                        self.read_host_path(&key, path, report);
                     }
                 }
-                "host_root" => {
-                    self.host_root = optional_text(&value, "a path on the host", report);
-                }
+                "host_root" => self.read_host_root(value, report),
                 free if free.starts_with("x-") => {}
                 _ => match &value.value {
                     Value::Null | Value::Map(_) => self.add_container(&key, value, report),
@@ -433,6 +443,51 @@ impl ResolvedMap {
             }
             self.has_wrong_image_parts |= has_unset || of_images && report.errors() > before;
         }
+    }
+
+    fn read_volume(&mut self, key: &Node, node: Node, report: &mut Report) {
+        key.tell_untold(report);
+        let alias = key.key_text().into_owned();
+        let part = |key: Option<&str>| Part::Volume {
+            alias: alias.clone(),
+            key: key.map(str::to_owned),
+        };
+        let readable = self.readable(node, part, report);
+        let volume = readable.map(|node| VolumeConfig::read(&node, report));
+        self.volumes.insert(alias, volume.unwrap_or_default());
+    }
+
+    fn read_network(&mut self, key: &Node, node: Node, report: &mut Report) {
+        key.tell_untold(report);
+        let name = key.key_text().into_owned();
+        let readable = self.readable(node, |_| Part::Network(name.clone()), report);
+        let network = readable.map(|node| NetworkConfig::read(&node, report));
+        self.networks.insert(name, network.unwrap_or_default());
+    }
+
+    fn read_host_path(&mut self, key: &Node, node: Node, report: &mut Report) {
+        key.tell_untold(report);
+        let alias = key.key_text().into_owned();
+        if alias == "root" {
+            return self.read_host_root(node, report);
+        }
+        let part = |instance: Option<&str>| Part::HostPath {
+            alias: alias.clone(),
+            instance: instance.map(str::to_owned),
+        };
+        let Some(node) = self.readable(node, part, report) else {
+            self.host.shift_remove(&alias);
+            return;
+        };
+        if let Some(path) = HostPath::read(&node, report) {
+            self.host.insert(alias, path);
+        }
+    }
+
+    fn read_host_root(&mut self, node: Node, report: &mut Report) {
+        let readable = self.readable(node, |_| Part::HostRoot, report);
+        self.host_root =
+            readable.and_then(|node| optional_text(&node, "a path on the host", report));
     }
 
     fn add_container(&mut self, key: &Node, node: Node, report: &mut Report) {

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::diagnostic::{Place, Report};
 use crate::record::{Element, Fields, Link, Parts, Record, records, text, texts, too_many};
 use crate::tree::{Node, Value};
+use crate::waiting::Unset;
 
 /// `exposes`: a port of the container, and where the host publishes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,6 +223,8 @@ pub(crate) struct Endpoint {
     pub(crate) ipv4_address: Option<String>,
     pub(crate) ipv6_address: Option<String>,
     pub(crate) link_local_ips: Vec<String>,
+    /// What some of these wait for.
+    pub(crate) unset: Vec<Unset>,
     pub(crate) at: Place,
 }
 
@@ -245,7 +248,7 @@ impl Record for Endpoint {
 
     fn read(element: Element, report: &mut Report) -> Option<Self> {
         let at = element.at;
-        let (network, fields) = match element.parts {
+        let (network, mut fields) = match element.parts {
             Parts::Positional(parts) => {
                 let mut parts = parts.into_iter();
                 let Some(network) = parts.next() else {
@@ -280,6 +283,17 @@ impl Record for Endpoint {
                 return None;
             }
         }
+        let mut unset = Vec::new();
+        fields.retain(|(name, value)| {
+            let untold = match name.as_str() {
+                "aliases" | "ipv4_address" | "ipv6_address" | "link_local_ips" => value.untold(),
+                _ => Vec::new(),
+            };
+            let is_whole = untold.is_empty();
+            let without = "the container cannot be created or compared";
+            unset.extend(report.wait_for(untold, without));
+            is_whole
+        });
         let mut fields = Fields { at, pairs: fields };
         let mut list = |name: &str| match fields.node(name) {
             Some(node) => texts(node, report),
@@ -297,6 +311,7 @@ impl Record for Endpoint {
             ipv4_address: fields.text("ipv4_address"),
             ipv6_address: fields.text("ipv6_address"),
             link_local_ips,
+            unset,
             at,
         })
     }

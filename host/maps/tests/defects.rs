@@ -169,12 +169,13 @@ fn b_10_a_volume_has_the_driver_and_options_of_its_alias() {
          a: {attaches: [data, logs]}\n",
     );
     assert_eq!(
-        volume_body(&map, "a", "data"),
+        volume_body(&map, "a", "data").unwrap(),
         json!({ "Name": "m.data", "Driver": "nfs", "DriverOpts": { "o": "rw", "n": "1" },
                 "Labels": { "a": "b" } })
     );
     // Not those of an alias that is called as the container that attaches it.
-    assert_eq!(volume_body(&map, "a", "logs"), json!({ "Name": "m.logs" }));
+    let logs = volume_body(&map, "a", "logs").unwrap();
+    assert_eq!(logs, json!({ "Name": "m.logs" }));
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn a_lazy_setting_is_missed_by_what_uses_it_alone() {
     let client = Client::default_client();
     let features = Features::for_api(1, 41);
     let made = |config: &str| container_body(&map, config, None, &client, &features);
-    insta::assert_snapshot!(made("web").unwrap_err(), @"the setting key is not set, which line 1 of m.yaml asks for; set it under `settings` in dfab.yaml, or give --set key=VALUE");
+    insta::assert_snapshot!(made("web").unwrap_err(), @"the setting key is not set, which m.yaml:1:53 asks for; set it under `settings` in dfab.yaml, or give --set key=VALUE");
     assert!(made("db").is_ok());
     insta::assert_snapshot!(warnings(text), @r"
     m.yaml:1:53: warning: the setting key is not set; without it the container cannot be created or compared
@@ -163,18 +163,21 @@ fn a_lazy_setting_is_missed_by_what_uses_it_alone() {
     // What is used in any case is missed in any case.
     insta::assert_snapshot!(
         mistakes(
-            "default_tag: !env_lazy tagg\nhost: {a: !env_lazy path}\n\
-             web: {image: !env_lazy image, exec_commands: [!env_lazy command]}\ndb: !env_lazy db\n"
+            "default_domain: !env_lazy domain\nvolumes: !env_lazy volumes\n\
+             web: {image: !env_lazy image, networks: [!env_lazy net, {n: {links: !env_lazy link}}]}\n\
+             db: !env_lazy db\nnetworks: {n: null}\n"
         ),
         @r"
-    m.yaml:1:14: error: the setting tagg is not set
-      help: set it under `settings` in dfab.yaml, or give --set tagg=VALUE
-    m.yaml:2:11: error: the setting path is not set
-      help: set it under `settings` in dfab.yaml, or give --set path=VALUE
+    m.yaml:1:17: error: the setting domain is not set
+      help: set it under `settings` in dfab.yaml, or give --set domain=VALUE
+    m.yaml:2:10: error: the setting volumes is not set
+      help: set it under `settings` in dfab.yaml, or give --set volumes=VALUE
     m.yaml:3:14: error: the setting image is not set
       help: set it under `settings` in dfab.yaml, or give --set image=VALUE
-    m.yaml:3:47: error: the setting command is not set
-      help: set it under `settings` in dfab.yaml, or give --set command=VALUE
+    m.yaml:3:42: error: the setting net is not set
+      help: set it under `settings` in dfab.yaml, or give --set net=VALUE
+    m.yaml:3:69: error: the setting link is not set
+      help: set it under `settings` in dfab.yaml, or give --set link=VALUE
     m.yaml:4:5: error: the setting db is not set
       help: set it under `settings` in dfab.yaml, or give --set db=VALUE
     "

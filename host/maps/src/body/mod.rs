@@ -20,6 +20,7 @@ use crate::config::ContainerConfig;
 use crate::map::{Item, ResolvedMap};
 use crate::mount::Volume;
 use crate::names::{NAMES, is_engine_name, is_image, is_owner};
+use crate::waiting::Unset;
 
 /// The image of containers that only have a volume.
 const DATA_IMAGE: &str = "tianon/true:latest";
@@ -31,18 +32,8 @@ pub enum BodyError {
     #[error("there is no container {0}")]
     NoContainer(String),
     /// A setting of `!env_lazy`.
-    #[error(
-        "the setting {name} is not set, which line {line} of {file} asks for; set it under `settings` \
-         in dfab.yaml, or give --set {name}=VALUE"
-    )]
-    Unset {
-        /// The setting.
-        name: String,
-        /// The map.
-        file: String,
-        /// Where it stands there.
-        line: usize,
-    },
+    #[error(transparent)]
+    Unset(#[from] Unset),
     /// The engine would not take this name.
     #[error("{0:?} cannot be a container's name: {NAMES}")]
     Name(String),
@@ -210,11 +201,15 @@ pub fn preparations(map: &ResolvedMap, config: &str, _instance: Option<&str>) ->
 }
 
 /// `POST /volumes/create`
-pub fn volume_body(map: &ResolvedMap, owner: &str, alias: &str) -> Json {
+///
+/// # Errors
+/// Where a setting is not set that it needs.
+pub fn volume_body(map: &ResolvedMap, owner: &str, alias: &str) -> Result<Json, BodyError> {
     let item = Item::Volume {
         owner: owner.to_owned(),
         alias: alias.to_owned(),
     };
+    map.require_settings(&item)?;
     let mut body = json!({ "Name": map.engine_name(&item) });
     if let (Some(volume), Some(fields)) = (map.volumes.get(alias), body.as_object_mut()) {
         if let Some(driver) = volume.driver.as_ref().filter(|driver| *driver != "local") {
@@ -229,33 +224,46 @@ pub fn volume_body(map: &ResolvedMap, owner: &str, alias: &str) -> Json {
             }
         }
     }
-    body
+    Ok(body)
 }
 
 /// `POST /containers/create` of the container that has an attached volume where the engine has no named
 /// ones: it never runs, and others have its volume from it.
-pub fn data_container_body(map: &ResolvedMap, owner: &str, alias: &str) -> Json {
-    let path = map.attached_path(owner, alias).unwrap_or("/data");
+///
+/// # Errors
+/// Where a setting is not set that it needs: of the volume only where it is mounted.
+pub fn data_container_body(map: &ResolvedMap, owner: &str, alias: &str) -> Result<Json, BodyError> {
+    let config = map.containers.get(owner);
+    let path = match (map.attached_path(owner, alias), map.unset_path(alias)) {
+        (Some(path), _) => path,
+        (None, Some(unset)) => return Err(unset.clone().into()),
+        (None, None) => "/data",
+    };
+    let mut of_owner = config.into_iter().flat_map(|config| &config.unset);
+    if let Some((_, unset)) = of_owner.find(|(key, _)| key == "user") {
+        return Err(unset.clone().into());
+    }
     let mut volumes = Map::new();
     volumes.insert(path.to_owned(), json!({}));
     let mut body = json!({
         "Image": DATA_IMAGE, "Volumes": volumes, "NetworkDisabled": true,
     });
-    let user = map
-        .containers
-        .get(owner)
-        .and_then(ContainerConfig::container_user);
+    let user = config.and_then(ContainerConfig::container_user);
     if let (Some(user), Some(fields)) = (user, body.as_object_mut()) {
         fields.insert("User".to_owned(), json!(user));
     }
-    body
+    Ok(body)
 }
 
 /// `POST /networks/create`
-pub fn network_body(map: &ResolvedMap, name: &str) -> Json {
+///
+/// # Errors
+/// Where a setting is not set that it needs.
+pub fn network_body(map: &ResolvedMap, name: &str) -> Result<Json, BodyError> {
     let item = Item::Network {
         name: name.to_owned(),
     };
+    map.require_settings(&item)?;
     let mut body = json!({ "Name": map.engine_name(&item), "CheckDuplicate": true });
     if let (Some(network), Some(fields)) = (map.networks.get(name), body.as_object_mut()) {
         let driver = network.driver.as_deref().unwrap_or("bridge");
@@ -277,7 +285,7 @@ pub fn network_body(map: &ResolvedMap, name: &str) -> Json {
             }
         }
     }
-    body
+    Ok(body)
 }
 
 /// `POST /containers/create`
@@ -310,25 +318,24 @@ pub(crate) fn body_with_faults(
     let Some(container) = map.containers.get(config) else {
         return (Json::Null, vec![BodyError::NoContainer(config.to_owned())]);
     };
-    faults.extend(container.unset.iter().map(|(name, at)| BodyError::Unset {
-        name: name.clone(),
-        file: map.file.clone(),
-        line: at.line,
-    }));
     let item = Item::Container {
         config: config.to_owned(),
         instance: instance.map(str::to_owned),
     };
+    let unset = map.unset_of(&item).into_iter();
+    faults.extend(unset.cloned().map(BodyError::Unset));
     let name = map.engine_name(&item);
     let has_name = is_engine_name(&name);
     if !has_name {
         faults.push(BodyError::Name(name.clone()));
     }
     let mut body = Map::new();
-    let image = map.engine_name(&map.image(config, container));
+    let image_item = map.image(config, container);
+    let image = map.engine_name(&image_item);
     let is_named = matches!(&container.image, Some(Some(_)));
+    let is_whole = map.unset_of(&image_item).is_empty();
     // Without an image it is the name that is wrong, which is told.
-    if !is_image(&image) && (is_named || has_name) {
+    if is_whole && !is_image(&image) && (is_named || has_name) {
         faults.push(BodyError::Image(image.clone()));
     }
     body.insert("Image".to_owned(), json!(image));

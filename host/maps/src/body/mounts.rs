@@ -42,6 +42,8 @@ pub(super) fn mounts(
             (Some(path), Some(host_path)) => {
                 binds.push(format!("{host_path}:{path}:{}", mode(*read_only)));
             }
+            // Which is told.
+            _ if map.waits_for_bind(what, instance) => {}
             _ => parts.faults.push(BodyError::NoHostPath {
                 what: what.clone(),
                 instance: instance.map(str::to_owned),

@@ -12,16 +12,26 @@ use crate::record::Link;
 /// The endpoint of a container in a network, named as on the engine: the `EndpointConfig` of
 /// `POST /networks/NAME/connect`. None where the container is not in that network; one without any of
 /// its own is in the engine's.
-pub fn endpoint_body(map: &ResolvedMap, config: &str, network: &str) -> Option<Json> {
-    let container = map.containers.get(config)?;
+///
+/// # Errors
+/// Where a setting is not set that it needs.
+pub fn endpoint_body(
+    map: &ResolvedMap,
+    config: &str,
+    network: &str,
+) -> Result<Option<Json>, BodyError> {
+    let Some(container) = map.containers.get(config) else {
+        return Ok(None);
+    };
     if container.networks.is_empty() && is_preset_network(network) {
-        return Some(json!({}));
+        return Ok(Some(json!({})));
     }
-    container
-        .networks
-        .iter()
-        .find(|endpoint| network_name(map, endpoint) == network)
-        .map(|endpoint| endpoint_of(map, container, endpoint))
+    let mut endpoints = container.networks.iter();
+    let found = endpoints.find(|endpoint| network_name(map, endpoint) == network);
+    match found.and_then(|endpoint| endpoint.unset.first()) {
+        Some(unset) => Err(unset.clone().into()),
+        None => Ok(found.map(|endpoint| endpoint_of(map, container, endpoint))),
+    }
 }
 
 /// Puts them into a body.

@@ -80,12 +80,18 @@ fn address_of<'a>(
     } else {
         (&client.interfaces, "interfaces")
     };
-    addresses
-        .get(interface)
-        .ok_or_else(|| BodyError::NoInterface {
+    let place = (section, interface.to_owned());
+    match (
+        addresses.get(interface),
+        client.unset_interfaces.get(&place),
+    ) {
+        (Some(address), _) => Ok(address),
+        (None, Some(unset)) => Err(unset.clone().into()),
+        (None, None) => Err(BodyError::NoInterface {
             port: port.exposed.clone(),
             interface: interface.to_owned(),
             client: client.name.clone(),
             section,
-        })
+        }),
+    }
 }

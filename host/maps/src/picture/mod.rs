@@ -170,8 +170,8 @@ impl Group {
         }
         for volume in &config.attaches {
             let to = volume_index(map, name, &volume.name);
-            let path = map.attached_path(name, &volume.name).unwrap_or_default();
-            let details = format!("{name} attaches {} at {path}", volume.name);
+            let path = map.attached_path(name, &volume.name);
+            let details = format!("{name} attaches {}{}", volume.name, mounted_at(path));
             self.add(from, to, EdgeKind::Attaches, details);
         }
         for used in &config.uses {
@@ -187,10 +187,8 @@ impl Group {
                 continue;
             };
             let path = used.path.as_deref();
-            let path = path
-                .or_else(|| map.attached_path(owner, alias))
-                .unwrap_or_default();
-            let details = format!("{name} uses {} at {path}{suffix}", used.name);
+            let path = mounted_at(path.or_else(|| map.attached_path(owner, alias)));
+            let details = format!("{name} uses {}{path}{suffix}", used.name);
             self.add(
                 from,
                 volume_index(map, owner, alias),
@@ -263,6 +261,11 @@ fn container(map: &ResolvedMap, name: &str, config: &ContainerConfig) -> Node {
         label,
         details,
     }
+}
+
+/// Where a volume is mounted, if that is known: it may wait for a setting.
+fn mounted_at(path: Option<&str>) -> String {
+    path.map(|path| format!(" at {path}")).unwrap_or_default()
 }
 
 fn volume(map: &ResolvedMap, owner: &str, alias: &str) -> Node {

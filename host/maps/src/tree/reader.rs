@@ -278,6 +278,10 @@ impl<'a> Reader<'a, '_> {
 
     /// Expands variables and `~` in every text (B-59).
     fn with_paths(&self, node: Node) -> Node {
+        // What stands for a setting that is not set is no path.
+        if node.is_unset {
+            return node;
+        }
         let value = match node.value {
             Value::Text(text) => Value::Text(expanded(&text, self.settings)),
             Value::List(items) => Value::List(

@@ -83,7 +83,8 @@ fn bodies_are_those_that_compose_makes() {
     let place = |name: &str| bodies.iter().position(|(known, _)| known == name).unwrap();
     assert!(place("value.app.2") < place("value.web"));
     let map = loaded(&map);
-    let endpoint = endpoint_body(&map, "web", "value.front").unwrap();
+    let endpoint = endpoint_body(&map, "web", "value.front");
+    let endpoint = endpoint.unwrap().unwrap();
     assert_eq!(endpoint["Aliases"], json!(["web", "shop-web", "www"]));
     assert_eq!(endpoint["IPAMConfig"], json!({ "IPv4Address": "10.1.0.5" }));
 }

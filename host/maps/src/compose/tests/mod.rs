@@ -74,8 +74,8 @@ fn bodies(map: &str) -> Vec<(String, Json)> {
                     Err(error) => panic!("{error}"),
                 }
             }
-            Item::Volume { owner, alias } => volume_body(map, owner, alias),
-            Item::Network { name } => network_body(map, name),
+            Item::Volume { owner, alias } => volume_body(map, owner, alias).unwrap(),
+            Item::Network { name } => network_body(map, name).unwrap(),
             Item::Image { .. } => return None,
         };
         Some((map.engine_name(&planned.item), body))
