@@ -414,7 +414,7 @@ mod tests {
     /// What a policy is asked of a container whose memory and restart policy are others, and the plan
     /// that a run of it is.
     fn asked(client: Client) -> (Vec<(String, Remedy)>, Plan) {
-        let text = "web:\n  image: app:1\n  host_config: {mem_limit: 2m, restart_policy: {Name: always}}\n";
+        let text = "web:\n  image: app:1\n  host_config: {mem_limit: 8m, restart_policy: {Name: always}}\n";
         let map = load_map(text, "m.yaml", "m", &NoSettings).unwrap().value;
         let project = Project::new(vec![map]).unwrap();
         let selected = project.select(&["web".to_owned()]).unwrap();

@@ -167,12 +167,12 @@ impl Examined<'_> {
         let name = map.engine_name(item);
         let (body, faults) = body_with_faults(map, config, instance.as_deref(), client, &newest);
         for fault in faults {
-            if self.was_told(map, config, &fault) {
+            if self.was_told(map, config, &fault.error) {
                 continue;
             }
-            let message = format!("container {config}: {fault}");
+            let message = format!("container {config}: {}", fault.error);
             if self.refused.insert(message.clone()) {
-                self.report.error(at, message);
+                self.report.error(fault.at.unwrap_or(at), message);
             }
         }
         let bindings = body.pointer("/HostConfig/PortBindings");
@@ -219,6 +219,8 @@ impl Examined<'_> {
             BodyError::NoInterface { .. } => !self.are_clients_whole || is_wrong(&["exposes"]),
             BodyError::Conflict { .. } => is_wrong(&["network_mode", "network"]),
             BodyError::PortTwice { .. } => is_wrong(&["exposes"]),
+            // What is missing may be what could not be read.
+            BodyError::Limits(_) => is_wrong(&["create_options", "host_config", "start_options"]),
             BodyError::TooOld(_) => false,
         }
     }
@@ -344,11 +346,11 @@ mod tests {
         insta::assert_snapshot!(examined(text), @r#"
         map.yaml:2:3: error: container web: "Web Server:latest" cannot be an image's name, which is [REGISTRY/]NAME[:TAG] in small letters, without spaces
         map.yaml:4:3: error: container db: `links` cannot go with the network of another container; leave out one of them
-        map.yaml:9:3: error: container web3: port 2 is to be published on the interface eth0, of which the client __default__ has no address; add it to its `interfaces` in the client file
         map.yaml:9:3: warning: m.web3.a publishes 9001/tcp of the host, as m.web2 does
           help: only one of them can run at a time; give them several host ports or interfaces
         map.yaml:9:3: warning: m.web3.b publishes 9001/tcp of the host, as m.web2 does
           help: only one of them can run at a time; give them several host ports or interfaces
+        map.yaml:10:22: error: container web3: port 2 is to be published on the interface eth0, of which the client __default__ has no address; add it to its `interfaces` in the client file
         map.yaml:12:3: error: container web4: port 9001/tcp of the host is to publish two ports of the container; give one of them another
         map.yaml:12:3: warning: m.web4 publishes 9001/tcp of the host, as m.web2 does
           help: only one of them can run at a time; give them several host ports or interfaces
@@ -388,8 +390,8 @@ mod tests {
 
         map.yaml:2:3: error: containers of m need each other in a circle: m.web -> m.db -> m.web
         map.yaml:2:3: error: container web: "-1" is no user; write USER, USER:GROUP or their numbers
-        map.yaml:2:3: error: container web: port 80 is to be published on the interface eth0, of which the client __default__ has no address; add it to its `interfaces` in the client file
-        map.yaml:2:3: error: container web: port 81 is to be published on the interface eth1, of which the client __default__ has no address; add it to its `interfaces` in the client file
+        map.yaml:3:13: error: container web: port 80 is to be published on the interface eth0, of which the client __default__ has no address; add it to its `interfaces` in the client file
+        map.yaml:3:29: error: container web: port 81 is to be published on the interface eth1, of which the client __default__ has no address; add it to its `interfaces` in the client file
         map.yaml:10:3: error: container one: `links` cannot go with the network of another container; leave out one of them
         map.yaml:10:3: error: container one: `hostname` cannot go with the network of another container; leave out one of them
         "#);

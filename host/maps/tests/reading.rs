@@ -283,7 +283,7 @@ fn all_mistakes_are_told_at_once_each_at_its_place() {
 fn fields_of_records_within_options_are_known() {
     insta::assert_snapshot!(
         mistakes(
-            "a:\n  host_config:\n    restart_policy: {Nam: always}\n    ulimits: [{nam: x}, {name: nofile, soft: 1}]\n\
+            "a:\n  host_config:\n    restart_policy: {Nam: always}\n    ulimits: [{nam: x}, {name: nofile, soft: 1, hard: 1}]\n\
              \x20   log_config: {typ: x}\n    mounts: [{tpe: bind}, {type: bind, bind_options: {non_recursiv: yes}}]\n\
              \x20   devices: [/dev/null, {path: /dev/null}]\n    device_requests: [{device_id: [x]}]\n\
              \x20   device_read_bps: [{Path: /dev/sda, Weight: 1}]\n    blkio_weight_device: [{Path: /dev/sda, Rate: 1}]\n\
@@ -330,7 +330,7 @@ fn fields_of_records_within_options_are_known() {
     "
     );
     let map = resolved(
-        "a:\n  host_config: {restart_policy: {name: always, maximum_retry_count: 2}, log_config: {Type: x, config: {any: y}},\n\
+        "a:\n  host_config: {restart_policy: {name: on-failure, maximum_retry_count: 2}, log_config: {Type: x, config: {any: y}},\n\
          \x20   mounts: [{type: volume, VolumeOptions: {NoCopy: true, labels: {any: x}}}], sysctls: {x-any: 1}}\n\
          networks: {n: {create_options: {ipam: {Config: [{Subnet: 10.0.0.0/8, iprange: 10.0.0.0/9}]}, enable_ipv6: true}}}\n",
     );

@@ -5,20 +5,21 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json};
 
-use super::BodyError;
 use super::ports::publications;
+use super::{BodyError, Fault};
 
 /// Refuses what the engine would refuse when the container is created.
-pub(super) fn refuse(body: &Map<String, Json>, faults: &mut Vec<BodyError>) {
+pub(super) fn refuse(body: &Map<String, Json>, faults: &mut Vec<Fault>) {
     let host = body.get("HostConfig");
     let in_host = |field: &str| host.and_then(|host| host.get(field));
     let bindings = in_host("PortBindings");
     let host_name = body.get("Hostname");
     if in_host("UTSMode").is_some_and(|mode| mode == "host") && host_name.is_some_and(is_given) {
-        faults.push(BodyError::Conflict {
+        let fault = BodyError::Conflict {
             what: "`hostname`",
             mode: "uts_mode host",
-        });
+        };
+        faults.push(fault.into());
     }
     let mode = match in_host("NetworkMode").and_then(Json::as_str) {
         Some(mode) if mode.starts_with("container:") => SHARED,
@@ -43,14 +44,14 @@ pub(super) fn refuse(body: &Map<String, Json>, faults: &mut Vec<BodyError>) {
     let found = fields
         .into_iter()
         .filter(|(_, field)| field.is_some_and(is_given));
-    faults.extend(found.map(|(what, _)| BodyError::Conflict { what, mode }));
+    faults.extend(found.map(|(what, _)| Fault::from(BodyError::Conflict { what, mode })));
     refuse_twice(bindings, faults);
 }
 
 const SHARED: &str = "the network of another container";
 
 /// One place of the host publishes one port.
-fn refuse_twice(bindings: Option<&Json>, faults: &mut Vec<BodyError>) {
+fn refuse_twice(bindings: Option<&Json>, faults: &mut Vec<Fault>) {
     let mut places = HashSet::new();
     for (address, port, protocol) in bindings.map(publications).unwrap_or_default() {
         if !places.insert((address, port, protocol)) {
@@ -58,7 +59,7 @@ fn refuse_twice(bindings: Option<&Json>, faults: &mut Vec<BodyError>) {
                 "" => format!("port {port}/{protocol}"),
                 address => format!("{address}:{port}/{protocol}"),
             };
-            let fault = BodyError::PortTwice { place };
+            let fault = Fault::from(BodyError::PortTwice { place });
             if !faults.contains(&fault) {
                 faults.push(fault);
             }

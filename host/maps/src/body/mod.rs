@@ -2,6 +2,7 @@
 //! (<https://docs.docker.com/reference/api/engine/>).
 
 mod conflict;
+mod limits;
 mod mounts;
 mod networking;
 mod ports;
@@ -17,6 +18,7 @@ use self::ports::ports;
 
 use crate::client::Client;
 use crate::config::ContainerConfig;
+use crate::diagnostic::Place;
 use crate::map::{Item, ResolvedMap};
 use crate::mount::Volume;
 use crate::names::{NAMES, is_engine_name, is_image, is_owner};
@@ -85,6 +87,9 @@ pub enum BodyError {
         /// The mode of its network, or of its names.
         mode: &'static str,
     },
+    /// Limits of which one makes another one impossible.
+    #[error("{0}")]
+    Limits(&'static str),
     /// Two ports of the container are published at one place.
     #[error(
         "{place} of the host is to publish two ports of the container; give one of them another"
@@ -293,8 +298,22 @@ pub fn container_body(
 ) -> Result<Json, BodyError> {
     let (body, faults) = body_with_faults(map, config, instance, client, features);
     match faults.into_iter().next() {
-        Some(fault) => Err(fault),
+        Some(fault) => Err(fault.error),
         None => Ok(body),
+    }
+}
+
+/// What stands in the way of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) error: BodyError,
+    /// Where it is written; none where the container as a whole is meant.
+    pub(crate) at: Option<Place>,
+}
+
+impl From<BodyError> for Fault {
+    fn from(error: BodyError) -> Self {
+        Self { error, at: None }
     }
 }
 
@@ -305,15 +324,19 @@ pub(crate) fn body_with_faults(
     instance: Option<&str>,
     client: &Client,
     features: &Features,
-) -> (Json, Vec<BodyError>) {
-    let mut faults = Vec::new();
+) -> (Json, Vec<Fault>) {
+    let mut faults: Vec<Fault> = Vec::new();
     let Some(container) = map.containers.get(config) else {
-        return (Json::Null, vec![BodyError::NoContainer(config.to_owned())]);
+        let fault = BodyError::NoContainer(config.to_owned());
+        return (Json::Null, vec![fault.into()]);
     };
-    faults.extend(container.unset.iter().map(|(name, at)| BodyError::Unset {
-        name: name.clone(),
-        file: map.file.clone(),
-        line: at.line,
+    faults.extend(container.unset.iter().map(|(name, at)| Fault {
+        error: BodyError::Unset {
+            name: name.clone(),
+            file: map.file.clone(),
+            line: at.line,
+        },
+        at: Some(*at),
     }));
     let item = Item::Container {
         config: config.to_owned(),
@@ -322,14 +345,14 @@ pub(crate) fn body_with_faults(
     let name = map.engine_name(&item);
     let has_name = is_engine_name(&name);
     if !has_name {
-        faults.push(BodyError::Name(name.clone()));
+        faults.push(BodyError::Name(name.clone()).into());
     }
     let mut body = Map::new();
     let image = map.engine_name(&map.image(config, container));
     let is_named = matches!(&container.image, Some(Some(_)));
     // Without an image it is the name that is wrong, which is told.
     if !is_image(&image) && (is_named || has_name) {
-        faults.push(BodyError::Image(image.clone()));
+        faults.push(BodyError::Image(image.clone()).into());
     }
     body.insert("Image".to_owned(), json!(image));
     let own_host_name = map.set_hostname.then(|| {
@@ -352,7 +375,7 @@ pub(crate) fn body_with_faults(
         .and_then(Option::as_ref)
         .filter(|user| !is_owner(user))
     {
-        faults.push(BodyError::User(user.clone()));
+        faults.push(BodyError::User(user.clone()).into());
     }
     if let Some(user) = container.container_user() {
         body.insert("User".to_owned(), json!(user));
@@ -391,6 +414,7 @@ pub(crate) fn body_with_faults(
         body.insert("HostConfig".to_owned(), Json::Object(host));
     }
     conflict::refuse(&body, &mut faults);
+    limits::refuse(&body, container, &mut faults);
     (Json::Object(body), faults)
 }
 
@@ -398,7 +422,7 @@ pub(crate) fn body_with_faults(
 struct Parts<'a> {
     body: &'a mut Map<String, Json>,
     host: &'a mut Map<String, Json>,
-    faults: &'a mut Vec<BodyError>,
+    faults: &'a mut Vec<Fault>,
 }
 
 fn stopping(container: &ContainerConfig, features: &Features, body: &mut Map<String, Json>) {

@@ -42,10 +42,13 @@ pub(super) fn mounts(
             (Some(path), Some(host_path)) => {
                 binds.push(format!("{host_path}:{path}:{}", mode(*read_only)));
             }
-            _ => parts.faults.push(BodyError::NoHostPath {
-                what: what.clone(),
-                instance: instance.map(str::to_owned),
-            }),
+            _ => parts.faults.push(
+                BodyError::NoHostPath {
+                    what: what.clone(),
+                    instance: instance.map(str::to_owned),
+                }
+                .into(),
+            ),
         }
     }
     let item = |owner: &str, alias: &str| Item::Volume {

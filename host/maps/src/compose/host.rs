@@ -5,7 +5,7 @@ use super::service::Service;
 use super::translation::{Exact, Translation, get, name_of, pairs, scaled};
 use super::yaml::Yaml;
 use crate::diagnostic::Place;
-use crate::options::RESTART_POLICIES;
+use crate::options::{RESTART_POLICIES, is_known_value, is_limit};
 use crate::tree::{Node, Value};
 
 /// Keys that are options of the same or another name, with texts.
@@ -86,12 +86,12 @@ impl Service {
         }
         if NUMBERS.contains(&key) {
             let number = translation.whole_number(node, key);
-            self.put_host_option(key, number);
+            self.put_known_option(key, key, number, node, translation);
             return true;
         }
         if BYTES.contains(&key) {
             let size = translation.bytes(node, key);
-            self.put_host_option(key, size);
+            self.put_known_option(key, key, size, node, translation);
             return true;
         }
         match key {
@@ -120,6 +120,19 @@ impl Service {
         }
     }
 
+    /// An option, if an engine takes the value that the key has for it.
+    fn put_known_option(
+        &mut self,
+        option: &str,
+        key: &str,
+        value: Option<Yaml>,
+        node: &Node,
+        translation: &mut Translation,
+    ) {
+        let value = value.filter(|value| translation.is_known(value, key, option, node.at));
+        self.put_host_option(option, value);
+    }
+
     fn read_restart(&mut self, node: &Node, translation: &mut Translation) {
         let text = match &node.value {
             Value::Bool(false) => Some("no".to_owned()),
@@ -138,7 +151,14 @@ impl Service {
                     translation.note(node.at, message, "look whether it is misspelt");
                     return;
                 }
-                (Yaml::text(name), count.parse::<u32>().ok())
+                let count = count.parse::<u32>().ok().filter(|count| *count > 0);
+                if count.is_some() && name != "on-failure" {
+                    let message = format!(
+                        "the restart policy {name} knows no number of attempts; it is left out"
+                    );
+                    translation.note(node.at, message, "write on-failure if that is meant");
+                }
+                (Yaml::text(name), count.filter(|_| name == "on-failure"))
             }
         };
         self.put_restart_policy(name, count);
@@ -154,9 +174,16 @@ impl Service {
     fn read_cpus(&mut self, node: &Node, translation: &mut Translation) {
         let quota = |text: &str| scaled(text, CPU_PERIOD).filter(|quota| *quota > 0);
         match translation.number(node, "cpus", quota) {
-            Some(Yaml::Plain(quota)) => {
+            Some(Yaml::Plain(quota)) if is_known_value("cpu_quota", &quota) => {
                 self.put_host("cpu_period", Yaml::plain(CPU_PERIOD));
                 self.put_host("cpu_quota", Yaml::Plain(quota));
+            }
+            Some(Yaml::Plain(_)) => {
+                let message = format!(
+                    "cpus of {} is less than an engine gives; it is left out",
+                    self.name
+                );
+                translation.note(node.at, message, "an engine gives 0.01 of a CPU and more");
             }
             Some(_) => {
                 let message = format!(
@@ -251,6 +278,29 @@ impl Service {
                 let number = value.and_then(|value| translation.whole_number(value, &name_of(key)));
                 limit.extend(number.map(|number| (Yaml::text(name), number)));
             }
+            let number = |name: &str| {
+                let found = limit.iter().find(|(known, _)| *known == Yaml::text(name));
+                match found {
+                    Some((_, Yaml::Plain(number))) => number.parse::<i64>().ok(),
+                    _ => None,
+                }
+            };
+            let is_variable = limit
+                .iter()
+                .any(|(_, value)| matches!(value, Yaml::Tagged(..)));
+            if !is_variable && !is_limit(number("Soft"), number("Hard")) {
+                let message = format!(
+                    "the soft limit of {} is above its hard one, which no engine takes; both are \
+                    left out",
+                    name_of(key)
+                );
+                translation.note(
+                    key.at,
+                    message,
+                    "give it a hard limit that is as much or more",
+                );
+                continue;
+            }
             limits.push(Yaml::Map(limit));
         }
         self.put_host_option("ulimits", list(limits));
@@ -283,7 +333,7 @@ impl Service {
             match name.as_str() {
                 "weight" => {
                     let weight = translation.whole_number(value, "weight");
-                    self.put_host_option("blkio_weight", weight);
+                    self.put_known_option("blkio_weight", "weight", weight, value, translation);
                 }
                 "device_read_bps" | "device_write_bps" | "device_read_iops"
                 | "device_write_iops" => {
@@ -437,7 +487,7 @@ impl Service {
                     ("limits", "cpus") => self.read_cpus(value, translation),
                     ("limits", "memory") => {
                         let size = translation.bytes(value, "memory");
-                        self.put_host_option("mem_limit", size);
+                        self.put_known_option("mem_limit", "memory", size, value, translation);
                     }
                     ("limits", "pids") => {
                         let number = translation.whole_number(value, "pids");
@@ -445,7 +495,8 @@ impl Service {
                     }
                     ("reservations", "memory") => {
                         let size = translation.bytes(value, "memory");
-                        self.put_host_option("mem_reservation", size);
+                        let option = "mem_reservation";
+                        self.put_known_option(option, "memory", size, value, translation);
                     }
                     ("reservations", "devices") => {
                         if let Value::List(items) = &value.value {

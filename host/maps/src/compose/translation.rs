@@ -139,7 +139,7 @@ impl Translation {
 
     /// Whether a map takes a value; it is told of one that it does not.
     pub(super) fn is_known(&mut self, word: &Yaml, key: &str, option: &str, at: Place) -> bool {
-        let Yaml::Text(word) = word else {
+        let (Yaml::Text(word) | Yaml::Plain(word)) = word else {
             return true;
         };
         let is_known = is_known_value(option, word);

@@ -378,7 +378,8 @@ fn device(text: &str) -> Json {
     })
 }
 
-fn bytes(text: &str) -> Option<i64> {
+/// A number of bytes, with a unit or without.
+pub(super) fn bytes(text: &str) -> Option<i64> {
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower.trim_end_matches('b');
     let (number, factor) = match digits.char_indices().last() {

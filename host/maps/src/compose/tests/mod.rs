@@ -69,6 +69,7 @@ fn bodies(map: &str) -> Vec<(String, Json)> {
                         | BodyError::Name(_)
                         | BodyError::User(_)
                         | BodyError::Conflict { .. }
+                        | BodyError::Limits(_)
                         | BodyError::PortTwice { .. },
                     ) => return None,
                     Err(error) => panic!("{error}"),
