@@ -312,6 +312,11 @@ fn what_is_needed_is_left_alone_where_only_what_is_named_is_meant() -> Result<()
     let db = scene.id("m.db")?;
     let alone = scene.act(&["startup", "side", "--only"])?;
     assert_eq!(alone, ["create-container m.side", "start m.side"]);
+    // The engine would not remove it half-way.
+    let refused = scene.dfab(&["remove", "network:front", "--only"])?;
+    ensure!(refused.status == 2, "{}", refused.stderr);
+    let told = "containers that are not part of this action are connected to it: m.web.a, m.web.b;";
+    ensure!(refused.stderr.contains(told), "{}", refused.stderr);
     scene.map("A: \"1\"", "A: \"2\"")?;
     scene.host.docker(&["stop", "-t", "1", "m.side", "m.db"])?;
     assert_eq!(
