@@ -421,8 +421,15 @@ fn options_are_as_the_project_says_where_none_is_typed() -> Result<()> {
         "{}",
         wrong.stderr
     );
-    // It is no other command's concern.
-    scene.project.dfab(&["map", "check"])?.success()?;
+    // Where all mistakes are told it is one of them, and no other command's concern.
+    let checked = scene.project.dfab(&["map", "check"])?;
+    let told = told.replace(" action_defaults", " error: action_defaults");
+    ensure!(
+        checked.status == 2 && checked.stderr.contains(&told),
+        "{}",
+        checked.stderr
+    );
+    scene.project.dfab(&["map", "show"])?.success()?;
     Ok(())
 }
 
