@@ -2,7 +2,8 @@
 
 use super::network::{list, texts_by_name};
 use super::service::Service;
-use super::translation::{Exact, Translation, get, name_of, pairs, scaled};
+use super::translation::{Exact, Translation, get, name_of};
+use super::unit::{bytes, scaled};
 use super::yaml::Yaml;
 use crate::diagnostic::Place;
 use crate::options::{RESTART_POLICIES, is_known_value, is_limit};
@@ -241,9 +242,13 @@ impl Service {
         for item in items {
             let text = match &item.value {
                 Value::Map(_) => {
-                    let text = |key: &str| get(item, key).and_then(Node::scalar_text);
-                    let parts = [text("source"), text("target"), text("permissions")];
-                    parts.into_iter().flatten().collect::<Vec<_>>().join(":")
+                    let parts = ["source", "target", "permissions"].map(|key| {
+                        let value = get(item, key);
+                        value.and_then(|value| translation.written(value, key))
+                    });
+                    let has_source = matches!(&parts, [Some(_), ..]);
+                    let text = parts.into_iter().flatten().collect::<Vec<_>>().join(":");
+                    if has_source { text } else { String::new() }
                 }
                 _ => translation.written(item, "a device").unwrap_or_default(),
             };
@@ -264,7 +269,7 @@ impl Service {
 
     fn read_ulimits(&mut self, node: &Node, translation: &mut Translation) {
         let mut limits = Vec::new();
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "ulimits") {
             let (soft, hard) = match &value.value {
                 Value::Map(_) => (get(value, "soft"), get(value, "hard")),
                 _ => (Some(value), Some(value)),
@@ -277,6 +282,11 @@ impl Service {
             for (name, value) in [("Soft", soft), ("Hard", hard)] {
                 let number = value.and_then(|value| translation.whole_number(value, &name_of(key)));
                 limit.extend(number.map(|number| (Yaml::text(name), number)));
+            }
+            if limit.len() == 1 {
+                let message = format!("the limit {} has no number; it is left out", name_of(key));
+                translation.note(key.at, message, "write {soft: NUMBER, hard: NUMBER}");
+                continue;
             }
             let number = |name: &str| {
                 let found = limit.iter().find(|(known, _)| *known == Yaml::text(name));
@@ -308,7 +318,7 @@ impl Service {
 
     fn read_logging(&mut self, node: &Node, translation: &mut Translation) {
         let mut fields = Vec::new();
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "logging") {
             match name_of(key).as_str() {
                 "driver" => {
                     let driver = translation.scalar(value, "driver");
@@ -328,7 +338,7 @@ impl Service {
     }
 
     fn read_block_io(&mut self, node: &Node, translation: &mut Translation) {
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "blkio_config") {
             let name = name_of(key);
             match name.as_str() {
                 "weight" => {
@@ -345,14 +355,16 @@ impl Service {
                     for item in items {
                         let path =
                             get(item, "path").and_then(|path| translation.scalar(path, "path"));
-                        let rate = get(item, "rate").and_then(|rate| {
-                            translation.number(rate, "rate", super::translation::bytes)
-                        });
+                        let rate = get(item, "rate")
+                            .and_then(|rate| translation.number(rate, "rate", bytes));
                         if let (Some(path), Some(rate)) = (path, rate) {
                             limits.push(Yaml::Map(vec![
                                 (Yaml::text("Path"), path),
                                 (Yaml::text("Rate"), rate),
                             ]));
+                        } else {
+                            let message = format!("{name} wants a path and a rate; it is left out");
+                            translation.note(item.at, message, "write {path: PATH, rate: RATE}");
                         }
                     }
                     self.put_host_option(&name, list(limits));
@@ -422,7 +434,7 @@ impl Service {
     }
 
     fn read_deploy(&mut self, node: &Node, translation: &mut Translation) {
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "deploy") {
             match name_of(key).as_str() {
                 "replicas" => self.read_count(value, translation),
                 "resources" => self.read_resources(value, translation),
@@ -448,7 +460,8 @@ impl Service {
 
     /// Goes before `restart`, as in Compose.
     fn read_deploy_restart(&mut self, node: &Node, translation: &mut Translation) {
-        let condition = get(node, "condition").and_then(Node::scalar_text);
+        let condition = get(node, "condition");
+        let condition = condition.and_then(|one| translation.written(one, "condition"));
         let name = match condition.as_deref() {
             None | Some("any") => "always",
             Some("on-failure") => "on-failure",
@@ -460,11 +473,20 @@ impl Service {
             }
         };
         let mut count = None;
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "restart_policy") {
             match name_of(key).as_str() {
                 "condition" => {}
                 "max_attempts" if name == "on-failure" => {
-                    count = value.scalar_text().and_then(|text| text.parse().ok());
+                    let read = |text: &str| text.parse::<u32>().ok();
+                    match translation.number(value, "max_attempts", read) {
+                        Some(Yaml::Plain(number)) => count = number.parse().ok(),
+                        Some(_) => translation.note(
+                            value.at,
+                            "how often a start is tried is a variable; it is left out",
+                            "write it under host_config.restart_policy",
+                        ),
+                        None => {}
+                    }
                 }
                 other => {
                     let message = format!(
@@ -480,9 +502,9 @@ impl Service {
     }
 
     fn read_resources(&mut self, node: &Node, translation: &mut Translation) {
-        for (section, of_section) in pairs(node) {
+        for (section, of_section) in translation.mapping(node, "resources") {
             let section_name = name_of(section);
-            for (key, value) in pairs(of_section) {
+            for (key, value) in translation.mapping(of_section, &section_name) {
                 match (section_name.as_str(), name_of(key).as_str()) {
                     ("limits", "cpus") => self.read_cpus(value, translation),
                     ("limits", "memory") => {
@@ -527,7 +549,7 @@ impl Service {
 fn device_request(node: &Node, is_gpu: bool, translation: &mut Translation) -> Yaml {
     let mut fields = Vec::new();
     let mut has_capabilities = false;
-    for (key, value) in pairs(node) {
+    for (key, value) in translation.mapping(node, "a device request") {
         let (name, value) = match name_of(key).as_str() {
             "driver" => ("Driver", translation.scalar(value, "driver")),
             "count" if value.scalar_text().as_deref() == Some("all") => {

@@ -257,7 +257,7 @@ pub(super) fn unique(pairs: Vec<(Yaml, Yaml)>) -> Vec<(Yaml, Yaml)> {
 /// As the Engine API takes it.
 fn ipam(node: &Node, translation: &mut Translation) -> Option<Yaml> {
     let mut fields = Vec::new();
-    for (key, value) in pairs(node) {
+    for (key, value) in translation.mapping(node, "ipam") {
         match name_of(key).as_str() {
             "driver" => {
                 let driver = translation.scalar(value, "driver");
@@ -286,7 +286,7 @@ fn ipam(node: &Node, translation: &mut Translation) -> Option<Yaml> {
 
 fn pool(node: &Node, translation: &mut Translation) -> Vec<(Yaml, Yaml)> {
     let mut fields = Vec::new();
-    for (key, value) in pairs(node) {
+    for (key, value) in translation.mapping(node, "ipam.config") {
         let (name, value) = match name_of(key).as_str() {
             "subnet" => ("Subnet", translation.scalar(value, "subnet")),
             "ip_range" => ("IPRange", translation.scalar(value, "ip_range")),

@@ -2,7 +2,8 @@
 
 use super::network::{Endpoint, endpoints, list, texts_by_name, unique};
 use super::port::{self, Port};
-use super::translation::{Exact, Translation, get, name_of, nanoseconds, pairs};
+use super::translation::{Exact, Translation, get, name_of, pairs};
+use super::unit::nanoseconds;
 use super::volume::{Bind, Mount, binds};
 use super::yaml::Yaml;
 use crate::diagnostic::Place;
@@ -287,8 +288,10 @@ impl Service {
             Value::Map(entries) => {
                 for (key, value) in entries {
                     let service = name_of(key);
-                    let text = |name: &str| get(value, name).and_then(Node::scalar_text);
-                    match text("condition").as_deref() {
+                    translation.mapping(value, "depends_on of a service");
+                    let condition = get(value, "condition");
+                    let condition = condition.and_then(|one| translation.written(one, "condition"));
+                    match condition.as_deref() {
                         None | Some("service_started") => {}
                         Some(condition) => translation.note(
                             key.at,
@@ -304,7 +307,7 @@ impl Service {
                             ),
                         ),
                     }
-                    if get(value, "restart").is_some_and(Node::is_truthy) {
+                    if translation.is_on(value, "restart") {
                         translation.note(
                             key.at,
                             format!(
@@ -315,7 +318,7 @@ impl Service {
                             "restart both by name",
                         );
                     }
-                    if text("required").is_some_and(|required| required == "false") {
+                    if get(value, "required").is_some() && !translation.is_on(value, "required") {
                         translation.note(
                             key.at,
                             format!(
@@ -385,12 +388,12 @@ impl Service {
     }
 
     fn read_health_check(&mut self, node: &Node, translation: &mut Translation) {
-        if get(node, "disable").is_some_and(Node::is_truthy) {
+        if translation.is_on(node, "disable") {
             self.healthcheck = Some(Yaml::text("NONE"));
             return;
         }
         let mut fields = Vec::new();
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "healthcheck") {
             let name = name_of(key);
             let value = match name.as_str() {
                 "test" => match &value.value {
@@ -442,6 +445,11 @@ impl Service {
         for item in items {
             let command = get(item, "command").and_then(|one| translation.command(one, "command"));
             let Some(command) = command else {
+                let message = format!(
+                    "a command after the start of {} says not what is run; it is left out",
+                    self.name
+                );
+                translation.note(item.at, message, "write it as {command: …}");
                 continue;
             };
             let user = get(item, "user").and_then(|user| translation.scalar(user, "user"));
