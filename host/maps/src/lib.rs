@@ -29,6 +29,7 @@ mod relation;
 mod resource;
 mod scalar;
 mod schema;
+mod subnet;
 mod tree;
 
 pub use body::{

@@ -14,6 +14,15 @@ pub(super) fn refuse(body: &Map<String, Json>, faults: &mut Vec<Fault>) {
     let in_host = |field: &str| host.and_then(|host| host.get(field));
     let bindings = in_host("PortBindings");
     let host_name = body.get("Hostname");
+    if let Some(name) = host_name
+        .and_then(Json::as_str)
+        .filter(|name| name.len() > 64)
+    {
+        faults.push(BodyError::HostName(name.to_owned()).into());
+    }
+    if let Some(host) = host {
+        refuse_mounts(host, faults);
+    }
     if in_host("UTSMode").is_some_and(|mode| mode == "host") && host_name.is_some_and(is_given) {
         let fault = BodyError::Conflict {
             what: "`hostname`",
@@ -49,6 +58,32 @@ pub(super) fn refuse(body: &Map<String, Json>, faults: &mut Vec<Fault>) {
 }
 
 const SHARED: &str = "the network of another container";
+
+/// At one path one thing is mounted; volumes of the image's kind give way.
+fn refuse_mounts(host: &Json, faults: &mut Vec<Fault>) {
+    let items = |field: &str| {
+        host.get(field)
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+    };
+    let binds = items("Binds").filter_map(|bind| {
+        let mut parts = bind.as_str()?.split(':');
+        let first = parts.next()?;
+        Some(parts.next().unwrap_or(first))
+    });
+    let mounts = items("Mounts").filter_map(|mount| mount.get("Target")?.as_str());
+    let tmpfs = host.get("Tmpfs").and_then(Json::as_object).into_iter();
+    let tmpfs = tmpfs.flat_map(|paths| paths.keys().map(String::as_str));
+    let mut paths = HashSet::new();
+    for path in binds.chain(mounts).chain(tmpfs) {
+        let path = path.trim_end_matches('/');
+        let fault = Fault::from(BodyError::MountedTwice(path.to_owned()));
+        if !paths.insert(path) && !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+}
 
 /// One place of the host publishes one port.
 fn refuse_twice(bindings: Option<&Json>, faults: &mut Vec<Fault>) {
@@ -88,6 +123,46 @@ mod tests {
         let client = Client::default_client();
         container_body(&map, "a", None, &client, &Features::for_api(1, 41))
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_path_has_one_mount_and_host_names_are_as_long_as_the_kernel_takes() {
+        for (of_a, refused) in [
+            (
+                "{binds: [[/x, /a]], host_config: {binds: ['/b:/x/:ro']}}",
+                "two things are mounted at /x;",
+            ),
+            (
+                "{binds: [[/x, /a]], host_config: {tmpfs: [/x]}}",
+                "two things are mounted at /x;",
+            ),
+            (
+                "{binds: [[/x, /a]], host_config: {mounts: [{type: tmpfs, target: /x}]}}",
+                "two things",
+            ),
+            (
+                "{binds: [[/x, /a]], shares: /x, host_config: {tmpfs: [/x/y]}}",
+                "",
+            ),
+        ] {
+            let told = body(of_a).err().unwrap_or_default();
+            assert!(
+                told.starts_with(refused) && told.is_empty() == refused.is_empty(),
+                "{of_a}: {told}"
+            );
+        }
+        let named = |length: usize| {
+            body(&format!(
+                "{{create_options: {{hostname: {}}}}}",
+                "x".repeat(length)
+            ))
+        };
+        assert!(named(64).is_ok());
+        assert!(
+            named(65)
+                .unwrap_err()
+                .contains("has more than 64 characters")
+        );
     }
 
     #[test]

@@ -90,6 +90,15 @@ pub enum BodyError {
     /// Limits of which one makes another one impossible.
     #[error("{0}")]
     Limits(&'static str),
+    /// The kernel would not take this host name.
+    #[error(
+        "the host name {0} has more than 64 characters; give a shorter one as `hostname` in \
+         create_options"
+    )]
+    HostName(String),
+    /// Two things are mounted at one path.
+    #[error("two things are mounted at {0}; leave out one of them")]
+    MountedTwice(String),
     /// Two ports of the container are published at one place.
     #[error(
         "{place} of the host is to publish two ports of the container; give one of them another"
@@ -230,7 +239,12 @@ pub fn volume_body(map: &ResolvedMap, owner: &str, alias: &str) -> Json {
         }
         if let Some(Json::Object(options)) = &volume.create_options {
             for (name, value) in options {
-                fields.insert(pascal_case(name), value.clone());
+                let name = pascal_case(name);
+                let value = match name.as_str() {
+                    "Labels" | "DriverOpts" => in_text(value),
+                    _ => value.clone(),
+                };
+                fields.insert(name, value);
             }
         }
     }
@@ -278,7 +292,11 @@ pub fn network_body(map: &ResolvedMap, name: &str) -> Json {
                     "enable_ipv6" => "EnableIPv6".to_owned(),
                     other => pascal_case(other),
                 };
-                fields.insert(name, value.clone());
+                let value = match name.as_str() {
+                    "Labels" | "Options" => in_text(value),
+                    _ => value.clone(),
+                };
+                fields.insert(name, value);
             }
         }
     }
@@ -455,7 +473,7 @@ fn stopping(container: &ContainerConfig, features: &Features, body: &mut Map<Str
     }
 }
 
-/// Driver options are texts to the engine.
+/// Labels and the options of drivers are texts to the engine.
 fn in_text(options: &Json) -> Json {
     match options {
         Json::Object(fields) => fields

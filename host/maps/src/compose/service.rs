@@ -181,7 +181,14 @@ impl Service {
             }
             "stop_grace_period" => self.read_grace_period(value, translation),
             "environment" => {
-                let assignments = translation.assignments(value, "environment");
+                let mut assignments = translation.assignments(value, "environment");
+                assignments.retain(|(name, _, at)| {
+                    if name.is_empty() {
+                        let message = "a variable of the environment has no name; it is left out";
+                        translation.note(*at, message, "write NAME=VALUE");
+                    }
+                    !name.is_empty()
+                });
                 let variables = assignments.into_iter().map(|(name, value, at)| {
                     // A name alone is passed on from where Compose runs.
                     let value = value.unwrap_or_else(|| translation.setting(name.clone(), at));
@@ -401,7 +408,7 @@ impl Service {
                     _ => translation.command(value, "test"),
                 },
                 "interval" | "timeout" | "start_period" => translation.time(value, &name),
-                "retries" => translation.whole_number(value, "retries"),
+                "retries" => translation.number(value, "retries", |text| text.parse::<u32>().ok()),
                 "disable" => continue,
                 other => {
                     let message = format!(

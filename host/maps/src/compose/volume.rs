@@ -53,7 +53,9 @@ impl Service {
 
     /// A path, or several, each perhaps with options.
     pub(super) fn read_tmpfs(&mut self, node: &Node, translation: &mut Translation) {
-        for path in translation.texts(node, "tmpfs") {
+        let mut paths = translation.texts(node, "tmpfs");
+        paths.retain(|path| translation.is_known(path, "tmpfs", "tmpfs", node.at));
+        for path in paths {
             match &path {
                 Yaml::Text(text) => {
                     let (path, options) = text.split_once(':').unwrap_or((text, ""));

@@ -89,6 +89,12 @@ fn options_become_fields_in_every_way_they_are_written() {
             "80/tcp": [{ "HostPort": "8080" }, { "HostIp": "127.0.0.1", "HostPort": "81" }],
             "81/tcp": [{ "HostPort": "" }] } }),
         ),
+        (
+            "port_bindings: {80: {HostIp: 10.0.0.1, HostPort: 8080}, 81: 8000-8001}",
+            json!({ "PortBindings": {
+            "80/tcp": [{ "HostIp": "10.0.0.1", "HostPort": "8080" }],
+            "81/tcp": [{ "HostPort": "8000-8001" }] } }),
+        ),
         ("dns_search:", json!({})),
     ] {
         assert_eq!(host(text), fields, "{text}");
@@ -375,6 +381,30 @@ fn values_that_no_engine_takes_are_told() {
             "extra_hosts: {a: 10.0.0}",
             "1:18",
             "10.0.0 is no host with its address",
+        ),
+        (
+            Section::HostConfig,
+            "tmpfs: [/run, tmp]",
+            "1:15",
+            "tmp is no path in the container",
+        ),
+        (
+            Section::HostConfig,
+            "tmpfs: {/: size=1m}",
+            "1:9",
+            "/ is no path in the container",
+        ),
+        (
+            Section::CreateOptions,
+            "environment: [A=1, =2]",
+            "1:20",
+            "=2 has no name before its value",
+        ),
+        (
+            Section::HostConfig,
+            "port_bindings: {80: 70000}",
+            "1:16",
+            "port_bindings takes a mapping from ports",
         ),
         (
             Section::CreateOptions,

@@ -1,16 +1,23 @@
 //! Values that no engine takes, whatever is on it: told where they are written.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value as Json;
 
 use super::form::bytes;
 use super::word::{field, items};
 use crate::diagnostic::Report;
+use crate::subnet::Subnet;
 use crate::tree::{Node, Value};
 
 /// The options of which something is known.
-const CHECKED: [&str; 3] = ["working_dir", "mac_address", "extra_hosts"];
+const CHECKED: [&str; 5] = [
+    "working_dir",
+    "mac_address",
+    "extra_hosts",
+    "tmpfs",
+    "environment",
+];
 
 /// Whether an engine may take a text as the value of an option, or as an item of its list.
 pub(super) fn is_taken(option: &str, text: &str) -> bool {
@@ -21,6 +28,15 @@ pub(super) fn is_taken(option: &str, text: &str) -> bool {
         "extra_hosts" => text
             .split_once(':')
             .is_some_and(|(name, address)| !name.is_empty() && is_address(address)),
+        "ipv4_address" => text.parse::<Ipv4Addr>().is_ok(),
+        "ipv6_address" => text.parse::<Ipv6Addr>().is_ok(),
+        "gateway" => text.parse::<IpAddr>().is_ok(),
+        "subnet" | "ip_range" => text.parse::<Subnet>().is_ok(),
+        "tmpfs" => {
+            let path = text.split(':').next().unwrap_or_default();
+            path.starts_with('/') && !path.trim_matches('/').is_empty()
+        }
+        "environment" => !text.starts_with('='),
         _ => bytes(text).is_none_or(|number| is_in_range(option, number)),
     }
 }
@@ -47,6 +63,14 @@ pub(super) fn check(option: &str, node: &Node, report: &mut Report) {
                 format!("{written} is no MAC address"),
                 "write it as six pairs of digits: \"02:42:ac:11:00:02\"".to_owned(),
             ),
+            "tmpfs" => (
+                format!("{written} is no path in the container"),
+                "write it from the root of the container, and below that".to_owned(),
+            ),
+            "environment" => (
+                format!("{written} has no name before its value"),
+                "write NAME=VALUE".to_owned(),
+            ),
             _ => (
                 format!("{written} is no host with its address"),
                 "write NAME:ADDRESS, with an IP address or host-gateway".to_owned(),
@@ -55,6 +79,18 @@ pub(super) fn check(option: &str, node: &Node, report: &mut Report) {
         report.error_with_help(node.at, message, help);
     };
     match &node.value {
+        Value::Map(pairs) if option == "tmpfs" => {
+            for (key, _) in pairs {
+                if let Some(path) = text(key).filter(|path| !is_taken(option, path)) {
+                    tell(key, &path);
+                }
+            }
+        }
+        Value::Map(pairs) if option == "environment" => {
+            for (key, _) in pairs.iter().filter(|(key, _)| key.key_text().is_empty()) {
+                tell(key, "this variable");
+            }
+        }
         Value::Map(pairs) if option == "extra_hosts" => {
             for (_, value) in pairs {
                 if let Some(address) = text(value).filter(|address| !is_address(address)) {

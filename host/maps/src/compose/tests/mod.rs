@@ -70,6 +70,8 @@ fn bodies(map: &str) -> Vec<(String, Json)> {
                         | BodyError::User(_)
                         | BodyError::Conflict { .. }
                         | BodyError::Limits(_)
+                        | BodyError::HostName(_)
+                        | BodyError::MountedTwice(_)
                         | BodyError::PortTwice { .. },
                     ) => return None,
                     Err(error) => panic!("{error}"),
