@@ -310,6 +310,11 @@ fn what_is_needed_is_left_alone_where_only_what_is_named_is_meant() -> Result<()
     let db = scene.id("m.db")?;
     let alone = scene.act(&["startup", "side", "--only"])?;
     assert_eq!(alone, ["create-container m.side", "start m.side"]);
+    // The engine would not remove it half-way.
+    let refused = scene.dfab(&["remove", "network:front", "--only"])?;
+    ensure!(refused.status == 2, "{}", refused.stderr);
+    let told = "containers that are not part of this action are connected to it: m.web.a, m.web.b;";
+    ensure!(refused.stderr.contains(told), "{}", refused.stderr);
     scene.map("A: \"1\"", "A: \"2\"")?;
     scene.host.docker(&["stop", "-t", "1", "m.side", "m.db"])?;
     assert_eq!(
@@ -451,8 +456,15 @@ fn options_are_as_the_project_says_where_none_is_typed() -> Result<()> {
         "{}",
         wrong.stderr
     );
-    // It is no other command's concern.
-    scene.project.dfab(&["map", "check"])?.success()?;
+    // Where all mistakes are told it is one of them, and no other command's concern.
+    let checked = scene.project.dfab(&["map", "check"])?;
+    let told = told.replace(" action_defaults", " error: action_defaults");
+    ensure!(
+        checked.status == 2 && checked.stderr.contains(&told),
+        "{}",
+        checked.stderr
+    );
+    scene.project.dfab(&["map", "show"])?.success()?;
     Ok(())
 }
 

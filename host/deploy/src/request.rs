@@ -51,12 +51,12 @@ pub fn request<'a>(
             .enumerate()
             .map(|(place, planned)| ((planned.map.name(), &planned.item), first + place))
             .collect();
-        let mounted = mounted(&survey.snapshot);
+        let users = Users::of(&survey.snapshot);
         // Each node is made by itself, and comparing large ones is most of the work of a plan.
         let made: Vec<Result<Node, PlanError>> = survey
             .items
             .par_iter()
-            .map(|planned| node(survey, planned, first, &places, &mounted))
+            .map(|planned| node(survey, planned, first, &places, &users))
             .collect();
         for node in made {
             nodes.push(node?);
@@ -94,7 +94,7 @@ fn node(
     planned: &Planned<'_>,
     first: usize,
     places: &Places<'_>,
-    mounted: &HashMap<&str, Vec<String>>,
+    users: &Users<'_>,
 ) -> Result<Node, PlanError> {
     let Planned { map, item, .. } = planned;
     let name = map.engine_name(item);
@@ -113,9 +113,12 @@ fn node(
         _ => None,
     };
     let mut observed = observation(item, &name, survey);
-    if kind == NodeKind::Volume {
-        observed.connected = mounted.get(name.as_str()).cloned().unwrap_or_default();
-    }
+    let users = match kind {
+        NodeKind::Volume => users.of_volumes.get(name.as_str()),
+        NodeKind::Network => users.of_networks.get(name.as_str()),
+        NodeKind::Image | NodeKind::Container => None,
+    };
+    observed.connected = users.cloned().unwrap_or_default();
     compare(&mut observed, planned, &name, survey)?;
     Ok(Node {
         kind,
@@ -279,16 +282,43 @@ fn without_updates(differences: &mut [Difference], features: &Features) {
     }
 }
 
-/// By volume, the names of the containers that have it mounted.
-fn mounted(snapshot: &Snapshot) -> HashMap<&str, Vec<String>> {
-    let mut mounted: HashMap<&str, Vec<String>> = HashMap::new();
-    for (name, container) in &snapshot.containers {
-        for volume in &container.volumes {
-            mounted.entry(volume).or_default().push(name.clone());
+/// Without which containers a volume or a network cannot go, by their names.
+struct Users<'a> {
+    /// Those that have it mounted.
+    of_volumes: HashMap<&'a str, Vec<String>>,
+    /// Those that are connected to it.
+    of_networks: HashMap<&'a str, Vec<String>>,
+}
+
+impl<'a> Users<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let mut users = Self {
+            of_volumes: HashMap::new(),
+            of_networks: HashMap::new(),
+        };
+        for (name, container) in &snapshot.containers {
+            for volume in &container.volumes {
+                users
+                    .of_volumes
+                    .entry(volume)
+                    .or_default()
+                    .push(name.clone());
+            }
+            for network in &container.networks {
+                users
+                    .of_networks
+                    .entry(network)
+                    .or_default()
+                    .push(name.clone());
+            }
         }
+        let all = users
+            .of_volumes
+            .values_mut()
+            .chain(users.of_networks.values_mut());
+        all.for_each(|names| names.sort());
+        users
     }
-    mounted.values_mut().for_each(|names| names.sort());
-    mounted
 }
 
 /// The names of the containers in a network.
@@ -429,7 +459,7 @@ mod tests {
     /// What a policy is asked of a container whose memory and restart policy are others, and the plan
     /// that a run of it is.
     fn asked(client: Client) -> (Vec<(String, Remedy)>, Plan) {
-        let text = "web:\n  image: app:1\n  host_config: {mem_limit: 2m, restart_policy: {Name: always}}\n";
+        let text = "web:\n  image: app:1\n  host_config: {mem_limit: 8m, restart_policy: {Name: always}}\n";
         let map = load_map(text, "m.yaml", "m", &NoSettings).unwrap().value;
         let project = Project::new(vec![map]).unwrap();
         let selected = project.select(&["web".to_owned()]).unwrap();

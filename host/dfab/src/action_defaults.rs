@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use dfab_maps::Diagnostic;
 use dfab_runtime::planning::ActionInfo;
 use dfab_runtime::{Parameter, ValueKind};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::failure::{Failure, nearest};
+use crate::project::{mistake, mistake_at};
 
 /// The key in dfab.yaml.
 const KEY: &str = "action_defaults";
@@ -33,12 +35,27 @@ impl ActionDefaults {
         &self,
         actions: &[ActionInfo],
     ) -> Result<BTreeMap<String, Values>, Failure> {
-        if self.text.is_empty() {
+        self.read(actions)
+            .map_err(|error| mistake(&self.file, &error))
+    }
+
+    /// What is wrong with them; reading ends at the first mistake.
+    pub(crate) fn diagnose(&self, actions: &[ActionInfo]) -> Option<Diagnostic> {
+        let error = self.read(actions).err()?;
+        Some(mistake_at(&self.file, &error))
+    }
+
+    /// Whether there are none, so that nobody has to know which actions there are.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    fn read(&self, actions: &[ActionInfo]) -> Result<BTreeMap<String, Values>, serde_yaml::Error> {
+        if self.is_empty() {
             return Ok(BTreeMap::new());
         }
         let document = serde_yaml::Deserializer::from_str(&self.text);
-        let read = Document(actions).deserialize(document);
-        read.map_err(|error| crate::project::mistake(&self.file, &error))
+        Document(actions).deserialize(document)
     }
 }
 
@@ -279,8 +296,8 @@ mod tests {
         }
     }
 
-    fn read(section: &str) -> Result<BTreeMap<String, Values>, String> {
-        let update = ActionInfo {
+    fn update() -> ActionInfo {
+        ActionInfo {
             name: "update".to_owned(),
             summary: String::new(),
             walk: Walk::Dependencies,
@@ -293,13 +310,36 @@ mod tests {
                 parameter("force", ValueKind::Text, true),
                 parameter("download", ValueKind::Path, false),
             ],
-        };
-        let defaults = ActionDefaults {
+        }
+    }
+
+    fn defaults(section: &str) -> ActionDefaults {
+        ActionDefaults {
             file: "dfab.yaml".into(),
             text: format!("maps: m.yaml\naction_defaults:\n{section}"),
-        };
-        let read = defaults.of_actions(&[update]);
+        }
+    }
+
+    fn read(section: &str) -> Result<BTreeMap<String, Values>, String> {
+        let read = defaults(section).of_actions(&[update()]);
         read.map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_mistake_is_told_among_those_of_maps() {
+        let told = defaults("  update: {pul: true}").diagnose(&[update()]);
+        assert_eq!(
+            told.map(|told| told.to_string()).as_deref(),
+            Some(
+                "dfab.yaml:3:12: error: action_defaults.update: there is no option of this action \
+                 pul; did you mean pull?"
+            )
+        );
+        assert_eq!(
+            defaults("  update: {pull: true}").diagnose(&[update()]),
+            None
+        );
+        assert_eq!(ActionDefaults::default().diagnose(&[]), None);
     }
 
     #[test]

@@ -106,6 +106,29 @@ impl Plugins {
         Ok(plugins)
     }
 
+    /// Loads all policies, for a command that only wants to know which actions there are.
+    ///
+    /// # Errors
+    /// As [`Plugins::load`].
+    pub(crate) async fn of_actions(
+        project: &Project,
+        audit: Option<&Arc<Audit>>,
+    ) -> Result<Self, Failure> {
+        let words = Outline::read(["dfab", "plan"].map(std::ffi::OsString::from));
+        Self::load(project, &words, audit).await
+    }
+
+    /// The actions of all policies, the project's own before those of dfab.
+    pub(crate) fn actions(&self) -> Vec<ActionInfo> {
+        let mut actions: Vec<ActionInfo> = Vec::new();
+        for action in self.policies.iter().flat_map(|(_, actions)| actions) {
+            if actions.iter().all(|known| known.name != action.name) {
+                actions.push(action.clone());
+            }
+        }
+        actions
+    }
+
     /// Refuses what a plugin that is not used would do, or might: what it exports it cannot be asked, and
     /// another one must not do it in its place. Where all is listed, it is told.
     ///
@@ -138,18 +161,10 @@ impl Plugins {
     /// # Errors
     /// Where that plugin cannot say what its tasks are.
     pub(crate) async fn exports(&self, words: &Outline) -> Result<Exports, Failure> {
-        let mut exports = Exports::default();
-        for (_, actions) in &self.policies {
-            for action in actions {
-                if exports
-                    .actions
-                    .iter()
-                    .all(|known| known.name != action.name)
-                {
-                    exports.actions.push(action.clone());
-                }
-            }
-        }
+        let mut exports = Exports {
+            actions: self.actions(),
+            ..Exports::default()
+        };
         for (plugin, recipes) in &self.recipes {
             for recipe in recipes {
                 match exports

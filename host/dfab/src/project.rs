@@ -1,5 +1,7 @@
 //! The project: dfab.yaml, and the maps, clients, settings and plugins that it names.
 
+mod mistake;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -9,6 +11,8 @@ use dfab_maps::{Client, Diagnostic, Invalid, Loaded, MapDefaults, Settings, Surr
 use indexmap::{IndexMap, IndexSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+pub(crate) use mistake::{mistake, mistake_at};
 
 use crate::action_defaults::ActionDefaults;
 use crate::arguments::Common;
@@ -488,35 +492,6 @@ impl Project {
             ..Self::default()
         })
     }
-}
-
-/// A mistake in a project file, with its place.
-pub(crate) fn mistake(file: &Path, error: &serde_yaml::Error) -> Failure {
-    let place = match error.location() {
-        Some(at) => format!("{}:{}:{}", file.display(), at.line(), at.column()),
-        None => file.display().to_string(),
-    };
-    let text = error.to_string();
-    // The place stands before it already.
-    let what = text
-        .split_once(" at line ")
-        .map_or(text.as_str(), |(what, _)| what);
-    Failure::usage(format!("{place}: {}", in_words(what)))
-}
-
-/// What serde says, without the names of types.
-fn in_words(what: &str) -> String {
-    let mut text = what.replace(
-        "struct ProjectFile",
-        "a mapping with keys such as maps and hosts",
-    );
-    for entry in ["PluginEntry", "TrustEntry", "SignerEntry", "Timeouts"] {
-        text = text.replace(&format!("struct {entry}"), "a mapping");
-    }
-    text.replace(
-        "data did not match any variant of untagged enum OneOrMany",
-        "one text or a list of them is wanted",
-    )
 }
 
 impl Settings for Project {

@@ -43,6 +43,8 @@ pub struct ObservedContainer {
     pub labels: BTreeMap<String, String>,
     /// Names of the volumes that are mounted in it.
     pub volumes: Vec<String>,
+    /// Names of the networks that it is connected to now.
+    pub networks: Vec<String>,
 }
 
 /// The states of a container in the Engine API.
@@ -147,6 +149,7 @@ fn observe(
             image_id: summary.image_id,
             labels: summary.labels.into_iter().collect(),
             volumes: summary.volumes,
+            networks: summary.networks,
         };
         containers.insert(name, container);
     }

@@ -33,6 +33,8 @@ pub struct ContainerSummary {
     /// Names of the volumes that are mounted in it, anonymous ones included; engines before API 1.20
     /// tell none.
     pub volumes: Vec<String>,
+    /// Names of the networks that it is connected to now; one that does not run is to none.
+    pub networks: Vec<String>,
 }
 
 impl ContainerSummary {
@@ -158,6 +160,24 @@ struct RawContainer {
     labels: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "nullable")]
     mounts: Vec<RawMount>,
+    #[serde(default, deserialize_with = "nullable")]
+    network_settings: RawNetworks,
+}
+
+/// Engines before API 1.22 tell none.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawNetworks {
+    #[serde(default, deserialize_with = "nullable")]
+    networks: BTreeMap<String, Option<RawEndpoint>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawEndpoint {
+    /// Empty while the container does not run.
+    #[serde(default, rename = "EndpointID", deserialize_with = "nullable")]
+    endpoint_id: String,
 }
 
 /// Only volumes have a name.
@@ -190,6 +210,16 @@ impl From<RawContainer> for ContainerSummary {
                 .into_iter()
                 .map(|mount| mount.name)
                 .filter(|name| !name.is_empty())
+                .collect(),
+            networks: raw
+                .network_settings
+                .networks
+                .into_iter()
+                .filter(|(_, endpoint)| {
+                    let endpoint = endpoint.as_ref();
+                    endpoint.is_some_and(|endpoint| !endpoint.endpoint_id.is_empty())
+                })
+                .map(|(name, _)| name)
                 .collect(),
         }
     }
@@ -236,8 +266,10 @@ mod tests {
 
     #[test]
     fn what_engines_leave_out_is_empty() {
-        let container: ContainerSummary =
-            serde_json::from_str(r#"{"Id":"1","Names":null,"Labels":null,"Ports":null}"#).unwrap();
+        let container: ContainerSummary = serde_json::from_str(
+            r#"{"Id":"1","Names":null,"Labels":null,"Ports":null,"NetworkSettings":null}"#,
+        )
+        .unwrap();
         assert!(container.names.is_empty() && container.ports.is_empty());
         let image: ImageSummary = serde_json::from_str(
             r#"{"Id":"sha256:1","ParentId":"","RepoTags":["<none>:<none>"],"Size":5}"#,
@@ -252,10 +284,14 @@ mod tests {
             r#"{"Id":"1","Names":["/web","/db/web"],"Labels":{"b":"2","a":"1"},"Ports":[
                 {"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"tcp"},
                 {"PrivatePort":443,"Type":"tcp"}],
-                "Mounts":[{"Type":"bind","Source":"/a"},{"Type":"volume","Name":"data"}]}"#,
+                "Mounts":[{"Type":"bind","Source":"/a"},{"Type":"volume","Name":"data"}],
+                "NetworkSettings":{"Networks":{"front":{"EndpointID":"4747f6"},
+                "back":{"EndpointID":""},"other":null}}}"#,
         )
         .unwrap();
         assert_eq!(container.volumes, ["data"]);
+        // Who is to be in a network is connected to it only while it runs.
+        assert_eq!(container.networks, ["front"]);
         assert_eq!(container.names, ["web", "db/web"]);
         assert_eq!(container.labels[0], ("a".to_owned(), "1".to_owned()));
         assert_eq!(container.ports[0].host_port, Some(8080));

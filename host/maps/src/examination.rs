@@ -2,6 +2,7 @@
 //! and ports that two of them want.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use indexmap::IndexMap;
 
@@ -12,6 +13,8 @@ use crate::graph::circles;
 use crate::health_check::HealthCheck;
 use crate::map::{Item, ResolvedMap};
 use crate::names::{NAMES, is_engine_name, is_preset_network};
+use crate::port::Endpoint;
+use crate::resource::NetworkConfig;
 use crate::waiting::Part;
 
 /// What a map's project has beside it.
@@ -44,12 +47,14 @@ pub fn examine_map(map: &ResolvedMap, surroundings: Surroundings<'_>) -> Vec<Dia
             }
         }
     }
+    examine_names(map, &mut report);
     examine_endpoints(map, &mut report);
     examine_health_checks(map, &mut report);
     let mut examined = Examined {
         report: &mut report,
         refused: HashSet::new(),
         publishers: HashMap::new(),
+        residents: HashMap::new(),
         are_clients_whole: surroundings.are_clients_whole,
     };
     for config in map.containers.keys() {
@@ -96,6 +101,29 @@ fn examine_clients(
     }
 }
 
+/// Tells of containers that would have one name: dots stand between a configuration and its instance, and
+/// may stand within either.
+fn examine_names(map: &ResolvedMap, report: &mut Report) {
+    let mut known: HashMap<String, &str> = HashMap::new();
+    for (config, container) in &map.containers {
+        for item in map.instances(config) {
+            let name = map.engine_name(&item);
+            match known.get(&name) {
+                // Twice named instances are told where they are read.
+                Some(other) if other != config => report.error_with_help(
+                    container.at,
+                    format!("{name} would be the name of a container of {config} and of {other}"),
+                    "call one of them otherwise",
+                ),
+                Some(_) => {}
+                None => {
+                    known.insert(name, config);
+                }
+            }
+        }
+    }
+}
+
 /// Tells what the engine has only in networks of one's own, and addresses that no pool has.
 fn examine_endpoints(map: &ResolvedMap, report: &mut Report) {
     // What several configurations inherit stands in one place.
@@ -125,6 +153,8 @@ fn examine_endpoints(map: &ResolvedMap, report: &mut Report) {
                 "give it one: {name}: {{create_options: {{IPAM: {{Config: [{{Subnet: 10.1.0.0/16}}]}}}}}}"
             );
             (message, help)
+        } else if let Some(message) = outside(endpoint, map.networks.get(name)) {
+            (message, "choose one of its own addresses".to_owned())
         } else {
             continue;
         };
@@ -132,6 +162,23 @@ fn examine_endpoints(map: &ResolvedMap, report: &mut Report) {
             report.error_with_help(endpoint.at, mistake.0, mistake.1);
         }
     }
+}
+
+/// What is to be said of an address that is in none of the network's subnets, where those are known.
+fn outside(endpoint: &Endpoint, network: Option<&NetworkConfig>) -> Option<String> {
+    let network = network.filter(|network| !network.subnets.is_empty())?;
+    let addresses = [&endpoint.ipv4_address, &endpoint.ipv6_address];
+    // What is no address is told where it is read.
+    let mut addresses = addresses
+        .into_iter()
+        .flatten()
+        .filter_map(|address| address.parse::<IpAddr>().ok());
+    let is_inside = |address: IpAddr| network.subnets.iter().any(|one| one.contains(address));
+    let address = addresses.find(|address| !is_inside(*address))?;
+    Some(format!(
+        "{address} is in none of the subnets of the network {}",
+        endpoint.network
+    ))
 }
 
 /// Tells times that are shorter than the engine takes: mostly seconds without their unit.
@@ -158,6 +205,8 @@ struct Examined<'r> {
     report: &'r mut Report,
     refused: HashSet<String>,
     publishers: HashMap<Publication, String>,
+    /// Who has an address: by the client, the network and the address.
+    residents: HashMap<[String; 3], String>,
     are_clients_whole: bool,
 }
 
@@ -171,14 +220,15 @@ impl Examined<'_> {
         let name = map.engine_name(item);
         let (body, faults) = body_with_faults(map, config, instance.as_deref(), client, &newest);
         for fault in faults {
-            if self.was_told(map, config, &fault) {
+            if self.was_told(map, config, &fault.error) {
                 continue;
             }
-            let message = format!("container {config}: {fault}");
+            let message = format!("container {config}: {}", fault.error);
             if self.refused.insert(message.clone()) {
-                self.report.error(at, message);
+                self.report.error(fault.at.unwrap_or(at), message);
             }
         }
+        self.addresses(map, config, &name, client);
         let bindings = body.pointer("/HostConfig/PortBindings");
         let mut own = HashSet::new();
         for (address, port, protocol) in bindings.map(publications).unwrap_or_default() {
@@ -195,6 +245,30 @@ impl Examined<'_> {
                 );
             } else {
                 self.publishers.insert(place, name.clone());
+            }
+        }
+    }
+
+    /// Tells of addresses that several containers of one engine want.
+    fn addresses(&mut self, map: &ResolvedMap, config: &str, name: &str, client: &Client) {
+        let endpoints = map.containers.get(config).map(|config| &config.networks);
+        for endpoint in endpoints.into_iter().flatten() {
+            let addresses = [&endpoint.ipv4_address, &endpoint.ipv6_address];
+            for address in addresses
+                .into_iter()
+                .flatten()
+                .filter(|one| !one.is_empty())
+            {
+                let place = [&client.name, &endpoint.network, address].map(String::clone);
+                let first = self
+                    .residents
+                    .entry(place)
+                    .or_insert_with(|| name.to_owned());
+                if *first != name {
+                    let message = format!("{name} has the address {address}, as {first} does");
+                    let help = "only one of them can run at a time; give them several addresses";
+                    self.report.warning(endpoint.at, message, help);
+                }
             }
         }
     }
@@ -223,7 +297,9 @@ impl Examined<'_> {
             BodyError::NoInterface { .. } => !self.are_clients_whole || is_wrong(&["exposes"]),
             BodyError::Conflict { .. } => is_wrong(&["network_mode", "network"]),
             BodyError::PortTwice { .. } => is_wrong(&["exposes"]),
-            BodyError::TooOld(_) => false,
+            // What is missing may be what could not be read.
+            BodyError::Limits(_) => is_wrong(&["create_options", "host_config", "start_options"]),
+            BodyError::HostName(_) | BodyError::MountedTwice(_) | BodyError::TooOld(_) => false,
         }
     }
 }
@@ -313,6 +389,31 @@ mod tests {
     }
 
     #[test]
+    fn addresses_that_cannot_be_had_are_told() {
+        let text = "a:\n  image: x\n  networks:\n  - {n: {ipv4_address: 10.2.0.1}}\n\
+                    b:\n  image: x\n  instances: [i, j]\n  networks:\n  - {n: {ipv4_address: 10.1.0.2}}\n\
+                    c:\n  image: x\n  networks:\n  - {n: {ipv6_address: 'fd00::1'}}\n\
+                    networks: {n: {create_options: {IPAM: {Config: [{Subnet: 10.1.0.0/16}]}}}}\n";
+        insta::assert_snapshot!(examined(text), @r"
+        map.yaml:4:5: error: 10.2.0.1 is in none of the subnets of the network n
+          help: choose one of its own addresses
+        map.yaml:9:5: warning: m.b.j has the address 10.1.0.2, as m.b.i does
+          help: only one of them can run at a time; give them several addresses
+        map.yaml:13:5: error: fd00::1 is in none of the subnets of the network n
+          help: choose one of its own addresses
+        ");
+    }
+
+    #[test]
+    fn containers_that_would_have_one_name_are_told() {
+        let text = "a.b: {image: x}\na: {image: x, instances: [b, c]}\n";
+        insta::assert_snapshot!(examined(text), @r"
+        map.yaml:2:4: error: m.a.b would be the name of a container of a and of a.b
+          help: call one of them otherwise
+        ");
+    }
+
+    #[test]
     fn times_that_are_too_short_are_told() {
         let text = "a: {image: x, healthcheck: {test: y, interval: 30, timeout: 999us, start_period: 0}}\n\
                     b: {image: x, healthcheck: {test: y, interval: 1ms, timeout: 30s}}\n";
@@ -348,11 +449,11 @@ mod tests {
         insta::assert_snapshot!(examined(text), @r#"
         map.yaml:2:3: error: container web: "Web Server:latest" cannot be an image's name, which is [REGISTRY/]NAME[:TAG] in small letters, without spaces
         map.yaml:4:3: error: container db: `links` cannot go with the network of another container; leave out one of them
-        map.yaml:9:3: error: container web3: port 2 is to be published on the interface eth0, of which the client __default__ has no address; add it to its `interfaces` in the client file
         map.yaml:9:3: warning: m.web3.a publishes 9001/tcp of the host, as m.web2 does
           help: only one of them can run at a time; give them several host ports or interfaces
         map.yaml:9:3: warning: m.web3.b publishes 9001/tcp of the host, as m.web2 does
           help: only one of them can run at a time; give them several host ports or interfaces
+        map.yaml:10:22: error: container web3: port 2 is to be published on the interface eth0, of which the client __default__ has no address; add it to its `interfaces` in the client file
         map.yaml:12:3: error: container web4: port 9001/tcp of the host is to publish two ports of the container; give one of them another
         map.yaml:12:3: warning: m.web4 publishes 9001/tcp of the host, as m.web2 does
           help: only one of them can run at a time; give them several host ports or interfaces
@@ -392,8 +493,8 @@ mod tests {
 
         map.yaml:2:3: error: containers of m need each other in a circle: m.web -> m.db -> m.web
         map.yaml:2:3: error: container web: "-1" is no user; write USER, USER:GROUP or their numbers
-        map.yaml:2:3: error: container web: port 80 is to be published on the interface eth0, of which the client __default__ has no address; add it to its `interfaces` in the client file
-        map.yaml:2:3: error: container web: port 81 is to be published on the interface eth1, of which the client __default__ has no address; add it to its `interfaces` in the client file
+        map.yaml:3:13: error: container web: port 80 is to be published on the interface eth0, of which the client __default__ has no address; add it to its `interfaces` in the client file
+        map.yaml:3:29: error: container web: port 81 is to be published on the interface eth1, of which the client __default__ has no address; add it to its `interfaces` in the client file
         map.yaml:10:3: error: container one: `links` cannot go with the network of another container; leave out one of them
         map.yaml:10:3: error: container one: `hostname` cannot go with the network of another container; leave out one of them
         "#);

@@ -65,7 +65,8 @@ impl HealthCheck {
         let (interval, timeout, start_period) =
             (time("interval"), time("timeout"), time("start_period"));
         let retries = get("retries").filter(|retries| !retries.is_null());
-        let number = retries.and_then(|node| number_text(node, report)?.parse().ok());
+        let number: Option<i64> = retries.and_then(|node| number_text(node, report)?.parse().ok());
+        let number = number.filter(|number| *number >= 0);
         if let (Some(retries), None) = (retries, number) {
             report.error(retries.at, "retries are a whole number");
         }

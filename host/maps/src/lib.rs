@@ -30,6 +30,7 @@ mod relation;
 mod resource;
 mod scalar;
 mod schema;
+mod subnet;
 mod tree;
 mod waiting;
 

@@ -1,11 +1,13 @@
 //! Records of how a container is reached: its ports and its networks.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Place, Report};
 use crate::record::{Element, Fields, Link, Parts, Record, records, text, texts, too_many};
+use crate::subnet::parsed;
 use crate::tree::{Node, Value};
 use crate::waiting::Unset;
 
@@ -46,6 +48,10 @@ impl Port {
             at,
         };
         let (mine, host) = (port.numbers().count(), port.host_numbers().count());
+        if let Some(host_port) = port.host_port.as_ref().filter(|_| host == 0) {
+            report.error(at, format!("{host_port} is no range of ports"));
+            return None;
+        }
         if mine == 0 || (mine > 1 && host > 0 && host != mine) {
             let host_port = port.host_port.as_deref().unwrap_or_default();
             let message = match mine {
@@ -304,6 +310,13 @@ impl Record for Endpoint {
             Some(links) => records(links, report),
             None => Vec::new(),
         };
+        let given = |name: &str| fields.node(name).filter(|node| !is_empty(node));
+        if let Some(node) = given("ipv4_address") {
+            parsed::<Ipv4Addr>(node, "IPv4 address", "10.1.0.2", report);
+        }
+        if let Some(node) = given("ipv6_address") {
+            parsed::<Ipv6Addr>(node, "IPv6 address", "fd00::2", report);
+        }
         Some(Self {
             network,
             aliases,
@@ -329,6 +342,10 @@ impl Record for Endpoint {
             "link_local_ips": given(&self.link_local_ips),
         })
     }
+}
+
+fn is_empty(node: &Node) -> bool {
+    matches!(&node.value, Value::Text(text) if text.is_empty())
 }
 
 fn endpoint_fields(mut rest: Vec<Node>, report: &mut Report) -> Option<Vec<(String, Node)>> {

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use crate::config::{optional_text, permissions, user};
 use crate::diagnostic::Report;
 use crate::options::{NETWORK, Shape, VOLUME};
+use crate::subnet::{Subnet, subnets};
 use crate::tree::{Node, Value};
 
 /// What the `volumes` section says of an alias.
@@ -25,6 +26,8 @@ pub(crate) struct NetworkConfig {
     pub(crate) driver_options: Option<Json>,
     pub(crate) internal: bool,
     pub(crate) create_options: Option<Json>,
+    /// Those of its pools of addresses.
+    pub(crate) subnets: Vec<Subnet>,
 }
 
 impl VolumeConfig {
@@ -89,6 +92,7 @@ impl NetworkConfig {
                         "internal" => network.internal = value.truth(report),
                         "create_options" => {
                             network.create_options = create_options(value, &NETWORK, report);
+                            network.subnets = subnets(value, report);
                         }
                         free if free.starts_with("x-") => {}
                         other => report.unknown(key.at, "key of a network", other, &KEYS),
@@ -107,7 +111,46 @@ fn create_options(node: &Node, shape: &Shape, report: &mut Report) -> Option<Jso
     if matches!(node.value, Value::Map(_)) {
         shape.check(&mut node, "create_options", report);
     }
+    if let Value::Map(pairs) = &node.value {
+        for (key, value) in pairs {
+            check_kind(&key.key_text(), value, report);
+        }
+    }
     mapping(&node, report)
+}
+
+/// Tells of values that are of another kind than the engine reads: they are handed over as they are.
+fn check_kind(name: &str, node: &Node, report: &mut Report) {
+    const FLAGS: [&str; 7] = [
+        "checkduplicate",
+        "internal",
+        "attachable",
+        "ingress",
+        "configonly",
+        "enableipv4",
+        "enableipv6",
+    ];
+    let plain = name.replace('_', "").to_ascii_lowercase();
+    if node.is_unset || node.is_null() {
+        return;
+    }
+    if FLAGS.contains(&plain.as_str()) && !matches!(node.value, Value::Bool(_)) {
+        let message = format!("{name} takes true or false, not {}", node.kind());
+        report.error(node.at, message);
+    }
+    if !matches!(plain.as_str(), "labels" | "options" | "driveropts") {
+        return;
+    }
+    let Value::Map(pairs) = &node.value else {
+        let message = format!("{name} is a mapping, not {}", node.kind());
+        return report.error(node.at, message);
+    };
+    for (_, value) in pairs {
+        if matches!(value.value, Value::List(_) | Value::Map(_)) {
+            let message = format!("a text is wanted here, not {}", value.kind());
+            report.error(value.at, message);
+        }
+    }
 }
 
 /// Options, if there are any.

@@ -98,7 +98,7 @@ const THINGS: [&str; 2] = [
     "networks: {n: null, m: null, o: null}\nvolumes: {v: /v}\nhost: {v: /v}\n",
     "volumes: {v: {default_path: /v, driver: d, driver_options: {a: 1}, create_options: {labels: {c: d}}, \
      user: [b, c], permissions: '0750'}}\n\
-     networks: {n: {driver: d, internal: yes, driver_options: {a: b}, create_options: {attachable: 1}}, m: null, o: null}\n\
+     networks: {n: {driver: d, internal: yes, driver_options: {a: b}, create_options: {attachable: true}}, m: null, o: null}\n\
      host: {v: {i: /a, default: /b}, u: x}\n",
 ];
 

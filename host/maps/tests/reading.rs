@@ -286,7 +286,7 @@ fn all_mistakes_are_told_at_once_each_at_its_place() {
 fn fields_of_records_within_options_are_known() {
     insta::assert_snapshot!(
         mistakes(
-            "a:\n  host_config:\n    restart_policy: {Nam: always}\n    ulimits: [{nam: x}, {name: nofile, soft: 1}]\n\
+            "a:\n  host_config:\n    restart_policy: {Nam: always}\n    ulimits: [{nam: x}, {name: nofile, soft: 1, hard: 1}]\n\
              \x20   log_config: {typ: x}\n    mounts: [{tpe: bind}, {type: bind, bind_options: {non_recursiv: yes}}]\n\
              \x20   devices: [/dev/null, {path: /dev/null}]\n    device_requests: [{device_id: [x]}]\n\
              \x20   device_read_bps: [{Path: /dev/sda, Weight: 1}]\n    blkio_weight_device: [{Path: /dev/sda, Rate: 1}]\n\
@@ -333,7 +333,7 @@ fn fields_of_records_within_options_are_known() {
     "
     );
     let map = resolved(
-        "a:\n  host_config: {restart_policy: {name: always, maximum_retry_count: 2}, log_config: {Type: x, config: {any: y}},\n\
+        "a:\n  host_config: {restart_policy: {name: on-failure, maximum_retry_count: 2}, log_config: {Type: x, config: {any: y}},\n\
          \x20   mounts: [{type: volume, VolumeOptions: {NoCopy: true, labels: {any: x}}}], sysctls: {x-any: 1}}\n\
          networks: {n: {create_options: {ipam: {Config: [{Subnet: 10.0.0.0/8, iprange: 10.0.0.0/9}]}, enable_ipv6: true}}}\n",
     );
@@ -424,4 +424,36 @@ fn permissions_are_what_chmod_takes() {
     m.yaml:3:28: error: `999` is not a permission such as 750 or u=rwX,g=rX,o=: a number is octal, up to 7777
     "
     );
+}
+
+#[test]
+fn networks_that_no_engine_makes_are_told_with_their_places() {
+    insta::assert_snapshot!(
+        mistakes(
+            "networks:\n  n:\n    create_options:\n      labels: [a]\n      internal: 1\n      IPAM:\n        Config:\n\
+             \x20       - Subnet: 10.1.0.0/33\n        - {Subnet: 10.1.0.0/16, Gateway: 10.2.0.1}\n\
+             \x20       - {Subnet: 10.1.2.0/24, IPRange: x}\n        - {Gateway: 10.3.0.1}\n\
+             a: {image: x, networks: [{n: {ipv4_address: 10.1.0.256}}], exposes: {80: 90-80}}\n"
+        ),
+        @r"
+    m.yaml:4:15: error: labels is a mapping, not a list
+    m.yaml:5:17: error: internal takes true or false, not a number
+    m.yaml:8:19: error: 10.1.0.0/33 is no subnet
+      help: write it as 10.1.0.0/16
+    m.yaml:9:42: error: 10.2.0.1 is not in the subnet of its pool
+    m.yaml:10:20: error: this subnet overlaps with another one of the network
+    m.yaml:10:42: error: x is no range of addresses
+      help: write it as 10.1.2.0/24
+    m.yaml:11:11: error: a pool of addresses has a subnet
+      help: add it: Subnet: 10.1.0.0/16
+    m.yaml:12:45: error: 10.1.0.256 is no IPv4 address
+      help: write it as 10.1.0.2
+    m.yaml:12:70: error: 90-80 is no range of ports
+    "
+    );
+    // Of another driver nothing is known; and labels are texts, however they are written.
+    let map = resolved(
+        "networks:\n  n: {create_options: {labels: {a: 1}, ipam: {Driver: other, Config: [{Gateway: 10.3.0.1}]}}}\n",
+    );
+    assert_eq!(map["networks"]["n"]["create_options"]["labels"]["a"], 1);
 }

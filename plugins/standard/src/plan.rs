@@ -59,16 +59,17 @@ fn take_down(
             *goes = work.len() > 0;
         }
     });
-    let volumes = request
+    let is_shared = |node: &Node| matches!(node.kind, NodeKind::Volume | NodeKind::Network);
+    let things = request
         .nodes
         .iter()
         .zip(&goes)
-        .filter(|(node, goes)| **goes && node.kind == NodeKind::Volume);
-    for (volume, _) in volumes {
+        .filter(|(node, goes)| **goes && is_shared(node));
+    for (thing, _) in things {
         let goes = |node: &Node, index: usize| {
             goes.get(index).copied().unwrap_or_default() && node.container.is_some()
         };
-        strangers::refuse(request, options, volume, "is to be removed", goes)?;
+        strangers::refuse(request, options, thing, "is to be removed", goes)?;
     }
     Ok(steps)
 }

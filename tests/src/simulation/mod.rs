@@ -407,6 +407,10 @@ impl Container {
             image_id: self.image_id.clone(),
             labels: BTreeMap::new(),
             volumes: named_volumes(&self.body).collect(),
+            networks: match self.runs() {
+                true => self.networks.keys().cloned().collect(),
+                false => Vec::new(),
+            },
         }
     }
 }

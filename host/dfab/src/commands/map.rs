@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::arguments::Form;
 use crate::failure::{Code, Failure};
+use crate::plugins::Plugins;
 use crate::project::{self, Project};
 use crate::terminal;
 
@@ -34,7 +35,7 @@ pub(crate) fn command() -> Command {
         .subcommand_required(true)
         .subcommand(
             Command::new("check")
-                .about("Tell all mistakes of the maps and the client files")
+                .about("Tell all mistakes of the maps, the client files and action_defaults")
                 .arg(files()),
         )
         .subcommand(
@@ -106,9 +107,9 @@ pub(crate) fn command() -> Command {
 ///
 /// # Errors
 /// Where a file cannot be read or has mistakes.
-pub(crate) fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
+pub(crate) async fn run(context: &Context, matches: &ArgMatches) -> Result<Code, Failure> {
     match matches.subcommand() {
-        Some(("check", matches)) => check(context, &with_files(context, matches)),
+        Some(("check", matches)) => check(context, &with_files(context, matches)).await,
         Some(("show", matches)) => show(context, &with_files(context, matches), matches),
         Some(("fmt", matches)) => {
             let code = format(
@@ -152,8 +153,21 @@ fn with_files(context: &Context, matches: &ArgMatches) -> Project {
     project
 }
 
-fn check(context: &Context, project: &Project) -> Result<Code, Failure> {
-    let found = project.diagnose()?;
+async fn check(context: &Context, project: &Project) -> Result<Code, Failure> {
+    let mut found = project.diagnose()?;
+    if !project.action_defaults.is_empty() {
+        match Plugins::of_actions(project, context.audit.as_ref()).await {
+            Ok(plugins) => {
+                let mistake = project.action_defaults.diagnose(&plugins.actions());
+                found.diagnostics.extend(mistake);
+            }
+            // That is no mistake of a map, and told by whatever has use for the plugin.
+            Err(failure) => terminal::tell(&format!(
+                "warning: action_defaults are not checked: {}",
+                terminal::plain(&failure.to_string())
+            )),
+        }
+    }
     let mistakes = found.diagnostics.iter().filter(|one| one.is_error());
     let count = mistakes.count() + found.others.len();
     if context.common.output == Form::Json {

@@ -5,20 +5,30 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json};
 
-use super::BodyError;
 use super::ports::publications;
+use super::{BodyError, Fault};
 
 /// Refuses what the engine would refuse when the container is created.
-pub(super) fn refuse(body: &Map<String, Json>, faults: &mut Vec<BodyError>) {
+pub(super) fn refuse(body: &Map<String, Json>, faults: &mut Vec<Fault>) {
     let host = body.get("HostConfig");
     let in_host = |field: &str| host.and_then(|host| host.get(field));
     let bindings = in_host("PortBindings");
     let host_name = body.get("Hostname");
+    if let Some(name) = host_name
+        .and_then(Json::as_str)
+        .filter(|name| name.len() > 64)
+    {
+        faults.push(BodyError::HostName(name.to_owned()).into());
+    }
+    if let Some(host) = host {
+        refuse_mounts(host, faults);
+    }
     if in_host("UTSMode").is_some_and(|mode| mode == "host") && host_name.is_some_and(is_given) {
-        faults.push(BodyError::Conflict {
+        let fault = BodyError::Conflict {
             what: "`hostname`",
             mode: "uts_mode host",
-        });
+        };
+        faults.push(fault.into());
     }
     let mode = match in_host("NetworkMode").and_then(Json::as_str) {
         Some(mode) if mode.starts_with("container:") => SHARED,
@@ -43,14 +53,40 @@ pub(super) fn refuse(body: &Map<String, Json>, faults: &mut Vec<BodyError>) {
     let found = fields
         .into_iter()
         .filter(|(_, field)| field.is_some_and(is_given));
-    faults.extend(found.map(|(what, _)| BodyError::Conflict { what, mode }));
+    faults.extend(found.map(|(what, _)| Fault::from(BodyError::Conflict { what, mode })));
     refuse_twice(bindings, faults);
 }
 
 const SHARED: &str = "the network of another container";
 
+/// At one path one thing is mounted; volumes of the image's kind give way.
+fn refuse_mounts(host: &Json, faults: &mut Vec<Fault>) {
+    let items = |field: &str| {
+        host.get(field)
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+    };
+    let binds = items("Binds").filter_map(|bind| {
+        let mut parts = bind.as_str()?.split(':');
+        let first = parts.next()?;
+        Some(parts.next().unwrap_or(first))
+    });
+    let mounts = items("Mounts").filter_map(|mount| mount.get("Target")?.as_str());
+    let tmpfs = host.get("Tmpfs").and_then(Json::as_object).into_iter();
+    let tmpfs = tmpfs.flat_map(|paths| paths.keys().map(String::as_str));
+    let mut paths = HashSet::new();
+    for path in binds.chain(mounts).chain(tmpfs) {
+        let path = path.trim_end_matches('/');
+        let fault = Fault::from(BodyError::MountedTwice(path.to_owned()));
+        if !paths.insert(path) && !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+}
+
 /// One place of the host publishes one port.
-fn refuse_twice(bindings: Option<&Json>, faults: &mut Vec<BodyError>) {
+fn refuse_twice(bindings: Option<&Json>, faults: &mut Vec<Fault>) {
     let mut places = HashSet::new();
     for (address, port, protocol) in bindings.map(publications).unwrap_or_default() {
         if !places.insert((address, port, protocol)) {
@@ -58,7 +94,7 @@ fn refuse_twice(bindings: Option<&Json>, faults: &mut Vec<BodyError>) {
                 "" => format!("port {port}/{protocol}"),
                 address => format!("{address}:{port}/{protocol}"),
             };
-            let fault = BodyError::PortTwice { place };
+            let fault = Fault::from(BodyError::PortTwice { place });
             if !faults.contains(&fault) {
                 faults.push(fault);
             }
@@ -87,6 +123,46 @@ mod tests {
         let client = Client::default_client();
         container_body(&map, "a", None, &client, &Features::for_api(1, 41))
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_path_has_one_mount_and_host_names_are_as_long_as_the_kernel_takes() {
+        for (of_a, refused) in [
+            (
+                "{binds: [[/x, /a]], host_config: {binds: ['/b:/x/:ro']}}",
+                "two things are mounted at /x;",
+            ),
+            (
+                "{binds: [[/x, /a]], host_config: {tmpfs: [/x]}}",
+                "two things are mounted at /x;",
+            ),
+            (
+                "{binds: [[/x, /a]], host_config: {mounts: [{type: tmpfs, target: /x}]}}",
+                "two things",
+            ),
+            (
+                "{binds: [[/x, /a]], shares: /x, host_config: {tmpfs: [/x/y]}}",
+                "",
+            ),
+        ] {
+            let told = body(of_a).err().unwrap_or_default();
+            assert!(
+                told.starts_with(refused) && told.is_empty() == refused.is_empty(),
+                "{of_a}: {told}"
+            );
+        }
+        let named = |length: usize| {
+            body(&format!(
+                "{{create_options: {{hostname: {}}}}}",
+                "x".repeat(length)
+            ))
+        };
+        assert!(named(64).is_ok());
+        assert!(
+            named(65)
+                .unwrap_err()
+                .contains("has more than 64 characters")
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! (<https://docs.docker.com/reference/api/engine/>).
 
 mod conflict;
+mod limits;
 mod mounts;
 mod networking;
 mod ports;
@@ -17,6 +18,7 @@ use self::ports::ports;
 
 use crate::client::Client;
 use crate::config::ContainerConfig;
+use crate::diagnostic::Place;
 use crate::map::{Item, ResolvedMap};
 use crate::mount::Volume;
 use crate::names::{NAMES, is_engine_name, is_image, is_owner};
@@ -76,6 +78,18 @@ pub enum BodyError {
         /// The mode of its network, or of its names.
         mode: &'static str,
     },
+    /// Limits of which one makes another one impossible.
+    #[error("{0}")]
+    Limits(&'static str),
+    /// The kernel would not take this host name.
+    #[error(
+        "the host name {0} has more than 64 characters; give a shorter one as `hostname` in \
+         create_options"
+    )]
+    HostName(String),
+    /// Two things are mounted at one path.
+    #[error("two things are mounted at {0}; leave out one of them")]
+    MountedTwice(String),
     /// Two ports of the container are published at one place.
     #[error(
         "{place} of the host is to publish two ports of the container; give one of them another"
@@ -220,7 +234,12 @@ pub fn volume_body(map: &ResolvedMap, owner: &str, alias: &str) -> Result<Json, 
         }
         if let Some(Json::Object(options)) = &volume.create_options {
             for (name, value) in options {
-                fields.insert(pascal_case(name), value.clone());
+                let name = pascal_case(name);
+                let value = match name.as_str() {
+                    "Labels" | "DriverOpts" => in_text(value),
+                    _ => value.clone(),
+                };
+                fields.insert(name, value);
             }
         }
     }
@@ -281,7 +300,11 @@ pub fn network_body(map: &ResolvedMap, name: &str) -> Result<Json, BodyError> {
                     "enable_ipv6" => "EnableIPv6".to_owned(),
                     other => pascal_case(other),
                 };
-                fields.insert(name, value.clone());
+                let value = match name.as_str() {
+                    "Labels" | "Options" => in_text(value),
+                    _ => value.clone(),
+                };
+                fields.insert(name, value);
             }
         }
     }
@@ -301,8 +324,22 @@ pub fn container_body(
 ) -> Result<Json, BodyError> {
     let (body, faults) = body_with_faults(map, config, instance, client, features);
     match faults.into_iter().next() {
-        Some(fault) => Err(fault),
+        Some(fault) => Err(fault.error),
         None => Ok(body),
+    }
+}
+
+/// What stands in the way of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) error: BodyError,
+    /// Where it is written; none where the container as a whole is meant.
+    pub(crate) at: Option<Place>,
+}
+
+impl From<BodyError> for Fault {
+    fn from(error: BodyError) -> Self {
+        Self { error, at: None }
     }
 }
 
@@ -313,21 +350,26 @@ pub(crate) fn body_with_faults(
     instance: Option<&str>,
     client: &Client,
     features: &Features,
-) -> (Json, Vec<BodyError>) {
-    let mut faults = Vec::new();
+) -> (Json, Vec<Fault>) {
+    let mut faults: Vec<Fault> = Vec::new();
     let Some(container) = map.containers.get(config) else {
-        return (Json::Null, vec![BodyError::NoContainer(config.to_owned())]);
+        let fault = BodyError::NoContainer(config.to_owned());
+        return (Json::Null, vec![fault.into()]);
     };
     let item = Item::Container {
         config: config.to_owned(),
         instance: instance.map(str::to_owned),
     };
     let unset = map.unset_of(&item).into_iter();
-    faults.extend(unset.cloned().map(BodyError::Unset));
+    faults.extend(
+        unset
+            .cloned()
+            .map(|unset| Fault::from(BodyError::Unset(unset))),
+    );
     let name = map.engine_name(&item);
     let has_name = is_engine_name(&name);
     if !has_name {
-        faults.push(BodyError::Name(name.clone()));
+        faults.push(BodyError::Name(name.clone()).into());
     }
     let mut body = Map::new();
     let image_item = map.image(config, container);
@@ -336,7 +378,7 @@ pub(crate) fn body_with_faults(
     let is_whole = map.unset_of(&image_item).is_empty();
     // Without an image it is the name that is wrong, which is told.
     if is_whole && !is_image(&image) && (is_named || has_name) {
-        faults.push(BodyError::Image(image.clone()));
+        faults.push(BodyError::Image(image.clone()).into());
     }
     body.insert("Image".to_owned(), json!(image));
     let own_host_name = map.set_hostname.then(|| {
@@ -359,7 +401,7 @@ pub(crate) fn body_with_faults(
         .and_then(Option::as_ref)
         .filter(|user| !is_owner(user))
     {
-        faults.push(BodyError::User(user.clone()));
+        faults.push(BodyError::User(user.clone()).into());
     }
     if let Some(user) = container.container_user() {
         body.insert("User".to_owned(), json!(user));
@@ -398,6 +440,7 @@ pub(crate) fn body_with_faults(
         body.insert("HostConfig".to_owned(), Json::Object(host));
     }
     conflict::refuse(&body, &mut faults);
+    limits::refuse(&body, container, &mut faults);
     (Json::Object(body), faults)
 }
 
@@ -405,7 +448,7 @@ pub(crate) fn body_with_faults(
 struct Parts<'a> {
     body: &'a mut Map<String, Json>,
     host: &'a mut Map<String, Json>,
-    faults: &'a mut Vec<BodyError>,
+    faults: &'a mut Vec<Fault>,
 }
 
 fn stopping(container: &ContainerConfig, features: &Features, body: &mut Map<String, Json>) {
@@ -438,7 +481,7 @@ fn stopping(container: &ContainerConfig, features: &Features, body: &mut Map<Str
     }
 }
 
-/// Driver options are texts to the engine.
+/// Labels and the options of drivers are texts to the engine.
 fn in_text(options: &Json) -> Json {
     match options {
         Json::Object(fields) => fields

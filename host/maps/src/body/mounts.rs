@@ -44,10 +44,13 @@ pub(super) fn mounts(
             }
             // Which is told.
             _ if map.waits_for_bind(what, instance) => {}
-            _ => parts.faults.push(BodyError::NoHostPath {
-                what: what.clone(),
-                instance: instance.map(str::to_owned),
-            }),
+            _ => parts.faults.push(
+                BodyError::NoHostPath {
+                    what: what.clone(),
+                    instance: instance.map(str::to_owned),
+                }
+                .into(),
+            ),
         }
     }
     let item = |owner: &str, alias: &str| Item::Volume {

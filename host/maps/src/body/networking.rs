@@ -56,7 +56,7 @@ pub(super) fn networking(
         parts.body.insert("NetworkDisabled".to_owned(), json!(true));
     } else if let Some(first) = container.networks.first() {
         if !features.networks {
-            parts.faults.push(BodyError::TooOld("networks"));
+            parts.faults.push(BodyError::TooOld("networks").into());
         }
         let name = network_name(map, first);
         let endpoints = json!({ name.clone(): endpoint_of(map, container, first) });

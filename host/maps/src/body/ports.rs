@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{BodyError, Parts};
+use super::{BodyError, Fault, Parts};
 use crate::client::Client;
 use crate::config::ContainerConfig;
 use crate::port::Port;
@@ -30,7 +30,9 @@ pub(super) fn ports(container: &ContainerConfig, client: &Client, parts: &mut Pa
                     Ok(address) => {
                         binding = json!({ "HostIp": address, "HostPort": host_port });
                     }
-                    Err(fault) => {
+                    Err(error) => {
+                        let at = Some(port.at);
+                        let fault = Fault { error, at };
                         if !parts.faults.contains(&fault) {
                             parts.faults.push(fault);
                         }

@@ -16,7 +16,7 @@ pub(super) fn external_name(
         translation.wrong(node, what, "a mapping");
     }
     let external = get(node, "external")?;
-    if !matches!(external.value, Value::Bool(true) | Value::Map(_)) {
+    if !matches!(external.value, Value::Map(_)) && !translation.is_on(node, "external") {
         return None;
     }
     let given = get(external, "name").or_else(|| get(node, "name"));

@@ -2,10 +2,11 @@
 
 use super::network::{list, texts_by_name};
 use super::service::Service;
-use super::translation::{Exact, Translation, get, name_of, pairs, scaled};
+use super::translation::{Exact, Translation, get, name_of};
+use super::unit::{bytes, scaled};
 use super::yaml::Yaml;
 use crate::diagnostic::Place;
-use crate::options::RESTART_POLICIES;
+use crate::options::{RESTART_POLICIES, is_known_value, is_limit};
 use crate::tree::{Node, Value};
 
 /// Keys that are options of the same or another name, with texts.
@@ -86,12 +87,12 @@ impl Service {
         }
         if NUMBERS.contains(&key) {
             let number = translation.whole_number(node, key);
-            self.put_host_option(key, number);
+            self.put_known_option(key, key, number, node, translation);
             return true;
         }
         if BYTES.contains(&key) {
             let size = translation.bytes(node, key);
-            self.put_host_option(key, size);
+            self.put_known_option(key, key, size, node, translation);
             return true;
         }
         match key {
@@ -120,6 +121,19 @@ impl Service {
         }
     }
 
+    /// An option, if an engine takes the value that the key has for it.
+    fn put_known_option(
+        &mut self,
+        option: &str,
+        key: &str,
+        value: Option<Yaml>,
+        node: &Node,
+        translation: &mut Translation,
+    ) {
+        let value = value.filter(|value| translation.is_known(value, key, option, node.at));
+        self.put_host_option(option, value);
+    }
+
     fn read_restart(&mut self, node: &Node, translation: &mut Translation) {
         let text = match &node.value {
             Value::Bool(false) => Some("no".to_owned()),
@@ -138,7 +152,14 @@ impl Service {
                     translation.note(node.at, message, "look whether it is misspelt");
                     return;
                 }
-                (Yaml::text(name), count.parse::<u32>().ok())
+                let count = count.parse::<u32>().ok().filter(|count| *count > 0);
+                if count.is_some() && name != "on-failure" {
+                    let message = format!(
+                        "the restart policy {name} knows no number of attempts; it is left out"
+                    );
+                    translation.note(node.at, message, "write on-failure if that is meant");
+                }
+                (Yaml::text(name), count.filter(|_| name == "on-failure"))
             }
         };
         self.put_restart_policy(name, count);
@@ -154,9 +175,16 @@ impl Service {
     fn read_cpus(&mut self, node: &Node, translation: &mut Translation) {
         let quota = |text: &str| scaled(text, CPU_PERIOD).filter(|quota| *quota > 0);
         match translation.number(node, "cpus", quota) {
-            Some(Yaml::Plain(quota)) => {
+            Some(Yaml::Plain(quota)) if is_known_value("cpu_quota", &quota) => {
                 self.put_host("cpu_period", Yaml::plain(CPU_PERIOD));
                 self.put_host("cpu_quota", Yaml::Plain(quota));
+            }
+            Some(Yaml::Plain(_)) => {
+                let message = format!(
+                    "cpus of {} is less than an engine gives; it is left out",
+                    self.name
+                );
+                translation.note(node.at, message, "an engine gives 0.01 of a CPU and more");
             }
             Some(_) => {
                 let message = format!(
@@ -214,9 +242,13 @@ impl Service {
         for item in items {
             let text = match &item.value {
                 Value::Map(_) => {
-                    let text = |key: &str| get(item, key).and_then(Node::scalar_text);
-                    let parts = [text("source"), text("target"), text("permissions")];
-                    parts.into_iter().flatten().collect::<Vec<_>>().join(":")
+                    let parts = ["source", "target", "permissions"].map(|key| {
+                        let value = get(item, key);
+                        value.and_then(|value| translation.written(value, key))
+                    });
+                    let has_source = matches!(&parts, [Some(_), ..]);
+                    let text = parts.into_iter().flatten().collect::<Vec<_>>().join(":");
+                    if has_source { text } else { String::new() }
                 }
                 _ => translation.written(item, "a device").unwrap_or_default(),
             };
@@ -237,7 +269,7 @@ impl Service {
 
     fn read_ulimits(&mut self, node: &Node, translation: &mut Translation) {
         let mut limits = Vec::new();
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "ulimits") {
             let (soft, hard) = match &value.value {
                 Value::Map(_) => (get(value, "soft"), get(value, "hard")),
                 _ => (Some(value), Some(value)),
@@ -251,6 +283,34 @@ impl Service {
                 let number = value.and_then(|value| translation.whole_number(value, &name_of(key)));
                 limit.extend(number.map(|number| (Yaml::text(name), number)));
             }
+            if limit.len() == 1 {
+                let message = format!("the limit {} has no number; it is left out", name_of(key));
+                translation.note(key.at, message, "write {soft: NUMBER, hard: NUMBER}");
+                continue;
+            }
+            let number = |name: &str| {
+                let found = limit.iter().find(|(known, _)| *known == Yaml::text(name));
+                match found {
+                    Some((_, Yaml::Plain(number))) => number.parse::<i64>().ok(),
+                    _ => None,
+                }
+            };
+            let is_variable = limit
+                .iter()
+                .any(|(_, value)| matches!(value, Yaml::Tagged(..)));
+            if !is_variable && !is_limit(number("Soft"), number("Hard")) {
+                let message = format!(
+                    "the soft limit of {} is above its hard one, which no engine takes; both are \
+                    left out",
+                    name_of(key)
+                );
+                translation.note(
+                    key.at,
+                    message,
+                    "give it a hard limit that is as much or more",
+                );
+                continue;
+            }
             limits.push(Yaml::Map(limit));
         }
         self.put_host_option("ulimits", list(limits));
@@ -258,7 +318,7 @@ impl Service {
 
     fn read_logging(&mut self, node: &Node, translation: &mut Translation) {
         let mut fields = Vec::new();
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "logging") {
             match name_of(key).as_str() {
                 "driver" => {
                     let driver = translation.scalar(value, "driver");
@@ -278,12 +338,12 @@ impl Service {
     }
 
     fn read_block_io(&mut self, node: &Node, translation: &mut Translation) {
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "blkio_config") {
             let name = name_of(key);
             match name.as_str() {
                 "weight" => {
                     let weight = translation.whole_number(value, "weight");
-                    self.put_host_option("blkio_weight", weight);
+                    self.put_known_option("blkio_weight", "weight", weight, value, translation);
                 }
                 "device_read_bps" | "device_write_bps" | "device_read_iops"
                 | "device_write_iops" => {
@@ -295,14 +355,16 @@ impl Service {
                     for item in items {
                         let path =
                             get(item, "path").and_then(|path| translation.scalar(path, "path"));
-                        let rate = get(item, "rate").and_then(|rate| {
-                            translation.number(rate, "rate", super::translation::bytes)
-                        });
+                        let rate = get(item, "rate")
+                            .and_then(|rate| translation.number(rate, "rate", bytes));
                         if let (Some(path), Some(rate)) = (path, rate) {
                             limits.push(Yaml::Map(vec![
                                 (Yaml::text("Path"), path),
                                 (Yaml::text("Rate"), rate),
                             ]));
+                        } else {
+                            let message = format!("{name} wants a path and a rate; it is left out");
+                            translation.note(item.at, message, "write {path: PATH, rate: RATE}");
                         }
                     }
                     self.put_host_option(&name, list(limits));
@@ -372,7 +434,7 @@ impl Service {
     }
 
     fn read_deploy(&mut self, node: &Node, translation: &mut Translation) {
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "deploy") {
             match name_of(key).as_str() {
                 "replicas" => self.read_count(value, translation),
                 "resources" => self.read_resources(value, translation),
@@ -398,7 +460,8 @@ impl Service {
 
     /// Goes before `restart`, as in Compose.
     fn read_deploy_restart(&mut self, node: &Node, translation: &mut Translation) {
-        let condition = get(node, "condition").and_then(Node::scalar_text);
+        let condition = get(node, "condition");
+        let condition = condition.and_then(|one| translation.written(one, "condition"));
         let name = match condition.as_deref() {
             None | Some("any") => "always",
             Some("on-failure") => "on-failure",
@@ -410,11 +473,20 @@ impl Service {
             }
         };
         let mut count = None;
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "restart_policy") {
             match name_of(key).as_str() {
                 "condition" => {}
                 "max_attempts" if name == "on-failure" => {
-                    count = value.scalar_text().and_then(|text| text.parse().ok());
+                    let read = |text: &str| text.parse::<u32>().ok();
+                    match translation.number(value, "max_attempts", read) {
+                        Some(Yaml::Plain(number)) => count = number.parse().ok(),
+                        Some(_) => translation.note(
+                            value.at,
+                            "how often a start is tried is a variable; it is left out",
+                            "write it under host_config.restart_policy",
+                        ),
+                        None => {}
+                    }
                 }
                 other => {
                     let message = format!(
@@ -430,14 +502,14 @@ impl Service {
     }
 
     fn read_resources(&mut self, node: &Node, translation: &mut Translation) {
-        for (section, of_section) in pairs(node) {
+        for (section, of_section) in translation.mapping(node, "resources") {
             let section_name = name_of(section);
-            for (key, value) in pairs(of_section) {
+            for (key, value) in translation.mapping(of_section, &section_name) {
                 match (section_name.as_str(), name_of(key).as_str()) {
                     ("limits", "cpus") => self.read_cpus(value, translation),
                     ("limits", "memory") => {
                         let size = translation.bytes(value, "memory");
-                        self.put_host_option("mem_limit", size);
+                        self.put_known_option("mem_limit", "memory", size, value, translation);
                     }
                     ("limits", "pids") => {
                         let number = translation.whole_number(value, "pids");
@@ -445,7 +517,8 @@ impl Service {
                     }
                     ("reservations", "memory") => {
                         let size = translation.bytes(value, "memory");
-                        self.put_host_option("mem_reservation", size);
+                        let option = "mem_reservation";
+                        self.put_known_option(option, "memory", size, value, translation);
                     }
                     ("reservations", "devices") => {
                         if let Value::List(items) = &value.value {
@@ -476,7 +549,7 @@ impl Service {
 fn device_request(node: &Node, is_gpu: bool, translation: &mut Translation) -> Yaml {
     let mut fields = Vec::new();
     let mut has_capabilities = false;
-    for (key, value) in pairs(node) {
+    for (key, value) in translation.mapping(node, "a device request") {
         let (name, value) = match name_of(key).as_str() {
             "driver" => ("Driver", translation.scalar(value, "driver")),
             "count" if value.scalar_text().as_deref() == Some("all") => {

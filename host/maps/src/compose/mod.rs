@@ -14,6 +14,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod translation;
+mod unit;
 mod volume;
 mod yaml;
 

@@ -125,8 +125,8 @@ fn endpoint(key: &Node, value: &Node, translation: &mut Translation) -> Endpoint
         let name = name_of(key);
         match name.as_str() {
             "aliases" => endpoint.aliases = translation.texts(value, "aliases"),
-            "ipv4_address" => endpoint.ipv4_address = translation.scalar(value, &name),
-            "ipv6_address" => endpoint.ipv6_address = translation.scalar(value, &name),
+            "ipv4_address" => endpoint.ipv4_address = translation.word(value, &name, &name),
+            "ipv6_address" => endpoint.ipv6_address = translation.word(value, &name, &name),
             "link_local_ips" => endpoint.link_local_ips = translation.texts(value, &name),
             other => {
                 let message = format!(
@@ -257,7 +257,7 @@ pub(super) fn unique(pairs: Vec<(Yaml, Yaml)>) -> Vec<(Yaml, Yaml)> {
 /// As the Engine API takes it.
 fn ipam(node: &Node, translation: &mut Translation) -> Option<Yaml> {
     let mut fields = Vec::new();
-    for (key, value) in pairs(node) {
+    for (key, value) in translation.mapping(node, "ipam") {
         match name_of(key).as_str() {
             "driver" => {
                 let driver = translation.scalar(value, "driver");
@@ -286,11 +286,11 @@ fn ipam(node: &Node, translation: &mut Translation) -> Option<Yaml> {
 
 fn pool(node: &Node, translation: &mut Translation) -> Vec<(Yaml, Yaml)> {
     let mut fields = Vec::new();
-    for (key, value) in pairs(node) {
+    for (key, value) in translation.mapping(node, "ipam.config") {
         let (name, value) = match name_of(key).as_str() {
-            "subnet" => ("Subnet", translation.scalar(value, "subnet")),
-            "ip_range" => ("IPRange", translation.scalar(value, "ip_range")),
-            "gateway" => ("Gateway", translation.scalar(value, "gateway")),
+            "subnet" => ("Subnet", translation.word(value, "subnet", "subnet")),
+            "ip_range" => ("IPRange", translation.word(value, "ip_range", "ip_range")),
+            "gateway" => ("Gateway", translation.word(value, "gateway", "gateway")),
             "aux_addresses" => {
                 let addresses = texts_by_name(value, "aux_addresses", translation);
                 ("AuxiliaryAddresses", addresses)

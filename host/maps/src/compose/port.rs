@@ -71,7 +71,7 @@ pub(super) fn expose(node: &Node, all: &mut Vec<Port>, translation: &mut Transla
         _ => std::slice::from_ref(node),
     };
     for item in items {
-        let text = translation.written(item, "expose");
+        let text = translation.any_written(item, "expose");
         let exact = text.and_then(|text| translation.exact(&text, "the port", item.at));
         let Some(exact) = exact else {
             continue;
@@ -138,11 +138,12 @@ fn short(item: &Node, all: &mut Vec<Port>, translation: &mut Translation) {
 }
 
 fn long(item: &Node, all: &mut Vec<Port>, translation: &mut Translation) {
-    let text = |key: &str| {
-        get(item, key)
-            .and_then(Node::scalar_text)
-            .unwrap_or_default()
-    };
+    let [target, published, address, protocol] = ["target", "published", "host_ip", "protocol"]
+        .map(|key| {
+            let value = get(item, key);
+            let text = value.and_then(|value| translation.any_written(value, key));
+            text.unwrap_or_default()
+        });
     for (key, value) in pairs(item) {
         match name_of(key).as_str() {
             "target" | "published" | "host_ip" | "protocol" => {}
@@ -164,10 +165,9 @@ fn long(item: &Node, all: &mut Vec<Port>, translation: &mut Translation) {
             }
         }
     }
-    let (target, published, address) = (text("target"), text("published"), text("host_ip"));
-    let protocol = match text("protocol") {
-        protocol if protocol.is_empty() => "tcp".to_owned(),
-        protocol => protocol,
+    let protocol = match protocol.as_str() {
+        "" => "tcp".to_owned(),
+        _ => protocol,
     };
     let whole = format!("{target}/{protocol}");
     add(

@@ -89,13 +89,13 @@ impl Compose {
                 }
             }
             "networks" => {
-                for (key, value) in pairs(value) {
+                for (key, value) in self.translation.mapping(value, "networks") {
                     let network = Network::read(key, value, &mut self.translation);
                     self.networks.insert(name_of(key), network);
                 }
             }
             "volumes" => {
-                for (key, value) in pairs(value) {
+                for (key, value) in self.translation.mapping(value, "volumes") {
                     let volume = Volume::read(key, value, &mut self.translation);
                     self.volumes.insert(name_of(key), volume);
                 }

@@ -2,7 +2,8 @@
 
 use super::network::{Endpoint, endpoints, list, texts_by_name, unique};
 use super::port::{self, Port};
-use super::translation::{Exact, Translation, get, name_of, nanoseconds, pairs};
+use super::translation::{Exact, Translation, get, name_of, pairs};
+use super::unit::nanoseconds;
 use super::volume::{Bind, Mount, binds};
 use super::yaml::Yaml;
 use crate::diagnostic::Place;
@@ -180,7 +181,14 @@ impl Service {
             }
             "stop_grace_period" => self.read_grace_period(value, translation),
             "environment" => {
-                let assignments = translation.assignments(value, "environment");
+                let mut assignments = translation.assignments(value, "environment");
+                assignments.retain(|(name, _, at)| {
+                    if name.is_empty() {
+                        let message = "a variable of the environment has no name; it is left out";
+                        translation.note(*at, message, "write NAME=VALUE");
+                    }
+                    !name.is_empty()
+                });
                 let variables = assignments.into_iter().map(|(name, value, at)| {
                     // A name alone is passed on from where Compose runs.
                     let value = value.unwrap_or_else(|| translation.setting(name.clone(), at));
@@ -287,8 +295,10 @@ impl Service {
             Value::Map(entries) => {
                 for (key, value) in entries {
                     let service = name_of(key);
-                    let text = |name: &str| get(value, name).and_then(Node::scalar_text);
-                    match text("condition").as_deref() {
+                    translation.mapping(value, "depends_on of a service");
+                    let condition = get(value, "condition");
+                    let condition = condition.and_then(|one| translation.written(one, "condition"));
+                    match condition.as_deref() {
                         None | Some("service_started") => {}
                         Some(condition) => translation.note(
                             key.at,
@@ -304,7 +314,7 @@ impl Service {
                             ),
                         ),
                     }
-                    if get(value, "restart").is_some_and(Node::is_truthy) {
+                    if translation.is_on(value, "restart") {
                         translation.note(
                             key.at,
                             format!(
@@ -315,7 +325,7 @@ impl Service {
                             "restart both by name",
                         );
                     }
-                    if text("required").is_some_and(|required| required == "false") {
+                    if get(value, "required").is_some() && !translation.is_on(value, "required") {
                         translation.note(
                             key.at,
                             format!(
@@ -385,12 +395,12 @@ impl Service {
     }
 
     fn read_health_check(&mut self, node: &Node, translation: &mut Translation) {
-        if get(node, "disable").is_some_and(Node::is_truthy) {
+        if translation.is_on(node, "disable") {
             self.healthcheck = Some(Yaml::text("NONE"));
             return;
         }
         let mut fields = Vec::new();
-        for (key, value) in pairs(node) {
+        for (key, value) in translation.mapping(node, "healthcheck") {
             let name = name_of(key);
             let value = match name.as_str() {
                 "test" => match &value.value {
@@ -398,7 +408,7 @@ impl Service {
                     _ => translation.command(value, "test"),
                 },
                 "interval" | "timeout" | "start_period" => translation.time(value, &name),
-                "retries" => translation.whole_number(value, "retries"),
+                "retries" => translation.number(value, "retries", |text| text.parse::<u32>().ok()),
                 "disable" => continue,
                 other => {
                     let message = format!(
@@ -442,6 +452,11 @@ impl Service {
         for item in items {
             let command = get(item, "command").and_then(|one| translation.command(one, "command"));
             let Some(command) = command else {
+                let message = format!(
+                    "a command after the start of {} says not what is run; it is left out",
+                    self.name
+                );
+                translation.note(item.at, message, "write it as {command: …}");
                 continue;
             };
             let user = get(item, "user").and_then(|user| translation.scalar(user, "user"));

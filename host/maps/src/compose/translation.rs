@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::Note;
+use super::unit::{bytes, is_plain_size, nanoseconds, time_text};
 use super::yaml::Yaml;
 use crate::diagnostic::Place;
 use crate::options::is_known_value;
@@ -118,8 +119,14 @@ impl Translation {
         Yaml::Tagged("env", name)
     }
 
-    /// A scalar as text; null is none.
+    /// A text; null is none. A number or boolean is taken as it is written, and told.
     pub(super) fn scalar(&mut self, node: &Node, key: &str) -> Option<Yaml> {
+        self.expect_text(node, key);
+        self.any_scalar(node, key)
+    }
+
+    /// The same where Compose takes numbers and booleans as well.
+    pub(super) fn any_scalar(&mut self, node: &Node, key: &str) -> Option<Yaml> {
         match &node.value {
             Value::Null => None,
             Value::Text(text) => Some(self.text(text, node.at)),
@@ -139,7 +146,7 @@ impl Translation {
 
     /// Whether a map takes a value; it is told of one that it does not.
     pub(super) fn is_known(&mut self, word: &Yaml, key: &str, option: &str, at: Place) -> bool {
-        let Yaml::Text(word) = word else {
+        let (Yaml::Text(word) | Yaml::Plain(word)) = word else {
             return true;
         };
         let is_known = is_known_value(option, word);
@@ -150,12 +157,27 @@ impl Translation {
         is_known
     }
 
-    /// A scalar as it is written, with its variables; none where nothing is written.
+    /// A text as it is written, with its variables; none where nothing is written.
     pub(super) fn written(&mut self, node: &Node, key: &str) -> Option<String> {
+        self.expect_text(node, key);
+        self.any_written(node, key)
+    }
+
+    /// The same where Compose takes numbers and booleans as well.
+    pub(super) fn any_written(&mut self, node: &Node, key: &str) -> Option<String> {
         if matches!(node.value, Value::List(_) | Value::Map(_)) {
             self.wrong(node, key, "a text");
         }
         node.scalar_text().filter(|text| !text.is_empty())
+    }
+
+    /// Tells of a number or boolean where Compose takes texts only.
+    fn expect_text(&mut self, node: &Node, key: &str) {
+        let is_other = matches!(node.value, Value::Bool(_) | Value::Number(_));
+        if is_other && !is_text(node) {
+            let message = format!("{key} is a text in Compose, not {}", node.kind());
+            self.note(node.at, message, "write it in quotes");
+        }
     }
 
     /// One text or a list of them.
@@ -163,10 +185,27 @@ impl Translation {
         match &node.value {
             Value::List(items) => items
                 .iter()
-                .filter_map(|item| self.scalar(item, key))
+                .filter_map(|item| {
+                    if item.is_null() {
+                        self.wrong(item, key, "a list of texts");
+                    }
+                    // Groups have numbers as well as names.
+                    match key {
+                        "group_add" => self.any_scalar(item, key),
+                        _ => self.scalar(item, key),
+                    }
+                })
                 .collect(),
             _ => self.scalar(node, key).into_iter().collect(),
         }
+    }
+
+    /// The pairs of a mapping; none for null, nor for anything else, which is told.
+    pub(super) fn mapping<'n>(&mut self, node: &'n Node, key: &str) -> &'n [(Node, Node)] {
+        if !node.is_null() && !matches!(node.value, Value::Map(_)) {
+            self.wrong(node, key, "a mapping");
+        }
+        pairs(node)
     }
 
     /// A command: a list, or text to be split.
@@ -189,7 +228,7 @@ impl Translation {
             Value::Null => Vec::new(),
             Value::Map(pairs) => pairs
                 .iter()
-                .map(|(name, value)| (name_of(name), self.scalar(value, key), name.at))
+                .map(|(name, value)| (name_of(name), self.any_scalar(value, key), name.at))
                 .collect(),
             Value::List(items) => items
                 .iter()
@@ -198,6 +237,7 @@ impl Translation {
                         self.wrong(item, key, "a text");
                         return None;
                     };
+                    self.expect_text(item, key);
                     Some(match text.split_once('=') {
                         Some((name, value)) => {
                             (name.to_owned(), Some(self.text(value, item.at)), item.at)
@@ -217,7 +257,7 @@ impl Translation {
         if let Value::Bool(value) = &node.value {
             return Some(Yaml::plain(value));
         }
-        let text = self.written(node, key)?;
+        let text = self.any_written(node, key)?;
         match self.exact(&text, key, node.at)? {
             Exact::Setting(setting) => Some(setting),
             Exact::Text(text) => match text.to_ascii_lowercase().as_str() {
@@ -228,6 +268,23 @@ impl Translation {
                     None
                 }
             },
+        }
+    }
+
+    /// Whether a key of a mapping says yes, where a map has no place for what a variable would say.
+    pub(super) fn is_on(&mut self, node: &Node, key: &str) -> bool {
+        let Some(value) = get(node, key) else {
+            return false;
+        };
+        match self.flag(value, key) {
+            Some(Yaml::Plain(flag)) => flag == "true",
+            Some(_) => {
+                let message =
+                    format!("{key} is a variable, which is not known; it counts as false");
+                self.note(value.at, message, "write true or false");
+                false
+            }
+            None => false,
         }
     }
 
@@ -331,6 +388,17 @@ pub(super) fn get<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
         .filter(|value| !value.is_null())
 }
 
+/// Whether Compose, which reads YAML 1.2, takes for a text what is a boolean or number in YAML 1.1.
+fn is_text(node: &Node) -> bool {
+    let written = node.written.as_deref().unwrap_or_default();
+    let is = |word: &str| written.eq_ignore_ascii_case(word);
+    match &node.value {
+        Value::Bool(_) => !is("true") && !is("false"),
+        Value::Number(_) => written.contains(':'),
+        _ => false,
+    }
+}
+
 /// The pairs of a mapping; none for everything else.
 pub(super) fn pairs(node: &Node) -> &[(Node, Node)] {
     match &node.value {
@@ -428,91 +496,6 @@ fn variable(text: &str) -> Option<(Meaning, &str)> {
     }
 }
 
-/// As Compose reads sizes: `512m`, `1.5gb`, `1GiB`.
-pub(super) fn bytes(text: &str) -> Option<i64> {
-    let lower = text.to_ascii_lowercase();
-    if lower == "-1" {
-        return Some(-1);
-    }
-    let digits = lower.trim_end_matches('b').trim_end_matches('i');
-    let end = digits
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(digits.len());
-    let (number, unit) = digits.split_at(end);
-    let factor = match unit.trim() {
-        "" => 1_u64,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        "t" => 1 << 40,
-        "p" => 1 << 50,
-        _ => return None,
-    };
-    scaled(number, factor)
-}
-
-/// What a map takes as a size without being calculated.
-fn is_plain_size(text: &str) -> bool {
-    let digits = text.trim_end_matches(['b', 'B']);
-    let digits = digits
-        .strip_suffix(['k', 'm', 'g', 't', 'K', 'M', 'G', 'T'])
-        .unwrap_or(digits);
-    text.ends_with(|c: char| c.is_ascii_alphabetic())
-        && !digits.is_empty()
-        && digits.chars().all(|c| c.is_ascii_digit())
-}
-
-/// A sum of times with units, in nanoseconds, as Go reads it.
-pub(super) fn nanoseconds(text: &str) -> Option<i64> {
-    let mut rest = text;
-    let mut sum = 0_i64;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(end);
-        let end = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(end);
-        let factor = match unit.trim() {
-            "ns" => 1,
-            "us" | "µs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        sum = sum.checked_add(scaled(number, factor)?)?;
-        rest = after;
-    }
-    (!text.is_empty()).then_some(sum)
-}
-
-/// A decimal number times a whole one, without what is left after the point.
-pub(super) fn scaled(number: &str, factor: u64) -> Option<i64> {
-    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && part.is_empty() {
-        return None;
-    }
-    let digits = |text: &str| match text {
-        "" => Some(0_u128),
-        text if text.chars().all(|c| c.is_ascii_digit()) && text.len() <= 18 => text.parse().ok(),
-        _ => None,
-    };
-    let places = u32::try_from(part.len()).ok()?;
-    let fraction = digits(part)? * u128::from(factor) / 10_u128.pow(places);
-    i64::try_from(digits(whole)? * u128::from(factor) + fraction).ok()
-}
-
-fn time_text(nanoseconds: i64) -> String {
-    for (factor, unit) in [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")] {
-        if nanoseconds % factor == 0 {
-            return format!("{}{unit}", nanoseconds / factor);
-        }
-    }
-    format!("{nanoseconds}ns")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -541,25 +524,5 @@ mod tests {
         ] {
             assert_eq!(meaning(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn sizes_and_times_are_read_as_compose_does() {
-        assert_eq!(bytes("512m"), Some(512 << 20));
-        assert_eq!(bytes("1.5GB"), Some(3 << 29));
-        assert_eq!(bytes("2 GiB"), Some(2 << 30));
-        assert_eq!(bytes("64"), Some(64));
-        assert_eq!(bytes("-1"), Some(-1));
-        assert_eq!(bytes("much"), None);
-        assert_eq!(bytes("b"), None);
-        assert_eq!(nanoseconds("1m30s").map(time_text).as_deref(), Some("90s"));
-        assert_eq!(
-            nanoseconds("1.5s").map(time_text).as_deref(),
-            Some("1500ms")
-        );
-        assert_eq!(nanoseconds("10us").map(time_text).as_deref(), Some("10us"));
-        assert_eq!(nanoseconds("10"), None);
-        assert_eq!(nanoseconds(""), None);
-        assert_eq!(nanoseconds("99999999999h"), None);
     }
 }

@@ -53,7 +53,9 @@ impl Service {
 
     /// A path, or several, each perhaps with options.
     pub(super) fn read_tmpfs(&mut self, node: &Node, translation: &mut Translation) {
-        for path in translation.texts(node, "tmpfs") {
+        let mut paths = translation.texts(node, "tmpfs");
+        paths.retain(|path| translation.is_known(path, "tmpfs", "tmpfs", node.at));
+        for path in paths {
             match &path {
                 Yaml::Text(text) => {
                     let (path, options) = text.split_once(':').unwrap_or((text, ""));
@@ -101,20 +103,18 @@ impl Service {
     }
 
     fn read_long(&mut self, item: &Node, translation: &mut Translation) {
-        let text = |key: &str| {
-            get(item, key)
-                .and_then(Node::scalar_text)
-                .unwrap_or_default()
-        };
-        let (source, target) = (text("source"), text("target"));
-        let read_only = get(item, "read_only").is_some_and(Node::is_truthy);
-        let kind = text("type");
+        let [source, target, kind] = ["source", "target", "type"].map(|key| {
+            let value = get(item, key);
+            let text = value.and_then(|value| translation.written(value, key));
+            text.unwrap_or_default()
+        });
+        let read_only = translation.is_on(item, "read_only");
         for (key, value) in pairs(item) {
             match (name_of(key).as_str(), kind.as_str()) {
                 ("type" | "source" | "target" | "read_only", _) | ("tmpfs", "tmpfs") => {}
                 // A folder that is not there is made by the engine, in a map always.
                 ("bind", "bind") => {
-                    for (key, value) in pairs(value) {
+                    for (key, value) in translation.mapping(value, "bind") {
                         if (name_of(key).as_str(), &value.value)
                             != ("create_host_path", &Value::Bool(true))
                         {
@@ -123,7 +123,7 @@ impl Service {
                     }
                 }
                 ("volume", "volume") => {
-                    for (key, _) in pairs(value) {
+                    for (key, _) in translation.mapping(value, "volume") {
                         no_option(&name_of(key), &target, key.at, translation);
                     }
                 }
@@ -141,11 +141,11 @@ impl Service {
             "tmpfs" => {
                 let mut options: Vec<String> = Vec::new();
                 if let Some(of_tmpfs) = get(item, "tmpfs") {
-                    for (key, value) in pairs(of_tmpfs) {
+                    for (key, value) in translation.mapping(of_tmpfs, "tmpfs") {
                         let name = name_of(key);
                         let value = match name.as_str() {
                             "size" => translation.bytes(value, "size"),
-                            "mode" => translation.scalar(value, "mode"),
+                            "mode" => translation.any_scalar(value, "mode"),
                             other => {
                                 no_option(other, &target, key.at, translation);
                                 continue;

@@ -322,7 +322,8 @@ fn port_of(json: &Json) -> Option<String> {
 fn bindings_of(json: &Json) -> Option<Json> {
     let binding = |json: &Json| match json {
         Json::Null => Some(json!({ "HostPort": "" })),
-        Json::Object(fields) => Some(record(fields)),
+        // They are texts to the engine.
+        Json::Object(fields) => texts(record(fields).as_object()?),
         Json::Array(pair) => match pair.as_slice() {
             [address] => Some(json!({ "HostIp": scalar(address)?, "HostPort": "" })),
             [address, port] => {
@@ -334,11 +335,25 @@ fn bindings_of(json: &Json) -> Option<Json> {
     };
     // A pair of scalars is one place, as it was a tuple in Python.
     let is_address = |item: &Json| item.as_str().is_some_and(|text| text.contains(['.', ':']));
+    let has_port = |binding: &Json| {
+        let port = binding.get("HostPort").and_then(Json::as_str);
+        port.is_none_or(is_host_port)
+    };
+    let binding = |json: &Json| binding(json).filter(has_port);
     match json {
         Json::Array(items) if !items.first().is_some_and(is_address) => {
             items.iter().map(binding).collect()
         }
         one => Some(json!([binding(one)?])),
+    }
+}
+
+/// A port, a range of them, or nothing, so that the engine chooses one.
+fn is_host_port(text: &str) -> bool {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.parse::<u16>(), last.parse::<u16>()) {
+        (Ok(first), Ok(last)) => first <= last,
+        _ => text.is_empty(),
     }
 }
 
@@ -378,7 +393,8 @@ fn device(text: &str) -> Json {
     })
 }
 
-fn bytes(text: &str) -> Option<i64> {
+/// A number of bytes, with a unit or without.
+pub(super) fn bytes(text: &str) -> Option<i64> {
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower.trim_end_matches('b');
     let (number, factor) = match digits.char_indices().last() {

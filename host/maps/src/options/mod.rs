@@ -17,9 +17,10 @@ pub(crate) use form::{Form, RESTART_POLICIES};
 use known::KNOWN;
 pub(crate) use known::Known;
 pub(crate) use shape::{NETWORK, Shape, VOLUME};
+pub(crate) use value::is_limit;
 pub(crate) use word::check as check_words;
 
-use crate::diagnostic::{Report, nearest};
+use crate::diagnostic::{Place, Report, nearest};
 use crate::tree::{Node, Value};
 
 /// Where options stand in a map.
@@ -64,6 +65,11 @@ impl ContainerOption {
     /// As written.
     pub(crate) fn written(&self) -> Json {
         self.0.written.json()
+    }
+
+    /// Where its value stands.
+    pub(crate) fn at(&self) -> Place {
+        self.0.written.at
     }
 
     /// Puts it into a body and its host configuration. Lists are joined to what is there and mappings
@@ -162,6 +168,7 @@ fn read_one(
     known.check_fields(&mut node, report);
     check_words(known.name, &node, report);
     value::check(known.name, &node, report);
+    value::check_records(known.name, &node, report);
     if report.errors() > before {
         return None;
     }
@@ -179,6 +186,10 @@ fn read_one(
         report.error(node.at, message);
         return None;
     };
+    value::check_range(known.name, &node, &value, report);
+    if report.errors() > before {
+        return None;
+    }
     Some(ContainerOption(Arc::new(Given {
         known,
         written: node,

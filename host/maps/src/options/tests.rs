@@ -67,8 +67,8 @@ fn options_become_fields_in_every_way_they_are_written() {
             json!({ "LogConfig": { "Type": "json-file", "Config": { "max-file": "3" } } }),
         ),
         (
-            "ulimits: [{name: nofile, soft: 5}]",
-            json!({ "Ulimits": [{ "Name": "nofile", "Soft": 5 }] }),
+            "ulimits: [{name: nofile, soft: 5, hard: 5}]",
+            json!({ "Ulimits": [{ "Name": "nofile", "Soft": 5, "Hard": 5 }] }),
         ),
         (
             "devices: [/dev/null]",
@@ -88,6 +88,12 @@ fn options_become_fields_in_every_way_they_are_written() {
             "53/udp": [{ "HostIp": "10.0.0.1", "HostPort": "53" }],
             "80/tcp": [{ "HostPort": "8080" }, { "HostIp": "127.0.0.1", "HostPort": "81" }],
             "81/tcp": [{ "HostPort": "" }] } }),
+        ),
+        (
+            "port_bindings: {80: {HostIp: 10.0.0.1, HostPort: 8080}, 81: 8000-8001}",
+            json!({ "PortBindings": {
+            "80/tcp": [{ "HostIp": "10.0.0.1", "HostPort": "8080" }],
+            "81/tcp": [{ "HostPort": "8000-8001" }] } }),
         ),
         ("dns_search:", json!({})),
     ] {
@@ -200,7 +206,7 @@ fn words_of_which_the_engine_knows_a_fixed_number_are_taken_as_it_takes_them() {
         (Section::HostConfig, "cap_drop: ALL"),
         (
             Section::HostConfig,
-            "ulimits: [{name: NOFILE, soft: 5}, {Name: rttime}]",
+            "ulimits: [{name: NOFILE, hard: 5}, {Name: rttime}]",
         ),
         (
             Section::HostConfig,
@@ -313,6 +319,24 @@ fn values_that_every_engine_takes_are_taken() {
             Section::HostConfig,
             "extra_hosts: ['a:10.0.0.1', 'b:::1', 'c:host-gateway']",
         ),
+        (Section::CreateOptions, "mem_limit: 6m"),
+        (Section::HostConfig, "mem_limit: 0"),
+        (Section::HostConfig, "mem_reservation: -1"),
+        (Section::HostConfig, "mem_swappiness: -1"),
+        (Section::HostConfig, "cpu_quota: -1"),
+        (Section::HostConfig, "blkio_weight: 0"),
+        (
+            Section::HostConfig,
+            "restart_policy: {Name: on-failure, MaximumRetryCount: 3}",
+        ),
+        (
+            Section::HostConfig,
+            "restart_policy: {Name: always, MaximumRetryCount: 0}",
+        ),
+        (
+            Section::HostConfig,
+            "ulimits: [{Name: core, Soft: -1, Hard: -1}, {Name: nofile, Soft: 5, Hard: -1}]",
+        ),
     ] {
         let read = applied(section, text);
         assert!(read.is_ok(), "{text}: {read:?}");
@@ -357,6 +381,120 @@ fn values_that_no_engine_takes_are_told() {
             "extra_hosts: {a: 10.0.0}",
             "1:18",
             "10.0.0 is no host with its address",
+        ),
+        (
+            Section::HostConfig,
+            "tmpfs: [/run, tmp]",
+            "1:15",
+            "tmp is no path in the container",
+        ),
+        (
+            Section::HostConfig,
+            "tmpfs: {/: size=1m}",
+            "1:9",
+            "/ is no path in the container",
+        ),
+        (
+            Section::CreateOptions,
+            "environment: [A=1, =2]",
+            "1:20",
+            "=2 has no name before its value",
+        ),
+        (
+            Section::HostConfig,
+            "port_bindings: {80: 70000}",
+            "1:16",
+            "port_bindings takes a mapping from ports",
+        ),
+        (
+            Section::CreateOptions,
+            "mem_limit: 5m",
+            "1:12",
+            "mem_limit has 5m, which no engine takes\n  help: mem_limit is 6m or more",
+        ),
+        (
+            Section::HostConfig,
+            "mem_limit: -1",
+            "1:12",
+            "mem_limit has -1, which no engine takes",
+        ),
+        (
+            Section::HostConfig,
+            "mem_reservation: 1024k",
+            "1:18",
+            "mem_reservation has 1024k, which no engine takes",
+        ),
+        (
+            Section::HostConfig,
+            "mem_swappiness: 101",
+            "1:17",
+            "mem_swappiness is a number from 0 to 100",
+        ),
+        (
+            Section::HostConfig,
+            "oom_score_adj: -1001",
+            "1:16",
+            "oom_score_adj is a number from -1000 to 1000",
+        ),
+        (
+            Section::HostConfig,
+            "blkio_weight: 5",
+            "1:15",
+            "blkio_weight is a number from 10 to 1000",
+        ),
+        (
+            Section::HostConfig,
+            "cpu_period: 1",
+            "1:13",
+            "cpu_period is of microseconds",
+        ),
+        (
+            Section::HostConfig,
+            "cpu_quota: 999",
+            "1:12",
+            "cpu_quota is of microseconds",
+        ),
+        (
+            Section::HostConfig,
+            "shm_size: -1",
+            "1:11",
+            "shm_size is not negative",
+        ),
+        (
+            Section::HostConfig,
+            "ulimits: [{name: nofile, soft: 5}]",
+            "1:32",
+            "the soft limit of nofile is above its hard one",
+        ),
+        (
+            Section::HostConfig,
+            "ulimits: [{Name: core, Soft: -1, Hard: 10}]",
+            "1:30",
+            "the soft limit of core is above its hard one",
+        ),
+        (
+            Section::HostConfig,
+            "ulimits: [{Name: core, Soft: many, Hard: 10}]",
+            "1:30",
+            "a whole number is wanted here, not a text",
+        ),
+        (
+            Section::HostConfig,
+            "device_read_bps: [{Path: /dev/sda, Rate: 1m}]",
+            "1:42",
+            "a whole number is wanted here, not a text",
+        ),
+        (
+            Section::HostConfig,
+            "restart_policy: {Name: always, maximum_retry_count: 3}",
+            "1:53",
+            "the restart policy always knows no number of attempts",
+        ),
+        (
+            Section::HostConfig,
+            "restart_policy: {Name: on-failure, MaximumRetryCount: -1}",
+            "1:55",
+            "a number of attempts is not negative",
         ),
     ] {
         let error = applied(section, text).unwrap_err();

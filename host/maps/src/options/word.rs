@@ -261,7 +261,7 @@ pub(crate) fn check(option: &str, node: &Node, report: &mut Report) {
 }
 
 /// The items of a list; what is none counts as the only one.
-fn items(node: &Node) -> &[Node] {
+pub(super) fn items(node: &Node) -> &[Node] {
     match &node.value {
         Value::List(items) => items,
         _ => std::slice::from_ref(node),
@@ -269,7 +269,7 @@ fn items(node: &Node) -> &[Node] {
 }
 
 /// A field of a record, however it is written.
-fn field<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
+pub(super) fn field<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
     let Value::Map(pairs) = &node.value else {
         return None;
     };

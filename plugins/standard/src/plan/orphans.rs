@@ -170,6 +170,42 @@ fn a_volume_that_others_use_is_not_taken_away() {
 }
 
 #[test]
+fn a_network_that_others_are_connected_to_is_not_taken_away() {
+    let network = |connected: &[&str]| {
+        let mut all = nodes(Life::Running, Life::Running);
+        all[1].kind = NodeKind::Network;
+        all[1].observed.connected = connected.iter().map(|one| (*one).to_owned()).collect();
+        all[1].requested = true;
+        all
+    };
+    // With all that need it, it goes after them.
+    let whole = request("shutdown", &[], network(&["db", "web"]));
+    assert_eq!(steps(&whole).last(), Some(&(1, "remove", vec![3])));
+    let others = request("shutdown", &[], network(&["db", "foreign", "web"]));
+    let error = plan(&others).unwrap_err();
+    assert!(
+        matches!(&error, Error::Conflict(text) if text.contains("connected to it: foreign;")),
+        "{error:?}"
+    );
+    // By itself it does not go while anybody is there, be it of the map or not.
+    let mut alone = node(NodeKind::Network, "front", Life::Created, &[]);
+    alone.requested = true;
+    for action in ["remove", "shutdown"] {
+        assert_eq!(
+            steps(&request(action, &[], vec![alone.clone()])),
+            [(0, "remove", vec![])]
+        );
+        let mut used = alone.clone();
+        used.observed.connected = vec!["web".to_owned()];
+        let error = plan(&request(action, &[], vec![used])).unwrap_err();
+        assert!(
+            matches!(&error, Error::Conflict(text) if text.contains("connected to it: web;")),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_not_there_is_told_with_what_makes_it() {
     let absent = || nodes(Life::Running, Life::Absent);
     for action in ["start", "restart", "kill", "signal", "exec-all"] {

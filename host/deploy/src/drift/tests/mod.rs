@@ -29,6 +29,7 @@ impl Engine {
             image_id: "sha256:a".into(),
             labels: Default::default(),
             volumes: Vec::new(),
+            networks: Vec::new(),
         };
         snapshot.containers.insert("m.parent".into(), parent);
         let image = json!({ "Id": "sha256:a", "Config": {

@@ -103,6 +103,106 @@ fn services_reach_each_other_by_name_without_a_network_in_the_file() {
 }
 
 #[test]
+fn what_is_of_a_wrong_type_is_told() {
+    for (of_a, told) in [
+        ("image: 3", "image is a text in Compose, not a number"),
+        ("user: 1000", "user is a text in Compose, not a number"),
+        (
+            "hostname: true",
+            "hostname is a text in Compose, not a boolean",
+        ),
+        (
+            "command: [sleep, 5]",
+            "command is a text in Compose, not a number",
+        ),
+        ("dns: [~]", "dns is a list of texts in Compose, not null"),
+        (
+            "networks: [5]",
+            "a network is a text in Compose, not a number",
+        ),
+        ("deploy: [x]", "deploy is a mapping in Compose, not a list"),
+        (
+            "deploy: {resources: {limits: 5}}",
+            "limits is a mapping in Compose, not a number",
+        ),
+        (
+            "logging: syslog",
+            "logging is a mapping in Compose, not a text",
+        ),
+        (
+            "healthcheck: curl",
+            "healthcheck is a mapping in Compose, not a text",
+        ),
+        (
+            "healthcheck: {disable: x}",
+            "disable is true or false in Compose",
+        ),
+        (
+            "ulimits: [5]",
+            "ulimits is a mapping in Compose, not a list",
+        ),
+        ("ulimits: {nofile: }", "the limit nofile has no number"),
+        (
+            "ulimits: {nofile: {soft: 5, hard: 4}}",
+            "the soft limit of nofile is above its hard one",
+        ),
+        (
+            "depends_on: {b: 5}",
+            "is a mapping in Compose, not a number",
+        ),
+        (
+            "gpus: [x]",
+            "a device request is a mapping in Compose, not a text",
+        ),
+        (
+            "volumes: [{type: volume, source: [v], target: /v}]",
+            "source is a text",
+        ),
+        (
+            "volumes: [{type: bind, source: /v, target: /v, read_only: x}]",
+            "read_only is true or false in Compose",
+        ),
+        ("post_start: [x]", "says not what is run"),
+        ("mem_limit: 5m", "mem_limit has 5m, which no engine takes"),
+        ("cpus: 0.001", "cpus of a is less than an engine gives"),
+    ] {
+        let imported = imported(&format!("services: {{a: {{{of_a}}}, b: {{image: x}}}}"));
+        let notes = notes(&imported);
+        assert!(notes.contains(told), "{of_a}: {notes}");
+        bodies(&imported.map);
+    }
+    for (section, told) in [
+        (
+            "networks: [n]",
+            "networks is a mapping in Compose, not a list",
+        ),
+        ("volumes: v", "volumes is a mapping in Compose, not a text"),
+        (
+            "networks: {n: {ipam: x}}",
+            "ipam is a mapping in Compose, not a text",
+        ),
+        (
+            "networks: {n: {driver: 5}}",
+            "driver is a text in Compose, not a number",
+        ),
+        (
+            "volumes: {v: {external: x}}",
+            "external is true or false in Compose",
+        ),
+        ("name: 3", "name is a text in Compose, not a number"),
+    ] {
+        let imported = imported(&format!("services: {{a: {{image: x}}}}\n{section}\n"));
+        let notes = notes(&imported);
+        assert!(notes.contains(told), "{section}: {notes}");
+    }
+    // Of these Compose takes numbers too, and it reads YAML 1.2.
+    let text = "services: {a: {image: yes, labels: {a: 1}, group_add: [1], environment: {B: 5}, \
+                ports: [80], expose: [81], user: 22:22, sysctls: {c: 1}}}";
+    let notes = notes(&imported(text));
+    assert!(!notes.contains("is a text in Compose"), "{notes}");
+}
+
+#[test]
 fn a_volume_belongs_to_the_service_that_the_others_need() {
     let text = "services:\n\
                 \x20 web: {image: x, depends_on: [app], volumes: ['v:/v']}\n\

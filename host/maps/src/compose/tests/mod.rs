@@ -69,6 +69,9 @@ fn bodies(map: &str) -> Vec<(String, Json)> {
                         | BodyError::Name(_)
                         | BodyError::User(_)
                         | BodyError::Conflict { .. }
+                        | BodyError::Limits(_)
+                        | BodyError::HostName(_)
+                        | BodyError::MountedTwice(_)
                         | BodyError::PortTwice { .. },
                     ) => return None,
                     Err(error) => panic!("{error}"),

@@ -69,7 +69,7 @@ proptest! {
     fn any_values_of_keys_become_a_map_that_loads(
         chosen in prop::collection::btree_map(prop::sample::select(keys()), prop::sample::select(&VALUES[..]), 1..8),
     ) {
-        // The setting of the tests is a number, which is none of the words that these know.
+        // The setting of the tests is a number, which is none of the words or numbers that these know.
         let is_wrong = |key: &str, value: &str| WORDS.contains(&key) && value.contains('$');
         let chosen = chosen.iter().filter(|(key, value)| !is_wrong(key, value));
         let keys: Vec<String> = chosen.map(|(key, value)| format!("{key}: {value}")).collect();
@@ -79,7 +79,7 @@ proptest! {
     }
 }
 
-const WORDS: [&str; 9] = [
+const WORDS: [&str; 15] = [
     "restart",
     "cap_add",
     "cap_drop",
@@ -89,6 +89,12 @@ const WORDS: [&str; 9] = [
     "extra_hosts",
     "mac_address",
     "working_dir",
+    "blkio_config",
+    "mem_limit",
+    "mem_reservation",
+    "mem_swappiness",
+    "oom_score_adj",
+    "ulimits",
 ];
 
 fn keys() -> Vec<String> {
