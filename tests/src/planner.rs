@@ -138,7 +138,7 @@ impl Planner {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
-        let (request, subjects) = request(action, given, &surveys)?;
+        let (request, subjects) = request(info, given, &surveys)?;
         let steps = self.policy.plan(&request, &self.log).await?;
         Ok(Plan::new(&request, &subjects, &surveys, steps, &[])?)
     }

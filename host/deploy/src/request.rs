@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use dfab_engine::{ContainerState, ObservedContainer, Snapshot};
 use dfab_maps::{BodyError, Features, Item, Planned, ResolvedMap};
 use dfab_runtime::planning::{
-    ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process, Remedy,
+    ActionInfo, ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process, Remedy,
     Request, StopOptions,
 };
 use rayon::prelude::*;
@@ -36,7 +36,7 @@ pub struct Subject<'a> {
 /// Where what is there is to be compared with what the map wants, and the map or the client lacks
 /// something for that.
 pub fn request<'a>(
-    action: &str,
+    action: &ActionInfo,
     options: Vec<(String, String)>,
     surveys: &'a [Survey<'a>],
 ) -> Result<(Request, Vec<Subject<'a>>), PlanError> {
@@ -56,7 +56,14 @@ pub fn request<'a>(
         let made: Vec<Result<Node, PlanError>> = survey
             .items
             .par_iter()
-            .map(|planned| node(survey, planned, first, &places, &users))
+            .map(|planned| {
+                let mut node = node(survey, planned, first, &places, &users)?;
+                if action.configurations {
+                    let config = planned.map.config_json(&planned.item);
+                    node.config = Some(config.to_string());
+                }
+                Ok(node)
+            })
             .collect();
         for node in made {
             nodes.push(node?);
@@ -79,7 +86,7 @@ pub fn request<'a>(
         }
     }
     let request = Request {
-        action: action.to_owned(),
+        action: action.name.clone(),
         options,
         nodes,
         orphans: orphan_nodes,
@@ -135,7 +142,7 @@ fn node(
             .collect(),
         requested: planned.requested,
         container,
-        config: map.config_json(item).to_string(),
+        config: None,
     })
 }
 
@@ -172,7 +179,7 @@ fn orphan_node(survey: &Survey<'_>, orphan: &Orphan<'_>) -> Node {
             needs_running: Vec::new(),
             volumes: Vec::new(),
         }),
-        config: "null".to_owned(),
+        config: None,
         config_name,
     }
 }
@@ -449,12 +456,23 @@ fn further_networks(map: &ResolvedMap, config: &str, survey: &Survey<'_>) -> Vec
 mod tests {
     use dfab_engine::ApiVersion;
     use dfab_maps::{Client, NoSettings, Project, Walk, load_map};
-    use dfab_runtime::planning::{Operation, RunOptions, Step};
+    use dfab_runtime::planning::{Operation, RunOptions, Step, Walk as ActionWalk};
     use serde_json::json;
 
     use super::*;
     use crate::host::{Address, Host, Options};
     use crate::plan::{Plan, Work};
+
+    fn action(name: &str) -> ActionInfo {
+        ActionInfo {
+            name: name.to_owned(),
+            summary: String::new(),
+            walk: ActionWalk::Dependencies,
+            compares: true,
+            configurations: false,
+            options: Vec::new(),
+        }
+    }
 
     /// What a policy is asked of a container whose memory and restart policy are others, and the plan
     /// that a run of it is.
@@ -487,7 +505,7 @@ mod tests {
             snapshot,
             details: Some(details),
         }];
-        let (request, subjects) = request("update", Vec::new(), &surveys).unwrap();
+        let (request, subjects) = request(&action("update"), Vec::new(), &surveys).unwrap();
         let found = request
             .nodes
             .iter()
@@ -580,7 +598,7 @@ mod tests {
             snapshot: Snapshot::default(),
             details: None,
         }];
-        let (request, subjects) = request("up", Vec::new(), &surveys).unwrap();
+        let (request, subjects) = request(&action("up"), Vec::new(), &surveys).unwrap();
         let node = request.nodes.iter().position(|node| node.kind == kind);
         let step = Step {
             node: u32::try_from(node.unwrap()).unwrap(),

@@ -302,6 +302,7 @@ mod tests {
             summary: String::new(),
             walk: Walk::Dependencies,
             compares: true,
+            configurations: false,
             options: vec![
                 parameter("pull", ValueKind::Boolean, false),
                 parameter("timeout", ValueKind::Integer, false),

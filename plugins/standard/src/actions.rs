@@ -9,6 +9,7 @@ pub fn actions() -> Vec<ActionInfo> {
         summary: summary.to_owned(),
         walk,
         compares: false,
+        configurations: false,
         options,
     };
     let timeout = parameter(

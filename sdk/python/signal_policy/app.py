@@ -26,6 +26,7 @@ class Policy(exports.Policy):
                 summary="Tell running containers to read their configuration again",
                 walk=planning.Walk.SELECTED,
                 compares=False,
+                configurations=False,
                 options=[signal],
             )
         ]

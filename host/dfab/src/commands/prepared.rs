@@ -127,7 +127,7 @@ impl Prepared {
             _ => Failure::failed(format!("the plan of {} cannot be used", policy.name()))
                 .because(error),
         };
-        let (request, subjects) = request(&info.name, options, &surveys).map_err(unusable)?;
+        let (request, subjects) = request(info, options, &surveys).map_err(unusable)?;
         let steps = policy.plan(&request, &Log::sink()).await.map_err(refused)?;
         let plan = Plan::new(&request, &subjects, &surveys, steps, &paths).map_err(unusable)?;
         drop(surveys);

@@ -40,7 +40,7 @@ pub(super) fn node(kind: NodeKind, name: &str, life: Life, requires: &[u32]) -> 
         requires: requires.to_vec(),
         requested: name == "web",
         container,
-        config: "{}".to_owned(),
+        config: None,
     }
 }
 

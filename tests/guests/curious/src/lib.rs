@@ -15,6 +15,7 @@ impl Guest for Curious {
             options: Vec::new(),
             walk: Walk::Dependencies,
             compares: false,
+            configurations: false,
         }]
     }
 

@@ -21,6 +21,7 @@ impl Guest for Endless {
             options: Vec::new(),
             walk: Walk::Dependencies,
             compares: false,
+            configurations: false,
         };
         vec![action("tell"), action("spin")]
     }

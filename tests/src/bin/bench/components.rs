@@ -112,7 +112,7 @@ fn startup(containers: usize) -> Request {
         requires,
         requested: true,
         container,
-        config: r#"{"image":"app","binds":[{"name":"data","readonly":false}]}"#.to_owned(),
+        config: None,
     };
     let details = || ContainerDetails {
         persistent: false,
