@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 use dfab_engine::{ContainerState, ObservedContainer, Snapshot};
 use dfab_maps::{BodyError, Features, Item, Planned, ResolvedMap};
 use dfab_runtime::planning::{
-    ActionInfo, ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation, Process, Remedy,
-    Request, StopOptions,
+    ActionInfo, ContainerDetails, Difference, ExecCommand, Life, Node, NodeKind, Observation,
+    Process, Remedy, Request, StopOptions,
 };
 use rayon::prelude::*;
 use serde_json::Value;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use dfab_maps::Client;
 use dfab_tests::planner::{Planner, project};
-use dfab_tests::simulation::Simulation;
+use dfab_tests::simulation::{Seen, Simulation};
 use dfab_tests::{Project, python};
 
 use super::{heading, ratio, show};
@@ -20,18 +20,21 @@ pub(super) async fn maps(folder: &Project) -> Result<()> {
     let planner = Planner::new().await?;
     for containers in [100, 1_000, 10_000] {
         let text = map(containers);
+        let mut engine = Simulation::new();
+        let seen = engine.seen();
         forget_peak()?;
         let before = memory("VmRSS")?;
-        let mut engine = Simulation::new();
-        let (started, ours) = planned(&planner, &text, &engine, "startup", containers).await?;
+        let (started, ours) = planned(&planner, &text, &seen, "startup", containers).await?;
         let peak = memory("VmHWM")?.saturating_sub(before);
         for step in &started.steps {
             engine.apply(step)?;
         }
         drop(started);
+        // Each run has a copy of its own, which counts.
+        let seen = engine.seen();
         forget_peak()?;
         let before = memory("VmRSS")?;
-        let (updated, _) = planned(&planner, &text, &engine, "update", containers).await?;
+        let (updated, _) = planned(&planner, &text, &seen, "update", containers).await?;
         let peak_of_update = memory("VmHWM")?.saturating_sub(before);
         ensure!(updated.steps.is_empty(), "the update still has steps");
         println!(
@@ -50,11 +53,10 @@ pub(super) async fn maps(folder: &Project) -> Result<()> {
 async fn planned(
     planner: &Planner,
     text: &str,
-    engine: &Simulation,
+    seen: &Seen,
     action: &str,
     containers: usize,
 ) -> Result<(dfab_deploy::plan::Plan, f64)> {
-    let seen = engine.seen();
     let mut times = Vec::new();
     let mut loads = Vec::new();
     let mut plan = None;
