@@ -11,6 +11,7 @@
 
 pub mod accounts;
 pub mod apply;
+pub mod bystanders;
 pub mod checkup;
 pub mod context;
 pub mod drift;

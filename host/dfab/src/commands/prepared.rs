@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 use dfab_deploy::apply::ApplyError;
+use dfab_deploy::bystanders::{Bystander, bystanders};
 use dfab_deploy::execute::{Outcome, Pace};
 use dfab_deploy::host::{Address, Host};
 use dfab_deploy::plan::{Plan, PlanError};
@@ -28,6 +29,7 @@ use crate::terminal;
 pub(crate) struct Prepared {
     pub(crate) hosts: Vec<Arc<Host>>,
     pub(crate) plan: Plan,
+    bystanders: Vec<Bystander>,
     unreached: Vec<(String, Failure)>,
 }
 
@@ -130,10 +132,12 @@ impl Prepared {
         let (request, subjects) = request(&info.name, options, &surveys).map_err(unusable)?;
         let steps = policy.plan(&request, &Log::sink()).await.map_err(refused)?;
         let plan = Plan::new(&request, &subjects, &surveys, steps, &paths).map_err(unusable)?;
+        let bystanders = bystanders(&plan, &surveys);
         drop(surveys);
         Ok(Self {
             hosts: reached,
             plan,
+            bystanders,
             unreached,
         })
     }
@@ -178,6 +182,13 @@ impl Prepared {
                 "{name}: {}",
                 terminal::plain(&failure.to_string())
             ));
+        }
+    }
+
+    /// What becomes of containers that the plan leaves alone.
+    pub(crate) fn tell_bystanders(&self) {
+        for bystander in &self.bystanders {
+            terminal::tell(&terminal::plain(&format!("warning: {bystander}")));
         }
     }
 
@@ -249,6 +260,7 @@ impl Prepared {
             unreachable: unreached
                 .map(|(name, failure)| (name.as_str(), failure.to_string()))
                 .collect(),
+            warnings: self.bystanders.iter().map(ToString::to_string).collect(),
             steps: (self.plan.steps.iter().enumerate())
                 .map(|(index, step)| StepReport {
                     step,
