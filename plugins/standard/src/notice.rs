@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use dfab_sdk::policy::{Error, Life, Node, Request};
 
-use crate::life::runs;
+use crate::life::{is_spared, runs};
 use crate::options::Options;
 
-/// What was asked for and is not there, and what is there and in no map any more.
+/// What was asked for and is not there, what is left there, and what is in no map any more.
 pub fn notices(request: &Request) -> Result<Vec<String>, Error> {
     let options = Options::read(request)?;
     let mut notices = missing(request);
+    notices.extend(spared_volumes(request, &options));
     notices.extend(orphans(request, &options));
     Ok(notices)
 }
@@ -40,6 +41,23 @@ fn missing(request: &Request) -> Vec<String> {
         format!("{action}: on {host} does not run: {names}; `start` starts it")
     }));
     notices
+}
+
+/// Volumes that were named, and that a shutdown leaves.
+fn spared_volumes(request: &Request, options: &Options) -> Vec<String> {
+    let is_told = |node: &&Node| node.requested && !is_absent(node) && is_spared(node, options);
+    let nodes = request.nodes.iter();
+    nodes
+        .filter(|_| request.action == "shutdown")
+        .filter(is_told)
+        .map(|node| {
+            let (name, host) = (&node.name, &node.host);
+            format!(
+                "shutdown: volume {name} on {host} stays, with what is in it; `--remove-attached`, or \
+                 `remove volume:{name}`, removes it"
+            )
+        })
+        .collect()
 }
 
 /// Containers that nobody would find otherwise. Who takes down a configuration hears of its own.

@@ -170,6 +170,24 @@ fn a_volume_that_others_use_is_not_taken_away() {
 }
 
 #[test]
+fn a_volume_that_a_shutdown_leaves_is_told_with_what_removes_it() {
+    let asked = |action, options: &[(&str, &str)], life| {
+        let mut all = nodes(life, life);
+        all[1].requested = true;
+        told(&request(action, options, all))
+    };
+    let told = asked("shutdown", &[], Life::Exited);
+    assert!(
+        matches!(told.as_slice(), [one] if one.contains("data on h stays")
+            && one.contains("`--remove-attached`") && one.contains("`remove volume:data`")),
+        "{told:?}"
+    );
+    assert!(asked("shutdown", &[("remove-attached", "true")], Life::Exited).is_empty());
+    assert!(asked("shutdown", &[], Life::Absent).is_empty());
+    assert!(asked("remove", &[], Life::Exited).is_empty());
+}
+
+#[test]
 fn a_network_that_others_are_connected_to_is_not_taken_away() {
     let network = |connected: &[&str]| {
         let mut all = nodes(Life::Running, Life::Running);
