@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use dfab_sdk::policy::{Error, Life, Node, Request};
+use dfab_sdk::policy::{Error, Life, Node, NodeKind, Request};
 
 use crate::life::{is_spared, runs};
 use crate::options::Options;
+use crate::update::{is_forced, recreating};
 
 /// What was asked for and is not there, what is left there, and what is in no map any more.
 pub fn notices(request: &Request) -> Result<Vec<String>, Error> {
     let options = Options::read(request)?;
     let mut notices = missing(request);
     notices.extend(spared_volumes(request, &options));
+    notices.extend(unforced_volumes(request, &options));
     notices.extend(orphans(request, &options));
     Ok(notices)
 }
@@ -55,6 +57,29 @@ fn spared_volumes(request: &Request, options: &Options) -> Vec<String> {
             format!(
                 "shutdown: volume {name} on {host} stays, with what is in it; `--remove-attached`, or \
                  `remove volume:{name}`, removes it"
+            )
+        })
+        .collect()
+}
+
+/// Volumes that were to be made anew in any case, which empties them. Of those that differ it is told
+/// with the difference.
+fn unforced_volumes(request: &Request, options: &Options) -> Vec<String> {
+    let is_told = |node: &&Node| {
+        node.kind == NodeKind::Volume
+            && !is_absent(node)
+            && is_forced(node, options)
+            && recreating(&node.observed.differences).next().is_none()
+    };
+    let nodes = request.nodes.iter();
+    nodes
+        .filter(|_| request.action == "update" && !options.recreate_volumes)
+        .filter(is_told)
+        .map(|node| {
+            let (name, host) = (&node.name, &node.host);
+            format!(
+                "volume {name} on {host} is not made anew, though that was asked for: a new one would be \
+                 empty. `--recreate-volumes` goes ahead with it"
             )
         })
         .collect()

@@ -201,7 +201,8 @@ fn volume_fate(node: &Node, options: &Options) -> Fate {
     fate
 }
 
-fn recreating(differences: &[Difference]) -> impl Iterator<Item = &Difference> {
+/// The differences that only a new one mends.
+pub fn recreating(differences: &[Difference]) -> impl Iterator<Item = &Difference> {
     differences
         .iter()
         .filter(|difference| matches!(difference.remedy, Remedy::Recreate))
@@ -249,7 +250,8 @@ fn is_limit(field: &str) -> bool {
     name.is_some_and(|name| LIMITS.contains(&name))
 }
 
-fn is_forced(node: &Node, options: &Options) -> bool {
+/// Whether something is to be made anew in any case.
+pub fn is_forced(node: &Node, options: &Options) -> bool {
     let is_meant = options.forced.iter().any(|forced| means(forced, node));
     node.kind != NodeKind::Image && (is_meant || (options.force_update && node.requested))
 }

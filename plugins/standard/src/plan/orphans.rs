@@ -188,6 +188,26 @@ fn a_volume_that_a_shutdown_leaves_is_told_with_what_removes_it() {
 }
 
 #[test]
+fn a_volume_that_was_to_be_made_anew_is_told_with_what_does_it() {
+    let force = ("force", "data");
+    let asked = |options: &[(&str, &str)], life| {
+        let update = request("update", options, nodes(life, life));
+        (steps(&update).len(), told(&update))
+    };
+    let (count, told) = asked(&[force], Life::Running);
+    assert_eq!(count, 0);
+    assert!(
+        matches!(told.as_slice(), [one] if one.contains("volume data on h is not made anew")
+            && one.contains("`--recreate-volumes`")),
+        "{told:?}"
+    );
+    let goes_ahead = asked(&[force, ("recreate-volumes", "true")], Life::Running);
+    assert_eq!(goes_ahead, (2, Vec::new()));
+    assert!(asked(&[force], Life::Absent).1.is_empty());
+    assert!(asked(&[], Life::Running).1.is_empty());
+}
+
+#[test]
 fn a_network_that_others_are_connected_to_is_not_taken_away() {
     let network = |connected: &[&str]| {
         let mut all = nodes(Life::Running, Life::Running);
