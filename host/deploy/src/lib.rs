@@ -24,6 +24,7 @@ mod login;
 mod orphans;
 pub mod plan;
 pub mod preparation;
+pub mod references;
 pub mod request;
 pub mod run;
 pub mod setup;

@@ -117,6 +117,8 @@ fn kept(request: &Request, options: &Options) -> Vec<bool> {
 }
 
 #[cfg(test)]
+mod asked;
+#[cfg(test)]
 mod defects;
 #[cfg(test)]
 mod orphans;

@@ -15,7 +15,6 @@ use crate::strangers;
 
 /// Plans an update.
 pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
-    refuse_unknown(request, options)?;
     let fates = fates(request, options)?;
     let is_called = called(request, &fates);
     // Containers that were removed before their turn, for a volume that they have mounted.
@@ -252,29 +251,14 @@ fn is_limit(field: &str) -> bool {
 
 /// Whether something is to be made anew in any case.
 pub fn is_forced(node: &Node, options: &Options) -> bool {
-    let is_meant = options.forced.iter().any(|forced| means(forced, node));
-    node.kind != NodeKind::Image && (is_meant || (options.force_update && node.requested))
-}
-
-/// Whether `--force NAME` means this node.
-fn means(forced: &str, node: &Node) -> bool {
-    let Node {
-        name,
-        map_name,
-        config_name,
-        ..
-    } = node;
-    forced == name || forced == config_name || *forced == format!("{map_name}.{config_name}")
-}
-
-fn refuse_unknown(request: &Request, options: &Options) -> Result<(), Error> {
-    let is_unknown = |forced: &&String| !request.nodes.iter().any(|node| means(forced, node));
-    match options.forced.iter().find(is_unknown) {
-        None => Ok(()),
-        Some(forced) => Err(Error::Invalid(format!(
-            "--force {forced}: this action comes by nothing of that name"
-        ))),
-    }
+    let is_meant = || match node.kind {
+        NodeKind::Container => options.forced.contains(&node.name),
+        NodeKind::Network => options.forced.contains(&format!("network:{}", node.name)),
+        NodeKind::Volume => options.forced.contains(&format!("volume:{}", node.name)),
+        NodeKind::Image => false,
+    };
+    let is_named = options.force_update && node.requested && node.kind != NodeKind::Image;
+    is_named || is_meant()
 }
 
 fn recreate_network(request: &Request, network: &Node, reason: &str, work: &mut Work) {

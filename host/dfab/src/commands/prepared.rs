@@ -8,6 +8,7 @@ use dfab_deploy::bystanders::{Bystander, bystanders};
 use dfab_deploy::execute::{Outcome, Pace};
 use dfab_deploy::host::{Address, Host};
 use dfab_deploy::plan::{Plan, PlanError};
+use dfab_deploy::references::plain_references;
 use dfab_deploy::request::request;
 use dfab_deploy::survey::{Survey, SurveyError};
 use dfab_engine::{ChannelKind, Check, DEFAULT_SOCKET};
@@ -98,6 +99,9 @@ impl Prepared {
                 .map_err(|error| Failure::usage(error.to_string()))?;
             walks.push(items);
         }
+        let options = arguments::arguments(matches, &info.options);
+        let options = plain_references(&maps, &walks, &info.options, options)
+            .map_err(|error| Failure::usage(error.to_string()))?;
         let looks = hosts.iter().zip(walks).map(|(host, items)| {
             let look = Survey::take(host, items, info.compares);
             context
@@ -120,7 +124,6 @@ impl Prepared {
                 Err(failure) => unreached.push((host.name().to_owned(), failure)),
             }
         }
-        let options = arguments::arguments(matches, &info.options);
         let paths = local_paths::typed(matches, &info.options);
         let unusable = |error: PlanError| match &error {
             // These are of what the operator gave, and not of the policy.

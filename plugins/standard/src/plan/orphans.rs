@@ -143,7 +143,7 @@ fn a_volume_that_others_use_is_not_taken_away() {
         all[1].requested = true;
         all
     };
-    let force = [("recreate-volumes", "true"), ("force", "data")];
+    let force = [("recreate-volumes", "true"), ("force", "volume:data")];
     let attached = [("remove-attached", "true")];
     for (action, options) in [("update", &force[..]), ("shutdown", &attached)] {
         let mine = request(action, options, volume(&["db", "web"], Life::Exited));
@@ -189,7 +189,7 @@ fn a_volume_that_a_shutdown_leaves_is_told_with_what_removes_it() {
 
 #[test]
 fn a_volume_that_was_to_be_made_anew_is_told_with_what_does_it() {
-    let force = ("force", "data");
+    let force = ("force", "volume:data");
     let asked = |options: &[(&str, &str)], life| {
         let update = request("update", options, nodes(life, life));
         (steps(&update).len(), told(&update))
