@@ -1,14 +1,13 @@
 //! `update`: from how things differ to the least that mends it.
 
 use dfab_sdk::policy::{
-    ContainerDetails, Difference, Error, ExecCommand, Level, Life, Node, NodeKind, Observation, Operation,
-    Remedy, RemoveOptions, Request, Step, log,
+    ContainerDetails, Difference, Error, ExecCommand, Level, Life, Node, NodeKind, Observation,
+    Operation, Remedy, RemoveOptions, Request, Step, log,
 };
 
 use crate::chain::{Work, upward_after};
 use crate::life::{
-    create, create_container, prepare, removal, runs, start_container, startup,
-    stop_options,
+    create, create_container, prepare, removal, runs, start_container, startup, stop_options,
 };
 use crate::options::{CheckExec, Options};
 use crate::strangers;
@@ -379,6 +378,9 @@ fn update_container(
     }
     let is_new = node.observed.life == Life::Created;
     if runs(node) {
+        for command in initial_again(node, container, options) {
+            work.push(Operation::Exec(command.clone()), "--initial");
+        }
         for command in missing(container, &node.observed, options) {
             work.push(Operation::Exec(command.clone()), "does not run");
         }
@@ -458,6 +460,18 @@ fn is_made_anew(request: &Request, container: &Node, fates: &[Fate], network: &s
             && node.name == network
             && fate.recreate.is_some()
     })
+}
+
+/// Commands of the creation of a running container, where they are asked for: as any option that is for
+/// what was named.
+fn initial_again<'a>(
+    node: &Node,
+    container: &'a ContainerDetails,
+    options: &Options,
+) -> impl Iterator<Item = &'a ExecCommand> {
+    let is_asked = options.initial && node.requested && node.observed.life == Life::Running;
+    let commands = container.exec_commands.iter();
+    commands.filter(move |command| is_asked && command.initial)
 }
 
 /// Commands of each start that are not among a container's processes, and have not ended well. Where
