@@ -321,9 +321,12 @@ fn what_is_needed_is_left_alone_where_only_what_is_named_is_meant() -> Result<()
         ("restart", &[][..], "restarted"),
         ("update", &["--force-update"], "made anew"),
     ] {
-        let anew = [&[action, "m.web.a", "--output", "json"][..], options].concat();
+        let arguments = [&[action, "m.web.a", "--output", "json"][..], options].concat();
         let tie = format!("on h1, m.side has the network of m.web.a, which is {change}: {action} ");
-        tells(&anew, &format!("{tie}it too, by `dfab {action} m.side`"))?;
+        tells(
+            &arguments,
+            &format!("{tie}it too, by `dfab {action} m.side`"),
+        )?;
         assert!(!scene.act(&[action, "m.side", "--only"])?.is_empty());
     }
     assert!(scene.act(&["update", "side"])?.is_empty());
