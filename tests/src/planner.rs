@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use dfab_deploy::host::{Address, Host, Options};
 use dfab_deploy::plan::Plan;
+use dfab_deploy::references::plain_references;
 use dfab_deploy::request::request;
 use dfab_deploy::survey::Survey;
 use dfab_engine::ApiVersion;
@@ -115,6 +116,19 @@ impl Planner {
             .filter(|selection| is_on(selection.clients()))
             .collect();
         let items: Vec<Planned<'_>> = project.walk(&selected, walk)?;
+        let mut given: Vec<(String, String)> = info
+            .options
+            .iter()
+            .filter_map(|option| Some((option.name.clone(), option.default_value.clone()?)))
+            .filter(|(name, _)| !options.iter().any(|(given, _)| given == name))
+            .collect();
+        given.extend(
+            options
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let walks = std::slice::from_ref(&items);
+        let given = plain_references(project, walks, &info.options, given)?;
         let address = Address::Socket("/nowhere".into());
         let host = Host::new(name.clone(), address, client, Options::default());
         let surveys = [Survey {
@@ -127,17 +141,6 @@ impl Planner {
             snapshot: seen.snapshot,
             details: info.compares.then_some(seen.details),
         }];
-        let mut given: Vec<(String, String)> = info
-            .options
-            .iter()
-            .filter_map(|option| Some((option.name.clone(), option.default_value.clone()?)))
-            .filter(|(name, _)| !options.iter().any(|(given, _)| given == name))
-            .collect();
-        given.extend(
-            options
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
         let (request, subjects) = request(info, given, &surveys)?;
         let steps = self.policy.plan(&request, &self.log).await?;
         Ok(Plan::new(&request, &subjects, &surveys, steps, &[])?)

@@ -310,6 +310,26 @@ fn what_is_needed_is_left_alone_where_only_what_is_named_is_meant() -> Result<()
     let db = scene.id("m.db")?;
     let alone = scene.act(&["startup", "side", "--only"])?;
     assert_eq!(alone, ["create-container m.side", "start m.side"]);
+    // What that does to others is told, with what mends it.
+    let tells = |arguments: &[&str], words: &str| -> Result<()> {
+        let told = scene.dfab(arguments)?.success()?;
+        let tells = told.contains(words);
+        ensure!(tells, "{arguments:?}: {told}");
+        Ok(())
+    };
+    for (action, options, change) in [
+        ("restart", &[][..], "restarted"),
+        ("update", &["--force-update"], "made anew"),
+    ] {
+        let arguments = [&[action, "m.web.a", "--output", "json"][..], options].concat();
+        let tie = format!("on h1, m.side has the network of m.web.a, which is {change}: {action} ");
+        tells(
+            &arguments,
+            &format!("{tie}it too, by `dfab {action} m.side`"),
+        )?;
+        assert!(!scene.act(&[action, "m.side", "--only"])?.is_empty());
+    }
+    assert!(scene.act(&["update", "side"])?.is_empty());
     // The engine would not remove it half-way.
     let refused = scene.dfab(&["remove", "network:front", "--only"])?;
     ensure!(refused.status == 2, "{}", refused.stderr);

@@ -11,6 +11,7 @@
 
 pub mod accounts;
 pub mod apply;
+pub mod bystanders;
 pub mod checkup;
 pub mod context;
 pub mod drift;
@@ -23,6 +24,7 @@ mod login;
 mod orphans;
 pub mod plan;
 pub mod preparation;
+pub mod references;
 pub mod request;
 pub mod run;
 pub mod setup;

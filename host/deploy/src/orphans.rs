@@ -23,17 +23,7 @@ pub(crate) struct Orphan<'a> {
 /// its labels, and so have the containers of that image.
 pub(crate) fn orphans<'a>(survey: &Survey<'a>) -> Vec<Orphan<'a>> {
     let mut orphans = Vec::new();
-    let mut maps: Vec<&ResolvedMap> = Vec::new();
-    for planned in &survey.items {
-        // Items of a map stand together.
-        if maps
-            .last()
-            .is_none_or(|map| map.name() != planned.map.name())
-        {
-            maps.push(planned.map);
-        }
-    }
-    for map in maps {
+    for map in survey.maps() {
         let is_of_map = |labels: &BTreeMap<String, String>| {
             labels
                 .get(labels::MAP)

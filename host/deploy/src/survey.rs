@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use dfab_engine::{ApiVersion, Engine, EngineError, Snapshot};
-use dfab_maps::{Client, Features, Item, Planned};
+use dfab_maps::{Client, Features, Item, Planned, ResolvedMap};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 
@@ -61,6 +61,21 @@ impl<'a> Survey<'a> {
             snapshot,
             details,
         })
+    }
+
+    /// The maps that the action is about here.
+    pub fn maps(&self) -> Vec<&'a ResolvedMap> {
+        let mut maps: Vec<&ResolvedMap> = Vec::new();
+        for planned in &self.items {
+            // Items of a map stand together.
+            if maps
+                .last()
+                .is_none_or(|map| map.name() != planned.map.name())
+            {
+                maps.push(planned.map);
+            }
+        }
+        maps
     }
 
     /// What the engine can do.

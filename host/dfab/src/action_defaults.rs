@@ -219,6 +219,7 @@ impl<'de> Visitor<'de> for ValueOf<'_> {
             ValueKind::Boolean => f.write_str("true or false"),
             ValueKind::Integer => f.write_str("a whole number"),
             ValueKind::Text => f.write_str("a text"),
+            ValueKind::Reference => f.write_str("the name of a container, network or volume"),
             ValueKind::Choice => write!(f, "one of {choices}"),
             // What it is relative to would not be clear.
             ValueKind::Path => f.write_str("nothing: a path is named where the action is called"),
@@ -235,7 +236,9 @@ impl<'de> Visitor<'de> for ValueOf<'_> {
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Vec<String>, E> {
         match self.0.kind {
-            ValueKind::Integer | ValueKind::Text => Ok(vec![value.to_string()]),
+            ValueKind::Integer | ValueKind::Text | ValueKind::Reference => {
+                Ok(vec![value.to_string()])
+            }
             _ => Err(E::invalid_type(serde::de::Unexpected::Signed(value), &self)),
         }
     }
@@ -252,7 +255,7 @@ impl<'de> Visitor<'de> for ValueOf<'_> {
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Vec<String>, E> {
         let is_taken = match self.0.kind {
-            ValueKind::Text => true,
+            ValueKind::Text | ValueKind::Reference => true,
             ValueKind::Choice => self.0.choices.iter().any(|choice| choice == value),
             _ => false,
         };

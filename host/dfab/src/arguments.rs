@@ -433,6 +433,7 @@ fn argument(parameter: &Parameter) -> Arg {
         ValueKind::Boolean => argument.action(ArgAction::SetTrue).required(false),
         ValueKind::Integer => argument.value_name("NUMBER").value_parser(whole_number()),
         ValueKind::Text => argument.value_name("TEXT"),
+        ValueKind::Reference => argument.value_name("CONTAINER"),
         ValueKind::Path => {
             let argument = argument
                 .value_name("PATH")

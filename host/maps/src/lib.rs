@@ -53,6 +53,7 @@ pub use normal_form::document_json;
 pub use permissions::{Permissions, PermissionsError};
 pub use picture::Picture;
 pub use record::ExecCommand;
+pub use relation::Tie;
 pub use schema::{client_schema, map_schema};
 pub use tree::{NoSettings, Settings};
 pub use waiting::Unset;

@@ -7,6 +7,17 @@ use crate::map::{Item, ResolvedMap};
 use crate::names::is_preset_network;
 use crate::port::Endpoint;
 
+/// By what a container hangs on another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// It has the other one's network stack.
+    Network,
+    /// It is linked to the other one.
+    Link,
+    /// It has the other one's volumes.
+    Volumes,
+}
+
 impl ResolvedMap {
     /// The clients that an item is meant for: a container's own go before those of the map.
     pub fn clients_of(&self, item: &Item) -> &[String] {
@@ -22,40 +33,61 @@ impl ResolvedMap {
     /// The containers whose volumes, links or network stack a configuration's containers have: made
     /// anew, they leave those with something that is gone.
     pub fn tied_to(&self, config: &str) -> Vec<Item> {
-        let mut tied = self.needs_running(config);
-        let container = self.containers.get(config);
-        for used in container.into_iter().flat_map(|container| &container.uses) {
-            if self.attached_volume(&used.name).is_none() {
-                tied.extend(self.referred(&used.name).unwrap_or_default());
-            }
-        }
-        tied
+        let ties = self.ties(config).into_iter();
+        ties.map(|(_, item)| item).collect()
     }
 
     /// The containers that must run when a configuration's containers start: the engine refuses links
     /// to others, and has no network stack to share.
     pub fn needs_running(&self, config: &str) -> Vec<Item> {
+        let ties = self.ties(config).into_iter();
+        ties.filter(|(tie, _)| *tie != Tie::Volumes)
+            .map(|(_, item)| item)
+            .collect()
+    }
+
+    /// The containers that a configuration's containers are tied to, and by what.
+    pub fn ties(&self, config: &str) -> Vec<(Tie, Item)> {
         let Some(container) = self.containers.get(config) else {
             return Vec::new();
         };
-        let mut needed = Vec::new();
+        let mut ties = Vec::new();
+        let mut add = |tie: Tie, items: Vec<Item>| {
+            ties.extend(items.into_iter().map(|item| (tie, item)));
+        };
         if let Some((NetworkMode::Container { config, instance }, _)) = &container.network_mode {
-            match instance {
-                Some(instance) => needed.push(Item::Container {
+            let owners = match instance {
+                Some(instance) => vec![Item::Container {
                     config: config.clone(),
                     instance: Some(instance.clone()),
-                }),
-                None => needed.extend(self.instances(config)),
-            }
+                }],
+                None => self.instances(config),
+            };
+            add(Tie::Network, owners);
         }
         // In a network of the map's own a link is a name, which the next container of that name has.
         let is_own = |endpoint: &Endpoint| !is_preset_network(&endpoint.network);
         if !container.networks.iter().any(is_own) {
             for link in &container.links {
-                needed.extend(self.referred(&link.container).unwrap_or_default());
+                add(
+                    Tie::Link,
+                    self.referred(&link.container).unwrap_or_default(),
+                );
             }
         }
-        needed
+        for used in &container.uses {
+            if self.attached_volume(&used.name).is_none() {
+                add(Tie::Volumes, self.referred(&used.name).unwrap_or_default());
+            }
+        }
+        ties
+    }
+
+    /// All containers of the map.
+    pub fn container_items(&self) -> impl Iterator<Item = Item> {
+        self.containers
+            .keys()
+            .flat_map(|config| self.instances(config))
     }
 
     /// The volumes of the map that are mounted in a configuration's containers.

@@ -156,8 +156,9 @@ fn update_options(timeout: Parameter) -> Vec<Parameter> {
             many: true,
             ..parameter(
                 "force",
-                "Make a container, network or volume of this name anew in any case",
-                ValueKind::Text,
+                "Make these containers, or this network or volume, anew in any case; named as what the \
+                 action is about",
+                ValueKind::Reference,
             )
         },
         flag(

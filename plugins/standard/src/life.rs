@@ -136,6 +136,11 @@ pub fn is_kept(node: &Node, options: &Options) -> bool {
     options.keep_persistent && is_persistent
 }
 
+/// Whether a shutdown leaves it: a volume's contents are lost with it, so that must be asked for.
+pub fn is_spared(node: &Node, options: &Options) -> bool {
+    node.kind == NodeKind::Volume && !options.remove_attached
+}
+
 /// A volume or network goes where it was named, and a volume also with its container if that is
 /// asked for.
 pub fn remove(node: &Node, options: &Options, work: &mut Work) {

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use dfab_sdk::policy::{Error, Life, Node, Request};
+use dfab_sdk::policy::{Error, Life, Node, NodeKind, Request};
 
-use crate::life::runs;
+use crate::life::{is_spared, runs};
 use crate::options::Options;
+use crate::update::{is_forced, recreating};
 
-/// What was asked for and is not there, and what is there and in no map any more.
+/// What was asked for and is not there, what is left there, and what is in no map any more.
 pub fn notices(request: &Request) -> Result<Vec<String>, Error> {
     let options = Options::read(request)?;
     let mut notices = missing(request);
+    notices.extend(spared_volumes(request, &options));
+    notices.extend(unforced_volumes(request, &options));
     notices.extend(orphans(request, &options));
     Ok(notices)
 }
@@ -40,6 +43,46 @@ fn missing(request: &Request) -> Vec<String> {
         format!("{action}: on {host} does not run: {names}; `start` starts it")
     }));
     notices
+}
+
+/// Volumes that were named, and that a shutdown leaves.
+fn spared_volumes(request: &Request, options: &Options) -> Vec<String> {
+    let is_told = |node: &&Node| node.requested && !is_absent(node) && is_spared(node, options);
+    let nodes = request.nodes.iter();
+    nodes
+        .filter(|_| request.action == "shutdown")
+        .filter(is_told)
+        .map(|node| {
+            let (name, host) = (&node.name, &node.host);
+            format!(
+                "shutdown: volume {name} on {host} stays, with what is in it; `--remove-attached`, or \
+                 `remove volume:{name}`, removes it"
+            )
+        })
+        .collect()
+}
+
+/// Volumes that were to be made anew in any case, which empties them. Of those that differ it is told
+/// with the difference.
+fn unforced_volumes(request: &Request, options: &Options) -> Vec<String> {
+    let is_told = |node: &&Node| {
+        node.kind == NodeKind::Volume
+            && !is_absent(node)
+            && is_forced(node, options)
+            && recreating(&node.observed.differences).next().is_none()
+    };
+    let nodes = request.nodes.iter();
+    nodes
+        .filter(|_| request.action == "update" && !options.recreate_volumes)
+        .filter(is_told)
+        .map(|node| {
+            let (name, host) = (&node.name, &node.host);
+            format!(
+                "volume {name} on {host} is not made anew, though that was asked for: a new one would be \
+                 empty. `--recreate-volumes` goes ahead with it"
+            )
+        })
+        .collect()
 }
 
 /// Containers that nobody would find otherwise. Who takes down a configuration hears of its own.

@@ -1,5 +1,7 @@
 //! The options of the actions, as the operator gives them.
 
+use std::collections::BTreeSet;
+
 use dfab_sdk::policy::{Error, Request};
 use dfab_sdk::{argument, arguments, flag};
 
@@ -25,7 +27,8 @@ pub struct Options {
     pub restart_exec_commands: bool,
     pub initial: bool,
     pub force_update: bool,
-    pub forced: Vec<String>,
+    /// As the host has them: by the name on the engine, after `network:` or `volume:` of one.
+    pub forced: BTreeSet<String>,
     pub update_persistent: bool,
     pub skip_limit_reset: bool,
     pub check_exec: CheckExec,

@@ -4,7 +4,7 @@ use dfab_sdk::policy::{Error, Node, NodeKind, Request, Step};
 
 use crate::chain::{Work, downward, upward};
 use crate::life::{
-    create, exec_all, is_kept, pull, remove, restart, runs, signal, start, startup, stop,
+    create, exec_all, is_kept, is_spared, pull, remove, restart, runs, signal, start, startup, stop,
 };
 use crate::options::Options;
 use crate::{script, strangers, update};
@@ -36,7 +36,9 @@ pub fn plan(request: &Request) -> Result<Vec<Step>, Error> {
         }
         "shutdown" => take_down(request, options, |node, options, work| {
             stop(node, options, work);
-            remove(node, options, work);
+            if !is_spared(node, options) {
+                remove(node, options, work);
+            }
         }),
         other => Err(Error::NotFound(format!("there is no action {other}"))),
     }
@@ -114,6 +116,8 @@ fn kept(request: &Request, options: &Options) -> Vec<bool> {
     kept
 }
 
+#[cfg(test)]
+mod asked;
 #[cfg(test)]
 mod defects;
 #[cfg(test)]

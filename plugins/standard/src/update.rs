@@ -1,21 +1,19 @@
 //! `update`: from how things differ to the least that mends it.
 
 use dfab_sdk::policy::{
-    ContainerDetails, Difference, Error, ExecCommand, Level, Life, Node, NodeKind, Observation, Operation,
-    Remedy, RemoveOptions, Request, Step, log,
+    ContainerDetails, Difference, Error, ExecCommand, Level, Life, Node, NodeKind, Observation,
+    Operation, Remedy, RemoveOptions, Request, Step, log,
 };
 
 use crate::chain::{Work, upward_after};
 use crate::life::{
-    create, create_container, prepare, removal, runs, start_container, startup,
-    stop_options,
+    create, create_container, prepare, removal, runs, start_container, startup, stop_options,
 };
 use crate::options::{CheckExec, Options};
 use crate::strangers;
 
 /// Plans an update.
 pub fn plan(request: &Request, options: &Options) -> Result<Vec<Step>, Error> {
-    refuse_unknown(request, options)?;
     let fates = fates(request, options)?;
     let is_called = called(request, &fates);
     // Containers that were removed before their turn, for a volume that they have mounted.
@@ -201,7 +199,8 @@ fn volume_fate(node: &Node, options: &Options) -> Fate {
     fate
 }
 
-fn recreating(differences: &[Difference]) -> impl Iterator<Item = &Difference> {
+/// The differences that only a new one mends.
+pub fn recreating(differences: &[Difference]) -> impl Iterator<Item = &Difference> {
     differences
         .iter()
         .filter(|difference| matches!(difference.remedy, Remedy::Recreate))
@@ -249,30 +248,16 @@ fn is_limit(field: &str) -> bool {
     name.is_some_and(|name| LIMITS.contains(&name))
 }
 
-fn is_forced(node: &Node, options: &Options) -> bool {
-    let is_meant = options.forced.iter().any(|forced| means(forced, node));
-    node.kind != NodeKind::Image && (is_meant || (options.force_update && node.requested))
-}
-
-/// Whether `--force NAME` means this node.
-fn means(forced: &str, node: &Node) -> bool {
-    let Node {
-        name,
-        map_name,
-        config_name,
-        ..
-    } = node;
-    forced == name || forced == config_name || *forced == format!("{map_name}.{config_name}")
-}
-
-fn refuse_unknown(request: &Request, options: &Options) -> Result<(), Error> {
-    let is_unknown = |forced: &&String| !request.nodes.iter().any(|node| means(forced, node));
-    match options.forced.iter().find(is_unknown) {
-        None => Ok(()),
-        Some(forced) => Err(Error::Invalid(format!(
-            "--force {forced}: this action comes by nothing of that name"
-        ))),
-    }
+/// Whether something is to be made anew in any case.
+pub fn is_forced(node: &Node, options: &Options) -> bool {
+    let is_meant = || match node.kind {
+        NodeKind::Container => options.forced.contains(&node.name),
+        NodeKind::Network => options.forced.contains(&format!("network:{}", node.name)),
+        NodeKind::Volume => options.forced.contains(&format!("volume:{}", node.name)),
+        NodeKind::Image => false,
+    };
+    let is_named = options.force_update && node.requested && node.kind != NodeKind::Image;
+    is_named || is_meant()
 }
 
 fn recreate_network(request: &Request, network: &Node, reason: &str, work: &mut Work) {
@@ -393,6 +378,9 @@ fn update_container(
     }
     let is_new = node.observed.life == Life::Created;
     if runs(node) {
+        for command in initial_again(node, container, options) {
+            work.push(Operation::Exec(command.clone()), "--initial");
+        }
         for command in missing(container, &node.observed, options) {
             work.push(Operation::Exec(command.clone()), "does not run");
         }
@@ -472,6 +460,18 @@ fn is_made_anew(request: &Request, container: &Node, fates: &[Fate], network: &s
             && node.name == network
             && fate.recreate.is_some()
     })
+}
+
+/// Commands of the creation of a running container, where they are asked for: as any option that is for
+/// what was named.
+fn initial_again<'a>(
+    node: &Node,
+    container: &'a ContainerDetails,
+    options: &Options,
+) -> impl Iterator<Item = &'a ExecCommand> {
+    let is_asked = options.initial && node.requested && node.observed.life == Life::Running;
+    let commands = container.exec_commands.iter();
+    commands.filter(move |command| is_asked && command.initial)
 }
 
 /// Commands of each start that are not among a container's processes, and have not ended well. Where

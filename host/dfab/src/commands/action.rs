@@ -56,6 +56,7 @@ pub(crate) async fn run(
             terminal::tell(&format!("{action} on {} ({})", host.name(), host.address()));
         }
     }
+    prepared.tell_bystanders();
     if prepared.plan.steps.is_empty() || context.common.dry_run {
         if json {
             terminal::json(&prepared.report(None))?;
@@ -97,6 +98,7 @@ pub(crate) async fn plan(context: &Context, matches: &ArgMatches) -> Result<Code
     let (policy, info) = policy(context, action)?;
     let prepared = Prepared::new(context, policy, info, matches, Aim::Show).await?;
     prepared.tell_unreached();
+    prepared.tell_bystanders();
     let form = match (arguments::plan_form(matches), context.common.output) {
         (Some(form), _) => form,
         (None, Form::Json) => PlanForm::Json,

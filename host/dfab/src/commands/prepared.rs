@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 use dfab_deploy::apply::ApplyError;
+use dfab_deploy::bystanders::{Bystander, bystanders};
 use dfab_deploy::execute::{Outcome, Pace};
 use dfab_deploy::host::{Address, Host};
 use dfab_deploy::plan::{Plan, PlanError};
+use dfab_deploy::references::plain_references;
 use dfab_deploy::request::request;
 use dfab_deploy::survey::{Survey, SurveyError};
 use dfab_engine::{ChannelKind, Check, DEFAULT_SOCKET};
@@ -28,6 +30,7 @@ use crate::terminal;
 pub(crate) struct Prepared {
     pub(crate) hosts: Vec<Arc<Host>>,
     pub(crate) plan: Plan,
+    bystanders: Vec<Bystander>,
     unreached: Vec<(String, Failure)>,
 }
 
@@ -96,6 +99,9 @@ impl Prepared {
                 .map_err(|error| Failure::usage(error.to_string()))?;
             walks.push(items);
         }
+        let options = arguments::arguments(matches, &info.options);
+        let options = plain_references(&maps, &walks, &info.options, options)
+            .map_err(|error| Failure::usage(error.to_string()))?;
         let looks = hosts.iter().zip(walks).map(|(host, items)| {
             let look = Survey::take(host, items, info.compares);
             context
@@ -118,7 +124,6 @@ impl Prepared {
                 Err(failure) => unreached.push((host.name().to_owned(), failure)),
             }
         }
-        let options = arguments::arguments(matches, &info.options);
         let paths = local_paths::typed(matches, &info.options);
         let unusable = |error: PlanError| match &error {
             // These are of what the operator gave, and not of the policy.
@@ -130,10 +135,12 @@ impl Prepared {
         let (request, subjects) = request(info, options, &surveys).map_err(unusable)?;
         let steps = policy.plan(&request, &Log::sink()).await.map_err(refused)?;
         let plan = Plan::new(&request, &subjects, &surveys, steps, &paths).map_err(unusable)?;
+        let bystanders = bystanders(&plan, &surveys);
         drop(surveys);
         Ok(Self {
             hosts: reached,
             plan,
+            bystanders,
             unreached,
         })
     }
@@ -178,6 +185,13 @@ impl Prepared {
                 "{name}: {}",
                 terminal::plain(&failure.to_string())
             ));
+        }
+    }
+
+    /// What becomes of containers that the plan leaves alone.
+    pub(crate) fn tell_bystanders(&self) {
+        for bystander in &self.bystanders {
+            terminal::tell(&terminal::plain(&format!("warning: {bystander}")));
         }
     }
 
@@ -249,6 +263,7 @@ impl Prepared {
             unreachable: unreached
                 .map(|(name, failure)| (name.as_str(), failure.to_string()))
                 .collect(),
+            warnings: self.bystanders.iter().map(ToString::to_string).collect(),
             steps: (self.plan.steps.iter().enumerate())
                 .map(|(index, step)| StepReport {
                     step,

@@ -40,6 +40,9 @@ pub(crate) struct Report<'a> {
     pub(crate) hosts: &'a [String],
     /// Why, by host.
     pub(crate) unreachable: IndexMap<&'a str, String>,
+    /// What the steps do to containers that they leave alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
     pub(crate) steps: Vec<StepReport<'a>>,
 }
 

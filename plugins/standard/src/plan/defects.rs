@@ -100,6 +100,7 @@ fn b_27_what_has_ended_is_neither_stopped_nor_signalled() {
 
 #[test]
 fn b_28_networks_and_volumes_go_when_they_are_named() {
+    let removed = |name: &str| format!("{name} remove force=false");
     for action in ["remove", "shutdown"] {
         let mut all = vec![
             node(NodeKind::Network, "net", Life::Created, &[]),
@@ -107,12 +108,18 @@ fn b_28_networks_and_volumes_go_when_they_are_named() {
             node(NodeKind::Container, "web", Life::Exited, &[0, 1]),
         ];
         let only = steps(action, &[], all.clone());
-        assert_eq!(only, ["web remove force=false"]);
+        assert_eq!(only, [removed("web")]);
         all[0].requested = true;
         let both = steps(action, &[], all.clone());
-        assert_eq!(both, ["web remove force=false", "net remove force=false"]);
+        assert_eq!(both, [removed("web"), removed("net")]);
         all[1].requested = true;
-        assert_eq!(steps(action, &[], all).len(), 3);
+        let three = [removed("web"), removed("data"), removed("net")];
+        // What is in a volume is not lost with a shutdown, unless that is said.
+        match action {
+            "shutdown" => assert_eq!(steps(action, &[], all.clone()), both),
+            _ => assert_eq!(steps(action, &[], all.clone()), three),
+        }
+        assert_eq!(steps(action, &[("remove-attached", "true")], all), three);
     }
 }
 

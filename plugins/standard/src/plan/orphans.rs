@@ -143,7 +143,7 @@ fn a_volume_that_others_use_is_not_taken_away() {
         all[1].requested = true;
         all
     };
-    let force = [("recreate-volumes", "true"), ("force", "data")];
+    let force = [("recreate-volumes", "true"), ("force", "volume:data")];
     let attached = [("remove-attached", "true")];
     for (action, options) in [("update", &force[..]), ("shutdown", &attached)] {
         let mine = request(action, options, volume(&["db", "web"], Life::Exited));
@@ -167,6 +167,44 @@ fn a_volume_that_others_use_is_not_taken_away() {
             .push(("orphans".to_owned(), "true".to_owned()));
         assert!(plan(&with_them).is_ok());
     }
+}
+
+#[test]
+fn a_volume_that_a_shutdown_leaves_is_told_with_what_removes_it() {
+    let asked = |action, options: &[(&str, &str)], life| {
+        let mut all = nodes(life, life);
+        all[1].requested = true;
+        told(&request(action, options, all))
+    };
+    let told = asked("shutdown", &[], Life::Exited);
+    assert!(
+        matches!(told.as_slice(), [one] if one.contains("data on h stays")
+            && one.contains("`--remove-attached`") && one.contains("`remove volume:data`")),
+        "{told:?}"
+    );
+    assert!(asked("shutdown", &[("remove-attached", "true")], Life::Exited).is_empty());
+    assert!(asked("shutdown", &[], Life::Absent).is_empty());
+    assert!(asked("remove", &[], Life::Exited).is_empty());
+}
+
+#[test]
+fn a_volume_that_was_to_be_made_anew_is_told_with_what_does_it() {
+    let force = ("force", "volume:data");
+    let asked = |options: &[(&str, &str)], life| {
+        let update = request("update", options, nodes(life, life));
+        (steps(&update).len(), told(&update))
+    };
+    let (count, told) = asked(&[force], Life::Running);
+    assert_eq!(count, 0);
+    assert!(
+        matches!(told.as_slice(), [one] if one.contains("volume data on h is not made anew")
+            && one.contains("`--recreate-volumes`")),
+        "{told:?}"
+    );
+    let goes_ahead = asked(&[force, ("recreate-volumes", "true")], Life::Running);
+    assert_eq!(goes_ahead, (2, Vec::new()));
+    assert!(asked(&[force], Life::Absent).1.is_empty());
+    assert!(asked(&[], Life::Running).1.is_empty());
 }
 
 #[test]

@@ -534,15 +534,7 @@ fn what_is_forced_is_made_anew() {
             "web start"
         ]
     );
-    assert_eq!(steps("update", &[("force", "m.db")], all())[0], "db stop 5");
-    // A volume of that name keeps what is in it, unless that is said too.
-    let mut namesake = all();
-    namesake[1].config_name = "db".to_owned();
-    let kept = steps("update", &[("force", "db")], namesake);
-    assert!(
-        kept.iter().all(|step| !step.starts_with("data")),
-        "{kept:?}"
-    );
+    assert_eq!(steps("update", &[("force", "db")], all())[0], "db stop 5");
     let mut ended = all();
     ended[2].observed.life = Life::Exited;
     ended[2].observed.exit_code = Some(127);
