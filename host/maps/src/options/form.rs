@@ -125,7 +125,7 @@ impl Form {
                     .iter()
                     .map(|(name, value)| match value {
                         Json::Null => Some(json!(name)),
-                        value => Some(json!(format!("{name}={}", scalar(value)?))),
+                        value => Some(json!(format!("{name}={}", python_text(value)?))),
                     })
                     .collect(),
                 Json::Array(items) => all(&items, scalar),
@@ -240,6 +240,30 @@ fn scalar(json: &Json) -> Option<String> {
     match json {
         Json::Null | Json::Array(_) | Json::Object(_) => None,
         value => Some(text_of(value)),
+    }
+}
+
+/// A scalar as Python writes it: Docker-Map handed variables over as values, and an old map must not
+/// give a container others.
+pub(super) fn python_text(json: &Json) -> Option<String> {
+    match json {
+        Json::Bool(true) => Some("True".to_owned()),
+        Json::Bool(false) => Some("False".to_owned()),
+        Json::Number(number) if number.is_f64() => number.as_f64().map(python_float),
+        other => scalar(other),
+    }
+}
+
+/// Both write the fewest digits and large and small numbers with an exponent, which has a sign and two
+/// digits in Python.
+fn python_float(number: f64) -> String {
+    let text = format!("{number:?}");
+    let Some((digits, exponent)) = text.split_once('e') else {
+        return text;
+    };
+    match exponent.strip_prefix('-') {
+        Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+        None => format!("{digits}e+{exponent:0>2}"),
     }
 }
 

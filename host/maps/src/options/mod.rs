@@ -258,7 +258,10 @@ fn warn_of_readings(form: Form, node: &Node, report: &mut Report) {
         }
         Value::Map(pairs) => {
             for (_, value) in pairs {
-                warn_of_readings(form, value, report);
+                match form {
+                    Form::Assignments => warn_of_variable(value, report),
+                    _ => warn_of_readings(form, value, report),
+                }
             }
         }
         Value::Bool(_) if !form.takes_words() => {}
@@ -273,4 +276,25 @@ fn warn_of_readings(form: Form, node: &Node, report: &mut Report) {
             }
         }
     }
+}
+
+/// Tells what a variable becomes, where that is not what is written.
+fn warn_of_variable(node: &Node, report: &mut Report) {
+    let (Some(written), Some(given)) = (node.scalar_text(), form::python_text(&node.json())) else {
+        return;
+    };
+    if written == given {
+        return;
+    }
+    let (message, help) = match &node.value {
+        Value::Bool(_) => (
+            format!("{written} without quotes becomes {given} in a variable, as with Docker-Map"),
+            format!("quote it to choose: \"{written}\" or \"{given}\""),
+        ),
+        _ => (
+            format!("{written} without quotes is {given} in YAML 1.1"),
+            format!("write \"{written}\" if that is meant, else {given}"),
+        ),
+    };
+    report.warning(node.at, message, help);
 }

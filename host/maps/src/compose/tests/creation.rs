@@ -102,6 +102,15 @@ fn services_reach_each_other_by_name_without_a_network_in_the_file() {
     );
 }
 
+/// A map without quotes would have them as Python writes them.
+#[test]
+fn booleans_are_variables_as_compose_writes_them() {
+    let text = "services: {a: {image: x, environment: {A: true, B: False, C: 1, D: on}}}";
+    let bodies = bodies(&imported(text).map);
+    let (_, body) = bodies.iter().find(|(name, _)| name == "shop.a").unwrap();
+    assert_eq!(body["Env"], json!(["A=true", "B=false", "C=1", "D=on"]));
+}
+
 #[test]
 fn what_is_of_a_wrong_type_is_told() {
     for (of_a, told) in [
