@@ -8,6 +8,9 @@ use crate::tree::{Node, Value};
 /// The names that the engine has for when it starts a container again; an empty one is `no`.
 pub(crate) const RESTART_POLICIES: [&str; 5] = ["no", "always", "unless-stopped", "on-failure", ""];
 
+/// What a port may be of.
+pub(crate) const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
+
 /// What is taken, and what becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -339,7 +342,7 @@ fn port_of(json: &Json) -> Option<String> {
     };
     let (number, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
     let is_port = number.parse::<u16>().is_ok_and(|number| number > 0);
-    (is_port && matches!(protocol, "tcp" | "udp" | "sctp")).then(|| format!("{number}/{protocol}"))
+    (is_port && PROTOCOLS.contains(&protocol)).then(|| format!("{number}/{protocol}"))
 }
 
 /// Where a port is published: one place, or a list of them.

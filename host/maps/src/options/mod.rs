@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-pub(crate) use form::{Form, RESTART_POLICIES};
+pub(crate) use form::{Form, PROTOCOLS, RESTART_POLICIES};
 use known::KNOWN;
-pub(crate) use known::Known;
+pub(crate) use known::{Known, WITHOUT_EFFECT};
 pub(crate) use shape::{NETWORK, Shape, VOLUME};
-pub(crate) use value::is_limit;
+pub(crate) use value::{is_limit, number_ranges};
 pub(crate) use word::check as check_words;
+pub(crate) use word::{LAST_SIGNAL, known_words};
 
 use crate::diagnostic::{Place, Report, nearest};
 use crate::tree::{Node, Value};
@@ -218,7 +219,7 @@ fn unknown(section: Section, key: &Node, name: &str, report: &mut Report) {
             "write it under create_options",
         );
     }
-    if known::WITHOUT_EFFECT.contains(&name) {
+    if WITHOUT_EFFECT.contains(&name) {
         return report.warning(
             key.at,
             format!("{name} means nothing to the engine"),
