@@ -1,6 +1,8 @@
 //! What stands in the way of a map that reads well: circles, containers that the engine would refuse,
 //! and ports that two of them want.
 
+mod link;
+
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -228,6 +230,7 @@ impl Examined<'_> {
                 self.report.error(fault.at.unwrap_or(at), message);
             }
         }
+        self.links(map, config, client);
         self.addresses(map, config, &name, client);
         let bindings = body.pointer("/HostConfig/PortBindings");
         let mut own = HashSet::new();
@@ -245,6 +248,23 @@ impl Examined<'_> {
                 );
             } else {
                 self.publishers.insert(place, name.clone());
+            }
+        }
+    }
+
+    /// Tells of links that an engine refuses only when the container is started.
+    fn links(&mut self, map: &ResolvedMap, config: &str, client: &Client) {
+        if client.features.get("networks") == Some(&false) {
+            return;
+        }
+        for (at, target) in link::unreachable(map, config) {
+            let message = format!(
+                "container {config}: it is in the engine's default network, and cannot be linked \
+                 to {target}, which is not"
+            );
+            if self.refused.insert(message.clone()) {
+                let help = "put both into one of the map's own `networks`";
+                self.report.error_with_help(at, message, help);
             }
         }
     }

@@ -9,6 +9,16 @@ use crate::tree::{Node, Value};
 
 const FIELDS: [&str; 5] = ["test", "interval", "timeout", "retries", "start_period"];
 
+/// The units of its times, in nanoseconds.
+pub(crate) const UNITS: [(&str, f64); 6] = [
+    ("ns", 1.0),
+    ("us", 1e3),
+    ("ms", 1e6),
+    ("s", 1e9),
+    ("m", 60e9),
+    ("h", 3600e9),
+];
+
 /// A health check. Times are in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HealthCheck {
@@ -149,13 +159,11 @@ fn nanoseconds(node: &Node, report: &mut Report) -> Option<i64> {
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let factor = match unit.trim() {
-        "" | "ns" => 1.0,
-        "us" => 1e3,
-        "ms" => 1e6,
-        "s" => 1e9,
-        "m" => 60e9,
-        "h" => 3600e9,
-        _ => f64::NAN,
+        "" => 1.0,
+        unit => {
+            let found = UNITS.iter().find(|(name, _)| *name == unit);
+            found.map_or(f64::NAN, |(_, factor)| *factor)
+        }
     };
     let time = number.parse::<f64>().unwrap_or(f64::NAN) * factor;
     if !time.is_finite() || time > 9e18 {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Place, Report};
+use crate::options::PROTOCOLS;
 use crate::record::{Element, Fields, Link, Parts, Record, records, text, texts, too_many};
 use crate::subnet::parsed;
 use crate::tree::{Node, Value};
@@ -125,8 +126,7 @@ fn port_text(node: &Node, of_container: bool, report: &mut Report) -> Option<Str
         Some((ports, protocol)) => (ports, Some(protocol)),
         None => (text.as_str(), None),
     };
-    let has_protocol =
-        protocol.is_none_or(|name| of_container && matches!(name, "tcp" | "udp" | "sctp"));
+    let has_protocol = protocol.is_none_or(|name| of_container && PROTOCOLS.contains(&name));
     let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
     if has_protocol && is_port(first) && is_port(last) {
         return Some(text);

@@ -368,6 +368,12 @@ impl Record for ExecCommand {
                 return None;
             }
         };
+        if let Some(user) = &user
+            && matches!(user.value, Value::List(_) | Value::Map(_))
+        {
+            let message = format!("{} is no user, and counts as none", user.kind());
+            report.warning(user.at, message, "write [COMMAND, USER, POLICY]");
+        }
         Some(Self {
             argv,
             user: user.and_then(|user| user.scalar_text()),

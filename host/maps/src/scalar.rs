@@ -74,7 +74,9 @@ fn float(text: &str) -> Option<f64> {
         return None;
     }
     let is_part = |c: char| c.is_ascii_digit() || "+-.eE_".contains(c);
-    if !text.chars().all(is_part) {
+    let exponent = text.split_once(['e', 'E']).map(|(_, exponent)| exponent);
+    let has_sign = exponent.is_none_or(|exponent| exponent.starts_with(['+', '-']));
+    if !text.chars().all(is_part) || !has_sign {
         return None;
     }
     text.replace('_', "").parse().ok()
@@ -99,6 +101,8 @@ mod tests {
             ("08", Value::Text("08".to_owned())),
             ("53/udp", Value::Text("53/udp".to_owned())),
             ("1.5", Value::Number(Number::from_f64(1.5).unwrap())),
+            ("1.0e+3", Value::Number(Number::from_f64(1000.0).unwrap())),
+            ("1.0e3", Value::Text("1.0e3".to_owned())),
             ("1.27.0", Value::Text("1.27.0".to_owned())),
             ("u=rwX", Value::Text("u=rwX".to_owned())),
         ] {

@@ -312,11 +312,14 @@ fn b_16_17_networks_and_volumes_are_selected_beside_containers() {
 
 #[test]
 fn b_19_an_environment_is_one_of_texts_however_it_is_written() {
-    for environment in ["{N: 5, A: x, B: true, C: ''}", "[N=5, A=x, B=true, C=]"] {
+    for environment in ["{N: 5, A: x, B: 'true', C: ''}", "[N=5, A=x, B=true, C=]"] {
         let text = format!("a: {{create_options: {{environment: {environment}}}}}\n");
         let env = &body(&loaded(&text), "a")["Env"];
         assert_eq!(env, &json!(["N=5", "A=x", "B=true", "C="]), "{environment}");
     }
+    // Without quotes it is what Python writes, as it always was.
+    let map = loaded("a: {create_options: {environment: {B: true, F: 1.50}}}\n");
+    assert_eq!(body(&map, "a")["Env"], json!(["B=True", "F=1.5"]));
 }
 
 #[test]

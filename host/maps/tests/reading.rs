@@ -191,7 +191,7 @@ fn traps_of_yaml_1_1_are_told() {
             "volumes: {v: /v}\n\
              a:\n  image: 1.30\n  permissions: 0750\n  user: 1000:50\n  persistent: yes\n  instances: [no, 07]\n\
              \x20 exposes: [22:22]\n\
-             \x20 create_options: {environment: {A: yes, B: 0022, C: 1, D: true}, tty: yes}\n\
+             \x20 create_options: {environment: {A: yes, B: 0022, C: 1, D: true, E: True, F: 'no'}, tty: yes}\n\
              \x20 host_config: {restart_policy: {Name: no}}\n"
         ),
         @r#"
@@ -207,10 +207,12 @@ fn traps_of_yaml_1_1_are_told() {
       help: write "07"
     m.yaml:8:13: warning: 22:22 without quotes is the number 1342 in YAML 1.1
       help: to publish a port, write {22: 22}
-    m.yaml:9:37: warning: yes without quotes is true in YAML 1.1
-      help: write "yes" if that is meant, else true
+    m.yaml:9:37: warning: yes without quotes becomes True in a variable, as with Docker-Map
+      help: quote it to choose: "yes" or "True"
     m.yaml:9:45: warning: 0022 without quotes is 18 in YAML 1.1
       help: write "0022" if that is meant, else 18
+    m.yaml:9:60: warning: true without quotes becomes True in a variable, as with Docker-Map
+      help: quote it to choose: "true" or "True"
     m.yaml:10:40: warning: no without quotes is false in YAML 1.1
       help: write "no" if that is meant, else false
     "#

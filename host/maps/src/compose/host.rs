@@ -44,8 +44,6 @@ const BYTES: [&str; 4] = ["mem_limit", "mem_reservation", "memswap_limit", "shm_
 
 /// The period of which `cpus` is a part, in microseconds: the engine's own.
 const CPU_PERIOD: u64 = 100_000;
-/// More containers of one service than that are a mistake.
-const LARGEST_COUNT: u32 = 1_000;
 
 impl Service {
     /// Reads a key; false where it is none of these.
@@ -109,20 +107,21 @@ impl Service {
             "blkio_config" => self.read_block_io(node, translation),
             "gpus" => self.read_gpus(node, translation),
             "scale" => self.read_count(node, translation),
-            "deploy" => self.read_deploy(node, translation),
+            // Read when all other keys are known.
+            "deploy" => {}
             _ => return false,
         }
         true
     }
 
-    fn put_host_option(&mut self, name: &str, value: Option<Yaml>) {
+    pub(super) fn put_host_option(&mut self, name: &str, value: Option<Yaml>) {
         if let Some(value) = value {
             self.put_host(name, value);
         }
     }
 
     /// An option, if an engine takes the value that the key has for it.
-    fn put_known_option(
+    pub(super) fn put_known_option(
         &mut self,
         option: &str,
         key: &str,
@@ -165,14 +164,14 @@ impl Service {
         self.put_restart_policy(name, count);
     }
 
-    fn put_restart_policy(&mut self, name: Yaml, count: Option<u32>) {
+    pub(super) fn put_restart_policy(&mut self, name: Yaml, count: Option<u32>) {
         let mut policy = vec![(Yaml::text("Name"), name)];
         policy.extend(count.map(|count| (Yaml::text("MaximumRetryCount"), Yaml::plain(count))));
         self.put_host("restart_policy", Yaml::Map(policy));
     }
 
     /// CPUs are a quota of the engine's own period.
-    fn read_cpus(&mut self, node: &Node, translation: &mut Translation) {
+    pub(super) fn read_cpus(&mut self, node: &Node, translation: &mut Translation) {
         let quota = |text: &str| scaled(text, CPU_PERIOD).filter(|quota| *quota > 0);
         match translation.number(node, "cpus", quota) {
             Some(Yaml::Plain(quota)) if is_known_value("cpu_quota", &quota) => {
@@ -397,156 +396,10 @@ impl Service {
             _ => translation.wrong(node, "gpus", "a list or all"),
         }
     }
-
-    /// `scale`, and `replicas`.
-    fn read_count(&mut self, node: &Node, translation: &mut Translation) {
-        match translation.number(node, "the number of containers", |text| {
-            text.parse::<u32>().ok()
-        }) {
-            Some(Yaml::Plain(text)) => match text.parse() {
-                Ok(0) => translation.note(
-                    node.at,
-                    format!(
-                        "{} has no containers, which a map cannot say; it has one there",
-                        self.name
-                    ),
-                    "take it out of the map, or set abstract: true",
-                ),
-                Ok(count) if count <= LARGEST_COUNT => self.count = count,
-                _ => {
-                    let message = format!(
-                        "{text} containers of {} are too many; the map has one",
-                        self.name
-                    );
-                    translation.note(node.at, message, "name them under `instances`");
-                }
-            },
-            Some(_) => translation.note(
-                node.at,
-                format!(
-                    "how many containers {} has is a variable; the map has one",
-                    self.name
-                ),
-                "name them under `instances`",
-            ),
-            None => {}
-        }
-    }
-
-    fn read_deploy(&mut self, node: &Node, translation: &mut Translation) {
-        for (key, value) in translation.mapping(node, "deploy") {
-            match name_of(key).as_str() {
-                "replicas" => self.read_count(value, translation),
-                "resources" => self.read_resources(value, translation),
-                "restart_policy" => self.read_deploy_restart(value, translation),
-                other => {
-                    let message = format!(
-                        "a map has nothing like deploy.{other} of {}; it is left out",
-                        self.name
-                    );
-                    let help = match other {
-                        "labels" => {
-                            "they are labels of a Swarm service; write create_options.labels for \
-                            containers"
-                        }
-                        "placement" => "name the engines under `clients`",
-                        _ => "nothing to do without Swarm",
-                    };
-                    translation.note(key.at, message, help);
-                }
-            }
-        }
-    }
-
-    /// Goes before `restart`, as in Compose.
-    fn read_deploy_restart(&mut self, node: &Node, translation: &mut Translation) {
-        let condition = get(node, "condition");
-        let condition = condition.and_then(|one| translation.written(one, "condition"));
-        let name = match condition.as_deref() {
-            None | Some("any") => "always",
-            Some("on-failure") => "on-failure",
-            Some("none") => "no",
-            Some(other) => {
-                let message = format!("Compose has no restart condition {other}; it is left out");
-                translation.note(node.at, message, "look whether it is misspelt");
-                return;
-            }
-        };
-        let mut count = None;
-        for (key, value) in translation.mapping(node, "restart_policy") {
-            match name_of(key).as_str() {
-                "condition" => {}
-                "max_attempts" if name == "on-failure" => {
-                    let read = |text: &str| text.parse::<u32>().ok();
-                    match translation.number(value, "max_attempts", read) {
-                        Some(Yaml::Plain(number)) => count = number.parse().ok(),
-                        Some(_) => translation.note(
-                            value.at,
-                            "how often a start is tried is a variable; it is left out",
-                            "write it under host_config.restart_policy",
-                        ),
-                        None => {}
-                    }
-                }
-                other => {
-                    let message = format!(
-                        "a map has nothing like {other} of the restart policy of {}; it is left \
-                        out",
-                        self.name
-                    );
-                    translation.note(key.at, message, "nothing to do without Swarm");
-                }
-            }
-        }
-        self.put_restart_policy(Yaml::text(name), count);
-    }
-
-    fn read_resources(&mut self, node: &Node, translation: &mut Translation) {
-        for (section, of_section) in translation.mapping(node, "resources") {
-            let section_name = name_of(section);
-            for (key, value) in translation.mapping(of_section, &section_name) {
-                match (section_name.as_str(), name_of(key).as_str()) {
-                    ("limits", "cpus") => self.read_cpus(value, translation),
-                    ("limits", "memory") => {
-                        let size = translation.bytes(value, "memory");
-                        self.put_known_option("mem_limit", "memory", size, value, translation);
-                    }
-                    ("limits", "pids") => {
-                        let number = translation.whole_number(value, "pids");
-                        self.put_host_option("pids_limit", number);
-                    }
-                    ("reservations", "memory") => {
-                        let size = translation.bytes(value, "memory");
-                        let option = "mem_reservation";
-                        self.put_known_option(option, "memory", size, value, translation);
-                    }
-                    ("reservations", "devices") => {
-                        if let Value::List(items) = &value.value {
-                            let requests = items
-                                .iter()
-                                .map(|item| device_request(item, false, translation));
-                            let requests = Yaml::List(requests.collect());
-                            self.put_host("device_requests", requests);
-                        } else {
-                            translation.wrong(value, "devices", "a list");
-                        }
-                    }
-                    (section, other) => {
-                        let message = format!(
-                            "a map has nothing like deploy.resources.{section}.{other} of {}; it \
-                            is left out",
-                            self.name
-                        );
-                        translation.note(key.at, message, "nothing to do without Swarm");
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// As the Engine API takes it.
-fn device_request(node: &Node, is_gpu: bool, translation: &mut Translation) -> Yaml {
+pub(super) fn device_request(node: &Node, is_gpu: bool, translation: &mut Translation) -> Yaml {
     let mut fields = Vec::new();
     let mut has_capabilities = false;
     for (key, value) in translation.mapping(node, "a device request") {

@@ -4,6 +4,7 @@
 //! of services in their networks, and which container a volume belongs to.
 
 mod attachment;
+mod deploy;
 mod external;
 mod host;
 mod need;
@@ -15,6 +16,7 @@ mod service;
 mod tests;
 mod translation;
 mod unit;
+mod unknown;
 mod volume;
 mod yaml;
 

@@ -134,6 +134,7 @@ impl Translation {
                 self.wrong(node, key, "a text");
                 None
             }
+            Value::Bool(value) if !is_text(node) => Some(Yaml::Text(value.to_string())),
             Value::Bool(_) | Value::Number(_) => node.scalar_text().map(Yaml::Text),
         }
     }

@@ -262,6 +262,7 @@ pub(super) fn arrange_names(entry: &mut Entry) {
     if let [item] = items.as_slice()
         && item.value.tag.is_none()
         && is_text(&item.value)
+        && entry.value.closing.is_empty()
         && !is_opaque
     {
         let name = item.value.clone();

@@ -18,8 +18,16 @@ pub(super) struct Comment {
     before_gap: bool,
 }
 
-/// Comments before an entry, and the one on its line.
-pub(super) type EntryComments = (Vec<String>, Option<String>);
+/// Comments of an entry.
+#[derive(Debug, Default)]
+pub(super) struct EntryComments {
+    /// Before it.
+    pub(super) leading: Vec<String>,
+    /// On its line.
+    pub(super) trailing: Option<String>,
+    /// At the end of the block that is its value.
+    pub(super) closing: Vec<String>,
+}
 
 /// Comments by what they belong to.
 #[derive(Debug, Default)]
@@ -32,9 +40,28 @@ pub(super) struct Placed {
 /// Where entries with lines of their own begin, and where flow collections are.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// Number, index and line, in the order of the document.
-    entries: Vec<(usize, usize, usize)>,
+    /// In the order of the document.
+    entries: Vec<EntryPlace>,
     flows: Vec<(Range<usize>, Option<usize>)>,
+}
+
+/// Where an entry is.
+#[derive(Debug)]
+pub(super) struct EntryPlace {
+    pub(super) id: usize,
+    pub(super) index: usize,
+    pub(super) line: usize,
+    /// How far its block is indented, from 1.
+    pub(super) column: usize,
+    /// The entry of whose value it is a part.
+    pub(super) owner: Option<usize>,
+}
+
+/// What a comment stands by.
+enum Anchor {
+    Before(usize),
+    OnLineOf(usize),
+    AtEndOf(usize),
 }
 
 impl Places {
@@ -46,8 +73,8 @@ impl Places {
         self.entries.truncate(len);
     }
 
-    pub(super) fn entry(&mut self, id: usize, index: usize, line: usize) {
-        self.entries.push((id, index, line));
+    pub(super) fn entry(&mut self, entry: EntryPlace) {
+        self.entries.push(entry);
     }
 
     pub(super) fn flow(&mut self, range: Range<usize>, owner: Option<usize>) {
@@ -61,10 +88,10 @@ impl Places {
     }
 
     /// A comment on the line of an entry is that entry's; one on a line of its own is that of the next
-    /// entry; one within a flow collection that of the entry which has it.
+    /// entry, or of the block that it is the end of; one within a flow collection that of the entry which has it.
     pub(super) fn assign(&self, comments: Vec<Comment>) -> Placed {
         let mut placed = Placed::default();
-        let first_entry = self.entries.first().map(|(_, index, _)| *index);
+        let first_entry = self.entries.first().map(|entry| entry.index);
         let gap = comments
             .iter()
             .rposition(|comment| {
@@ -79,41 +106,55 @@ impl Places {
                 .checked_sub(1)
                 .and_then(|last| self.flows.get(last))
                 .filter(|(range, _)| range.contains(&comment.index));
-            let owner = match flow {
-                Some((_, None)) => None,
-                Some((_, Some(owner))) => Some((*owner, false)),
-                None => self.owner(&comment),
+            let anchor = match flow {
+                Some((_, owner)) => owner.map(Anchor::Before),
+                None => self.anchor(&comment),
             };
-            match owner {
+            match anchor {
                 _ if number < gap => placed.header.push(comment.text),
                 None => placed.footer.push(comment.text),
-                Some((id, is_trailing)) => {
-                    let (leading, trailing) = placed.by_entry.entry(id).or_default();
-                    if is_trailing && trailing.is_none() {
-                        *trailing = Some(comment.text);
-                    } else {
-                        leading.push(comment.text);
+                Some(Anchor::Before(id)) => {
+                    let comments = placed.by_entry.entry(id).or_default();
+                    comments.leading.push(comment.text);
+                }
+                Some(Anchor::OnLineOf(id)) => {
+                    let comments = placed.by_entry.entry(id).or_default();
+                    match comments.trailing {
+                        None => comments.trailing = Some(comment.text),
+                        Some(_) => comments.leading.push(comment.text),
                     }
+                }
+                Some(Anchor::AtEndOf(id)) => {
+                    let comments = placed.by_entry.entry(id).or_default();
+                    comments.closing.push(comment.text);
                 }
             }
         }
         placed
     }
 
-    /// The entry that a comment outside of flow collections belongs to, and whether it stands on its line.
-    fn owner(&self, comment: &Comment) -> Option<(usize, bool)> {
+    /// What a comment outside of flow collections stands by.
+    fn anchor(&self, comment: &Comment) -> Option<Anchor> {
         let next = self
             .entries
-            .partition_point(|(_, index, _)| *index < comment.index);
-        let before = next.checked_sub(1).and_then(|last| self.entries.get(last));
-        let after = self.entries.get(next).map(|(id, ..)| (*id, false));
-        match before {
-            Some((id, _, line)) if !comment.is_alone && *line == comment.at.line => {
-                Some((*id, true))
+            .partition_point(|entry| entry.index < comment.index);
+        let (before, after) = self.entries.split_at(next);
+        let after = after.first();
+        match before.last() {
+            Some(last) if !comment.is_alone && last.line == comment.at.line => {
+                return Some(Anchor::OnLineOf(last.id));
             }
             // At the end of a value of several lines.
-            Some((id, ..)) if !comment.is_alone => Some((*id, false)),
-            _ => after,
+            Some(last) if !comment.is_alone => return Some(Anchor::Before(last.id)),
+            _ => {}
+        }
+        // Blocks that are indented further have ended before it.
+        let mut open = before.iter().rev();
+        let sibling = open.find(|entry| entry.column <= comment.at.column);
+        let is_last = |sibling: &&EntryPlace| after.is_none_or(|next| next.column < sibling.column);
+        match sibling.filter(is_last).and_then(|sibling| sibling.owner) {
+            Some(owner) => Some(Anchor::AtEndOf(owner)),
+            None => after.map(|next| Anchor::Before(next.id)),
         }
     }
 }

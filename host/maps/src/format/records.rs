@@ -77,6 +77,7 @@ pub(super) fn arrange_records(list: &mut Entry, kind: Kind) {
     if let [(entry, Record::Parts(first, rest))] = records.as_slice()
         && rest.is_empty()
         && !entry.has_comments()
+        && list.value.closing.is_empty()
         && is_text(first)
         && !first.is_opaque()
     {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use saphyr_parser::{Event, ScalarStyle, Span, Tag};
 
-use super::comment::{self, EntryComments};
+use super::comment::{self, EntryComments, EntryPlace};
 use crate::diagnostic::{Place, Report};
 use crate::event::{self, DEPTH_LIMIT, Events, place};
 
@@ -32,6 +32,8 @@ pub(super) struct Source {
     pub(super) content: Content,
     /// Whether it is written with a line for each entry, though it may be short.
     pub(super) in_lines: bool,
+    /// Comments at the end of a block, after its last entry.
+    pub(super) closing: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +69,7 @@ impl Source {
             anchor: None,
             content,
             in_lines: false,
+            closing: Vec::new(),
         }
     }
 
@@ -112,6 +115,7 @@ impl Source {
                 taken.append(&mut entry.value.take_comments());
             }
         }
+        taken.append(&mut self.closing);
         taken
     }
 }
@@ -205,9 +209,10 @@ fn name_anchors(source: &mut Source, names: &HashMap<String, String>) {
 fn attach(source: &mut Source, comments: &mut HashMap<usize, EntryComments>) {
     if let Content::List(entries) | Content::Map(entries) = &mut source.content {
         for entry in entries {
-            if let Some((leading, trailing)) = comments.remove(&entry.id) {
-                entry.leading = leading;
-                entry.trailing = trailing;
+            if let Some(of_entry) = comments.remove(&entry.id) {
+                entry.leading = of_entry.leading;
+                entry.trailing = of_entry.trailing;
+                entry.value.closing = of_entry.closing;
             }
             attach(&mut entry.value, comments);
         }
@@ -385,8 +390,18 @@ impl<'a> Reader<'a, '_> {
             }
             self.entries += 1;
             let id = self.entries;
-            self.places
-                .entry(id, start.start.index(), start.start.line());
+            // An item begins with its dash, where its list does.
+            let column = match is_map {
+                true => start.start.col(),
+                false => span.end.col(),
+            };
+            self.places.entry(EntryPlace {
+                id,
+                index: start.start.index(),
+                line: start.start.line(),
+                column: column + 1,
+                owner,
+            });
             let (key, event, start) = if is_map {
                 let key = self.node(event, &start, depth + 1, Some(id))?;
                 let (event, start) = self.next()?;

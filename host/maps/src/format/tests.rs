@@ -196,6 +196,7 @@ fn comments_of_every_place_are_kept() {
         # twelve
         - c # eleven
         - d
+        # thirteen
       # eight
       # nine
       exposes: [80, 81]
@@ -207,10 +208,52 @@ fn comments_of_every_place_are_kept() {
         # seven
         entrypoint: "a # b"
 
-    # thirteen
     # fourteen
     b:
       image: x#y
+    "#);
+    assert_eq!(formatted(&text), text);
+}
+
+#[test]
+fn comments_at_the_end_of_a_block_stay_there() {
+    let text = formatted(
+        "a:\n  links:\n    - b\n    # last in links\n  image: x\n  binds:\n    - [/c, /h]\n    # one\n      # two\n\n\
+         \x20 # first of shares\n  shares:\n  - /s\n  - /t\n  # of exposes\n  exposes:\n  - 80\n    # indented\n\
+         \x20 host_config:\n    mounts:\n    - type: tmpfs\n      target: /x\n      # of the mount\n    # of host_config\n\
+         \x20 # of a\n# of b\nb:\n  # only\n  image: y\n  # end\n# of everything\n",
+    );
+    insta::assert_snapshot!(text, @r#"
+    a:
+      image: x
+      # first of shares
+      shares: [/s, /t]
+      binds:
+        /c: /h
+        # one
+        # two
+      links:
+        - b
+        # last in links
+      # of exposes
+      exposes:
+        - 80
+        # indented
+      host_config:
+        mounts:
+          - type: tmpfs
+            target: /x
+            # of the mount
+        # of host_config
+      # of a
+
+    # of b
+    b:
+      # only
+      image: y
+      # end
+
+    # of everything
     "#);
     assert_eq!(formatted(&text), text);
 }

@@ -116,6 +116,9 @@ impl Writer {
                 for entry in entries {
                     self.entry(entry, indent + 2);
                 }
+                for comment in &value.closing {
+                    self.line(indent + 2, comment);
+                }
             }
             Content::Scalar { text, .. } => {
                 let (mark, lines) = match text.strip_suffix('\n') {
@@ -187,6 +190,7 @@ fn inline(source: &Source, in_flow: bool) -> Option<String> {
         }
         Content::Scalar { text, .. } if can_be_plain(text, in_flow) => text.clone(),
         Content::Scalar { text, .. } => quoted(text),
+        Content::List(_) | Content::Map(_) if !source.closing.is_empty() => return None,
         Content::List(entries) => format!("[{}]", all(entries)?.join(", ")),
         Content::Map(entries) => format!("{{{}}}", all(entries)?.join(", ")),
     };

@@ -8,6 +8,9 @@ use crate::tree::{Node, Value};
 /// The names that the engine has for when it starts a container again; an empty one is `no`.
 pub(crate) const RESTART_POLICIES: [&str; 5] = ["no", "always", "unless-stopped", "on-failure", ""];
 
+/// What a port may be of.
+pub(crate) const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
+
 /// What is taken, and what becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -125,7 +128,7 @@ impl Form {
                     .iter()
                     .map(|(name, value)| match value {
                         Json::Null => Some(json!(name)),
-                        value => Some(json!(format!("{name}={}", scalar(value)?))),
+                        value => Some(json!(format!("{name}={}", python_text(value)?))),
                     })
                     .collect(),
                 Json::Array(items) => all(&items, scalar),
@@ -243,6 +246,30 @@ fn scalar(json: &Json) -> Option<String> {
     }
 }
 
+/// A scalar as Python writes it: Docker-Map handed variables over as values, and an old map must not
+/// give a container others.
+pub(super) fn python_text(json: &Json) -> Option<String> {
+    match json {
+        Json::Bool(true) => Some("True".to_owned()),
+        Json::Bool(false) => Some("False".to_owned()),
+        Json::Number(number) if number.is_f64() => number.as_f64().map(python_float),
+        other => scalar(other),
+    }
+}
+
+/// Both write the fewest digits and large and small numbers with an exponent, which has a sign and two
+/// digits in Python.
+fn python_float(number: f64) -> String {
+    let text = format!("{number:?}");
+    let Some((digits, exponent)) = text.split_once('e') else {
+        return text;
+    };
+    match exponent.strip_prefix('-') {
+        Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+        None => format!("{digits}e+{exponent:0>2}"),
+    }
+}
+
 fn all(items: &[Json], text: impl Fn(&Json) -> Option<String>) -> Option<Json> {
     items
         .iter()
@@ -315,7 +342,7 @@ fn port_of(json: &Json) -> Option<String> {
     };
     let (number, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
     let is_port = number.parse::<u16>().is_ok_and(|number| number > 0);
-    (is_port && matches!(protocol, "tcp" | "udp" | "sctp")).then(|| format!("{number}/{protocol}"))
+    (is_port && PROTOCOLS.contains(&protocol)).then(|| format!("{number}/{protocol}"))
 }
 
 /// Where a port is published: one place, or a list of them.

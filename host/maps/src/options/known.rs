@@ -45,7 +45,7 @@ pub(super) const USUAL: [(&str, &str); 13] = [
 ];
 
 /// Arguments of the SDK that mean nothing to the engine.
-pub(super) const WITHOUT_EFFECT: [&str; 4] = ["detach", "lxc_conf", "use_config_proxy", "version"];
+pub(crate) const WITHOUT_EFFECT: [&str; 4] = ["detach", "lxc_conf", "use_config_proxy", "version"];
 
 pub(super) static KNOWN: [Known; 81] = [
     container(

@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-pub(crate) use form::{Form, RESTART_POLICIES};
+pub(crate) use form::{Form, PROTOCOLS, RESTART_POLICIES};
 use known::KNOWN;
-pub(crate) use known::Known;
+pub(crate) use known::{Known, WITHOUT_EFFECT};
 pub(crate) use shape::{NETWORK, Shape, VOLUME};
-pub(crate) use value::is_limit;
+pub(crate) use value::{is_limit, number_ranges};
 pub(crate) use word::check as check_words;
+pub(crate) use word::{LAST_SIGNAL, known_words};
 
 use crate::diagnostic::{Place, Report, nearest};
 use crate::tree::{Node, Value};
@@ -218,7 +219,7 @@ fn unknown(section: Section, key: &Node, name: &str, report: &mut Report) {
             "write it under create_options",
         );
     }
-    if known::WITHOUT_EFFECT.contains(&name) {
+    if WITHOUT_EFFECT.contains(&name) {
         return report.warning(
             key.at,
             format!("{name} means nothing to the engine"),
@@ -258,7 +259,10 @@ fn warn_of_readings(form: Form, node: &Node, report: &mut Report) {
         }
         Value::Map(pairs) => {
             for (_, value) in pairs {
-                warn_of_readings(form, value, report);
+                match form {
+                    Form::Assignments => warn_of_variable(value, report),
+                    _ => warn_of_readings(form, value, report),
+                }
             }
         }
         Value::Bool(_) if !form.takes_words() => {}
@@ -273,4 +277,25 @@ fn warn_of_readings(form: Form, node: &Node, report: &mut Report) {
             }
         }
     }
+}
+
+/// Tells what a variable becomes, where that is not what is written.
+fn warn_of_variable(node: &Node, report: &mut Report) {
+    let (Some(written), Some(given)) = (node.scalar_text(), form::python_text(&node.json())) else {
+        return;
+    };
+    if written == given {
+        return;
+    }
+    let (message, help) = match &node.value {
+        Value::Bool(_) => (
+            format!("{written} without quotes becomes {given} in a variable, as with Docker-Map"),
+            format!("quote it to choose: \"{written}\" or \"{given}\""),
+        ),
+        _ => (
+            format!("{written} without quotes is {given} in YAML 1.1"),
+            format!("write \"{written}\" if that is meant, else {given}"),
+        ),
+    };
+    report.warning(node.at, message, help);
 }

@@ -107,6 +107,24 @@ fn options_become_fields_in_every_way_they_are_written() {
             json!(["sh", "-c", "5"]),
         ),
         ("environment: {A: 1, B: }", "Env", json!(["A=1", "B"])),
+        (
+            "environment: {A: true, B: off, C: 'true', D: 1.0, E: 1.0e+3, F: 1.5e3, G: 0010}",
+            "Env",
+            json!([
+                "A=True", "B=False", "C=true", "D=1.0", "E=1000.0", "F=1.5e3", "G=8"
+            ]),
+        ),
+        (
+            "environment: {A: 1.0e+16, B: 1.5e-5, C: 0.0001, D: -1.0e+100, E: 1.0e+15}",
+            "Env",
+            json!([
+                "A=1e+16",
+                "B=1.5e-05",
+                "C=0.0001",
+                "D=-1e+100",
+                "E=1000000000000000.0"
+            ]),
+        ),
         ("labels: [a, b]", "Labels", json!({ "a": "", "b": "" })),
         ("user: 1000", "User", json!("1000")),
         ("volumes: /data", "Volumes", json!({ "/data": {} })),

@@ -209,16 +209,22 @@ fn check_whole(node: &Node, report: &mut Report) {
 const LEAST_MEMORY: i64 = 6 << 20;
 
 fn is_in_range(option: &str, number: i64) -> bool {
+    let mut ranges = number_ranges(option).iter();
+    ranges.any(|(first, last)| (*first..=*last).contains(&number))
+}
+
+/// The numbers that engines take: the first and the last one of each range.
+pub(crate) fn number_ranges(option: &str) -> &'static [(i64, i64)] {
     match option {
-        "mem_limit" => number == 0 || number >= LEAST_MEMORY,
-        "mem_reservation" => number <= 0 || number >= LEAST_MEMORY,
-        "mem_swappiness" => (-1..=100).contains(&number),
-        "oom_score_adj" => (-1000..=1000).contains(&number),
-        "blkio_weight" => number == 0 || (10..=1000).contains(&number),
-        "cpu_period" => number == 0 || (1_000..=1_000_000).contains(&number),
-        "cpu_quota" => number <= 0 || number >= 1_000,
-        "shm_size" | "cpu_shares" | "nano_cpus" => number >= 0,
-        _ => true,
+        "mem_limit" => &[(0, 0), (LEAST_MEMORY, i64::MAX)],
+        "mem_reservation" => &[(i64::MIN, 0), (LEAST_MEMORY, i64::MAX)],
+        "mem_swappiness" => &[(-1, 100)],
+        "oom_score_adj" => &[(-1000, 1000)],
+        "blkio_weight" => &[(0, 0), (10, 1000)],
+        "cpu_period" => &[(0, 0), (1_000, 1_000_000)],
+        "cpu_quota" => &[(i64::MIN, 0), (1_000, i64::MAX)],
+        "shm_size" | "cpu_shares" | "nano_cpus" => &[(0, i64::MAX)],
+        _ => &[(i64::MIN, i64::MAX)],
     }
 }
 

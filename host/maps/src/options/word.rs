@@ -41,7 +41,7 @@ const SIGNALS: [&str; 35] = [
     "SIGXFSZ",
     "SIGRTMIN",
 ];
-const LAST_SIGNAL: i64 = 64;
+pub(crate) const LAST_SIGNAL: i64 = 64;
 
 /// Those of Linux, and all of them. An engine may not know the latest.
 const CAPABILITIES: [&str; 42] = [
@@ -231,6 +231,14 @@ fn is_capability(word: &str, known: &[&str]) -> bool {
     let word = word.to_ascii_uppercase();
     let bare = word.strip_prefix("CAP_").filter(|bare| *bare != "ALL");
     known.contains(&bare.unwrap_or(&word))
+}
+
+/// The words that an option knows, each in one of its spellings; none where it takes any.
+pub(crate) fn known_words(option: &str) -> &'static [&'static str] {
+    match Words::of(option) {
+        Some(words) => words.known,
+        None => &[],
+    }
 }
 
 /// Whether an option that knows a fixed number of words knows this one; others know any.

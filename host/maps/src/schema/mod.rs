@@ -8,6 +8,7 @@ mod option;
 mod record;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -182,7 +183,6 @@ fn definitions() -> Json {
         "scalar": scalar(),
         "text": of_type(&["string", "number", "boolean", "null"]),
         "flag": of_type(&["boolean", "string", "number", "null"]),
-        "number": of_type(&["integer", "number", "string", "null"]),
         "texts": {
             "anyOf": [
                 of_type(&["null", "string"]),
@@ -223,7 +223,7 @@ fn definitions() -> Json {
         "options": { "type": ["object", "null"] },
         "user": {
             "anyOf": [
-                of_type(&["string", "number", "null"]),
+                reference("text"),
                 { "type": "array", "items": { "$ref": "#/$defs/scalar" }, "minItems": 2, "maxItems": 2 },
             ],
         },
@@ -236,6 +236,7 @@ fn definitions() -> Json {
     });
     if let Some(fields) = definitions.as_object_mut() {
         fields.extend(record::definitions());
+        fields.extend(value::definitions());
     }
     definitions
 }
@@ -314,17 +315,17 @@ fn container_properties() -> Map<String, Json> {
         (
             "stop_timeout",
             "Seconds until the engine kills it when it is to stop.",
-            reference("number"),
+            reference("seconds"),
         ),
         (
             "stop_signal",
             "The signal that stops it, if not SIGTERM.",
-            reference("text"),
+            reference("signal"),
         ),
         (
             "start_delay",
             "Seconds to wait after its start before what needs it is started.",
-            reference("number"),
+            reference("delay"),
         ),
         (
             "network_mode",

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{of_type, reference};
-use crate::options::{Form, Known, Section, Shape};
+use super::{of_type, reference, value};
+use crate::options::{Form, Known, Section, Shape, WITHOUT_EFFECT};
 
 /// What a section may have.
 pub(super) fn properties(section: Section) -> Map<String, Json> {
@@ -14,7 +14,16 @@ pub(super) fn properties(section: Section) -> Map<String, Json> {
         }
         (known.name.to_owned(), schema)
     };
-    section.options().map(property).collect()
+    let without_effect = WITHOUT_EFFECT.map(|name| {
+        let description = "Of Docker's Python SDK; means nothing to the engine.";
+        let schema = json!({ "description": description, "deprecated": true });
+        (name.to_owned(), schema)
+    });
+    section
+        .options()
+        .map(property)
+        .chain(without_effect)
+        .collect()
 }
 
 /// The names of a record's fields, and free ones.
@@ -33,13 +42,18 @@ fn schema(known: &Known) -> Json {
     });
     let records = |items: &[&str]| json!({ "type": ["array", "null"], "items": { "type": items, "propertyNames": names() } });
     match form {
-        Form::Text => reference("text"),
-        Form::Flag => reference("flag"),
-        Form::Number => reference("number"),
-        Form::Bytes => of_type(&["integer", "string", "null"]),
+        Form::Text if known.name == "stop_signal" => reference("signal"),
+        Form::Text => value::word(known.name).unwrap_or_else(|| reference("text")),
+        Form::Flag => reference("switch"),
+        Form::Number => value::whole_number(known.name),
+        Form::Bytes => value::bytes(known.name),
         Form::Command => reference("command"),
         Form::Assignments | Form::Texts | Form::Tmpfs => {
             json!({ "anyOf": [values, scalars, of_type(&["null"])] })
+        }
+        Form::List if matches!(known.name, "cap_add" | "cap_drop") => {
+            let items = json!({ "type": "array", "items": reference("capability") });
+            json!({ "anyOf": [items, values, of_type(&["string", "null"])] })
         }
         Form::List => {
             json!({ "anyOf": [scalars, values, reference("scalar"), of_type(&["null"])] })
@@ -48,7 +62,8 @@ fn schema(known: &Known) -> Json {
             of_type(&["array", "object", "string", "integer", "null"])
         }
         Form::PortBindings => of_type(&["object", "null"]),
-        Form::RestartPolicy | Form::HealthCheck | Form::LogConfig => {
+        Form::RestartPolicy => known.shape().map_or(json!({}), value::restart_policy),
+        Form::HealthCheck | Form::LogConfig => {
             json!({ "type": ["object", "null"], "propertyNames": names() })
         }
         Form::Records => records(&["object"]),

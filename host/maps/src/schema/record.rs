@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{fields, free, of_type, reference};
+use super::{fields, free, of_type, reference, value};
 
 /// The definitions of all lists of records, and of what else has several forms.
 pub(super) fn definitions() -> Map<String, Json> {
@@ -27,10 +27,16 @@ pub(super) fn definitions() -> Map<String, Json> {
 
 /// A list of records: nothing, one record, a mapping whose pairs are records, or a list.
 fn records(pair: &Json, elements: &[Json]) -> Json {
+    records_named(&of_type(&["string"]), pair, elements)
+}
+
+/// The same where only some texts may begin one.
+fn records_named(name: &Json, pair: &Json, elements: &[Json]) -> Json {
     json!({
         "anyOf": [
-            of_type(&["null", "string"]),
-            { "type": "object", "additionalProperties": pair },
+            of_type(&["null"]),
+            name,
+            { "type": "object", "propertyNames": name, "additionalProperties": pair },
             { "type": "array", "items": { "anyOf": elements } },
         ],
     })
@@ -72,7 +78,8 @@ fn any_of(schemas: &[Json]) -> Json {
 fn read_only() -> Json {
     json!({
         "description": "`ro` or true for read-only, `rw` or false for not.",
-        "anyOf": [{ "enum": ["ro", "rw"] }, of_type(&["boolean", "number", "null"])],
+        // As it was documented, and nothing.
+        "anyOf": [{ "enum": ["ro", "rw", "true", ""] }, of_type(&["boolean", "number", "null"])],
     })
 }
 
@@ -197,8 +204,7 @@ fn links() -> Json {
 }
 
 fn exposes() -> Json {
-    let port = json!({ "type": ["integer", "string"], "pattern": "^[^:]+$" });
-    let host_port = of_type(&["integer", "string", "null"]);
+    let (port, host_port) = (reference("port"), reference("host_port"));
     let interface = of_type(&["string", "null"]);
     let published = || {
         fields([
@@ -224,13 +230,16 @@ fn exposes() -> Json {
         port.clone(),
     )]));
     let names = ["exposed_port", "host_port", "interface", "ipv6"];
-    records(
+    let port_text = value::port_text();
+    let one_pair = json!({ "allOf": [pair(&value, &names), { "propertyNames": port_text }] });
+    records_named(
+        &port_text,
         &value,
         &[
             port.clone(),
             positions(&[port, value.clone(), interface, reference("flag")]),
             named(all, &["exposed_port"]),
-            pair(&value, &names),
+            one_pair,
         ],
     )
 }
@@ -300,7 +309,8 @@ fn command() -> Json {
 }
 
 fn exec_commands() -> Json {
-    let user = reference("text");
+    // What is no text counts as none.
+    let user = json!({});
     let policy = json!({ "enum": ["restart", "initial", null] });
     records(
         &user,
@@ -328,12 +338,12 @@ fn exec_commands() -> Json {
 }
 
 fn health_check() -> Json {
-    let time = of_type(&["number", "string", "null"]);
+    let time = reference("time");
     let items = [
         reference("command"),
         time.clone(),
         time.clone(),
-        of_type(&["integer", "string", "null"]),
+        reference("count"),
         time.clone(),
     ];
     json!({
@@ -353,7 +363,7 @@ fn health_check() -> Json {
                     (
                         "retries",
                         "How many checks must fail one after another.",
-                        of_type(&["integer", "string", "null"]),
+                        reference("count"),
                     ),
                     ("start_period", "Time in which failures do not count.", time),
                 ]),

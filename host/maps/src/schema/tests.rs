@@ -184,6 +184,91 @@ fn inputs_of_the_predecessor_are_right_or_wrong_as_they_are_to_the_reader() {
     assert!(seen > 130);
 }
 
+/// What dfab takes, however odd, is no mistake to an editor.
+#[test]
+fn values_that_the_reader_takes_keep_to_the_schema() {
+    let validator = validator(&map_schema());
+    for text in [
+        "a: {create_options: {detach: true, use_config_proxy: true, version: 1}, host_config: {lxc_conf: {}}}",
+        "a: {binds: [[/x, y, 'true'], [/z, y, '']]}",
+        "a: {exec_commands: {ls: [root, initial]}}\nb: {exec_commands: [[ls, [a, b]]]}",
+        "a: {user: true}",
+        "a: {exposes: [1, 65535, '00080', 8000-8010, 8000-8010/sctp, !env port]}",
+        "a: {exposes: {!env port: !env host_port, 53/udp: '', 80: 81-82, 81: [5, i]}}",
+        "a: {stop_timeout: 0}\nb: {stop_timeout: '5'}\nc: {stop_timeout: !env TIMEOUT}\nd: {stop_timeout: null}",
+        "a: {start_delay: 1.5}\nb: {start_delay: '1e3'}\nc: {start_delay: !env delay}\nd: {start_delay: .5}",
+        "a: {healthcheck: {test: x, interval: 1.5s, timeout: 5, start_period: '2 ms', retries: '3'}}",
+        "a: {healthcheck: [x, 1h, '', null, !env time]}",
+        "a: {stop_signal: SIGTERM}\nb: {stop_signal: term}\nc: {stop_signal: 15}\nd: {stop_signal: '15'}",
+        "a: {stop_signal: SIGRTMIN+15}\nb: {stop_signal: RTMAX-14}\nc: {stop_signal: !env quit}\nd: {stop_signal: ''}",
+        "a: {create_options: {stop_signal: SIGint}}",
+        "a: {host_config: {restart_policy: {Name: no}}}\nb: {host_config: {restart_policy: {name: 'no'}}}",
+        "a: {host_config: {restart_policy: {Name: '', MaximumRetryCount: null}}}",
+        "a: {host_config: {restart_policy: {Name: on-failure, maximum_retry_count: 3}}}",
+        "a: {host_config: {cap_add: [NET_ADMIN, CAP_CHOWN, cap_kill, all], cap_drop: ALL}}",
+        "a: {host_config: {privileged: yes, read_only: 0, init: null}}",
+        "a: {host_config: {mem_limit: 6291456, memswap_limit: -1, shm_size: 64 MB, mem_reservation: '0'}}",
+        "a: {host_config: {mem_limit: 0, cpu_period: 1000, cpu_shares: '5', oom_score_adj: -1000}}",
+        "a: {host_config: {ipc_mode: 'container:x', cgroupns: host, pid_mode: anything}}",
+    ] {
+        assert_eq!(mistakes(&validator, text), Vec::<String>::new(), "{text}");
+        // What stands for a setting is not known to the reader either.
+        if !text.contains("!env") {
+            assert_eq!(mistakes_of_the_reader(text), Vec::<String>::new(), "{text}");
+        }
+    }
+}
+
+/// The name of a setting is a text to an editor, so that words which could be one are left to dfab.
+#[test]
+fn values_that_the_reader_refuses_are_refused() {
+    let validator = validator(&map_schema());
+    for text in [
+        "a: {exposes: [70000]}",
+        "a: {exposes: [0]}",
+        "a: {exposes: [-1]}",
+        "a: {exposes: ['70000']}",
+        "a: {exposes: [53/xyz]}",
+        "a: {exposes: '80:8080'}",
+        "a: {exposes: {'80:8080': null}}",
+        "a: {exposes: [{'80:8080': null}]}",
+        "a: {exposes: {80: 70000}}",
+        "a: {exposes: {80: 53/udp}}",
+        "a: {exposes: [[80, 0]]}",
+        "a: {exposes: {80: {host_port: -1}}}",
+        "a: {stop_timeout: -1}",
+        "a: {stop_timeout: 5.5}",
+        "a: {stop_timeout: 5s}",
+        "a: {stop_timeout: true}",
+        "a: {start_delay: 1m}",
+        "a: {start_delay: -1}",
+        "a: {healthcheck: {test: x, interval: 1x}}",
+        "a: {healthcheck: {test: x, interval: -1}}",
+        "a: {healthcheck: [x, 1m30s]}",
+        "a: {healthcheck: {test: x, retries: 1.5}}",
+        "a: {stop_signal: SIGFOO}",
+        "a: {stop_signal: 65}",
+        "a: {stop_signal: '0'}",
+        "a: {create_options: {stop_signal: SIGRTMIN+16}}",
+        "a: {host_config: {restart_policy: {Name: 5}}}",
+        "a: {host_config: {restart_policy: {Name: true}}}",
+        "a: {host_config: {restart_policy: {Name: always, MaximumRetryCount: -1}}}",
+        "a: {host_config: {cap_add: [CAP_FOO]}}",
+        "a: {host_config: {cap_add: [5]}}",
+        "a: {host_config: {privileged: 'true'}}",
+        "a: {host_config: {privileged: '1'}}",
+        "a: {host_config: {mem_limit: 1.5g}}",
+        "a: {host_config: {mem_limit: 1.5}}",
+        "a: {host_config: {mem_limit: 1024}}",
+        "a: {host_config: {mem_swappiness: 101}}",
+        "a: {host_config: {cpu_shares: '5.5'}}",
+        "a: {host_config: {blkio_weight: 5}}",
+    ] {
+        assert!(!mistakes(&validator, text).is_empty(), "{text}");
+        assert!(!mistakes_of_the_reader(text).is_empty(), "{text}");
+    }
+}
+
 #[test]
 fn wrong_keys_and_forms_are_refused() {
     let validator = validator(&map_schema());

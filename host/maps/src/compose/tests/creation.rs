@@ -102,6 +102,68 @@ fn services_reach_each_other_by_name_without_a_network_in_the_file() {
     );
 }
 
+/// A map without quotes would have them as Python writes them.
+#[test]
+fn booleans_are_variables_as_compose_writes_them() {
+    let text = "services: {a: {image: x, environment: {A: true, B: False, C: 1, D: on}}}";
+    let bodies = bodies(&imported(text).map);
+    let (_, body) = bodies.iter().find(|(name, _)| name == "shop.a").unwrap();
+    assert_eq!(body["Env"], json!(["A=true", "B=false", "C=1", "D=on"]));
+}
+
+/// Whichever stands first.
+#[test]
+fn what_deploy_says_goes_before_other_keys() {
+    let deploy = "deploy: {replicas: 3, restart_policy: {condition: on-failure}, resources: \
+                  {limits: {cpus: '0.5', memory: 64m, pids: 5}, reservations: {memory: 32m, \
+                  devices: [{capabilities: [gpu], count: 1}]}}}";
+    let others = "restart: always, mem_limit: 128m, cpus: 1, pids_limit: 6, mem_reservation: 16m, \
+                  gpus: all, scale: 2";
+    for keys in [format!("{deploy}, {others}"), format!("{others}, {deploy}")] {
+        let imported = imported(&format!("services:\n  a: {{image: x, {keys}}}\n"));
+        let bodies = bodies(&imported.map);
+        let (_, body) = bodies.iter().find(|(name, _)| name == "shop.a.3").unwrap();
+        let host = &body["HostConfig"];
+        assert_eq!(host["RestartPolicy"], json!({ "Name": "on-failure" }));
+        assert_eq!(host["Memory"], json!(64 << 20));
+        assert_eq!(host["MemoryReservation"], json!(32 << 20));
+        assert_eq!(host["CpuQuota"], json!(50_000));
+        assert_eq!(host["PidsLimit"], json!(5));
+        assert_eq!(host["DeviceRequests"][0]["Count"], json!(1));
+        let notes = notes(&imported);
+        for (key, path) in [
+            ("restart", "restart_policy"),
+            ("mem_limit", "resources.limits.memory"),
+            ("cpus", "resources.limits.cpus"),
+            ("pids_limit", "resources.limits.pids"),
+            ("mem_reservation", "resources.reservations.memory"),
+            ("gpus", "resources.reservations.devices"),
+            ("scale", "replicas"),
+        ] {
+            let told = format!(
+                "line 2: {key} of a is not what deploy.{path} says, which goes before; it is left \
+                 out"
+            );
+            assert!(notes.contains(&told), "{told}: {notes}");
+        }
+    }
+}
+
+#[test]
+fn what_deploy_and_other_keys_say_alike_is_not_told() {
+    let text = "services:\n  a:\n    image: x\n    restart: always\n    mem_limit: 67108864\n    \
+                cpus: 0.50\n    scale: 2\n    deploy: {replicas: 2, restart_policy: {condition: any}, \
+                resources: {limits: {cpus: '0.5', memory: 64M}}}\n";
+    let imported = imported(text);
+    assert!(!notes(&imported).contains("goes before"), "{imported:?}");
+    // Nor is what `deploy` says wrongly.
+    let text =
+        "services: {a: {image: x, mem_limit: 64m, deploy: {resources: {limits: {memory: 1k}}}}}";
+    let imported = super::imported(text);
+    assert!(imported.map.contains("mem_limit: 64m"), "{imported:?}");
+    assert!(!notes(&imported).contains("goes before"), "{imported:?}");
+}
+
 #[test]
 fn what_is_of_a_wrong_type_is_told() {
     for (of_a, told) in [

@@ -272,6 +272,9 @@ fn everything_that_has_a_counterpart_is_in_the_map() {
         create_options:
           user: postgres
         host_config:
+          blkio_weight: 300
+          device_read_bps:
+            - {Path: /dev/sda, Rate: 12582912}
           restart_policy: {Name: on-failure, MaximumRetryCount: 3}
           cpu_period: 100000
           cpu_quota: 25000
@@ -283,9 +286,6 @@ fn everything_that_has_a_counterpart_is_in_the_map() {
               Count: -1
               Capabilities:
                 - [gpu]
-          blkio_weight: 300
-          device_read_bps:
-            - {Path: /dev/sda, Rate: 12582912}
           binds: [existing:/var/lib]
       sidecar:
         image: busybox
