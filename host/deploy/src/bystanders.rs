@@ -164,13 +164,13 @@ mod tests {
     use crate::host::{Address, Host, Options};
 
     const MAP: &str = "\
-        o: {image: app}\n\
+        o: {image: app, shares: /s}\n\
         cli: {image: app, network_mode: o}\n\
         link: {image: app, links: o}\n\
         named: {image: app, links: o, networks: [n]}\n\
         side: {image: app, uses: o}\n\
         all: {image: app, links: o, uses: other.b}\n\
-        other: {image: app, instances: [a, b]}\n\
+        other: {image: app, instances: [a, b], shares: /s}\n\
         networks: {n: {}}\n";
 
     fn observed(state: ContainerState) -> ObservedContainer {

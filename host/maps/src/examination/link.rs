@@ -90,7 +90,6 @@ fn default_network_of(container: &ContainerConfig) -> Membership<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::examination::{Surroundings, examine_map};
     use crate::{Client, NoSettings, load_map};
     use indexmap::IndexMap;
