@@ -119,4 +119,6 @@ mod defects;
 #[cfg(test)]
 mod orphans;
 #[cfg(test)]
+mod restarts;
+#[cfg(test)]
 mod tests;
