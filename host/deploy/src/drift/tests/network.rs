@@ -23,7 +23,8 @@ fn connections_are_mended_one_by_one() {
     );
     let address = json!({ "IPAMConfig": { "IPv6Address": "fd00:0::1" } });
     assert!(engine.differences(&body, &net(address), &here).is_empty());
-    assert!(engine.differences(&body, &net(json!({})), &here).is_empty());
+    let reconnect = ["Networks.m.net.IPAMConfig: reconnect m.net"];
+    assert_eq!(engine.differences(&body, &net(json!({})), &here), reconnect);
     let reconnect = ["Networks.m.net.Aliases: reconnect m.net"];
     assert_eq!(
         engine.differences(&body, &net(json!({ "Aliases": ["a"] })), &here),
