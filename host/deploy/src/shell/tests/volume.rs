@@ -19,15 +19,9 @@ fn names_and_changes_of_modes_are_left_to_the_container() {
         let text = script(&plan(vec![step("web", prepare(user, permissions))]), &local).unwrap();
         text.rsplit_once("\n\n").unwrap().1.to_owned()
     };
-    insta::assert_snapshot!(lines(Some("www"), Some("u=rwX,g=u,o=")), @r"
-    own web '/var/it'\''s' www www '0770 | before & 07000' 'u=rwX,g=u,o=' docker
-    ");
-    insta::assert_snapshot!(lines(Some("www:007"), Some("a-st,u=rwX,g=rX,o=")), @r"
-    own web '/var/it'\''s' www 7 0750 'a-st,u=rwX,g=rX,o=' docker
-    ");
-    insta::assert_snapshot!(lines(None, Some("750")), @r"
-    own web '/var/it'\''s' '' '' 0750 750 docker
-    ");
+    insta::assert_snapshot!(lines(Some("www"), Some("u=rwX,g=u,o=")), @r"own web '/var/it'\''s' www www '0770 | before & 07000' 'u=rwX,g=u,o=' docker");
+    insta::assert_snapshot!(lines(Some("www:007"), Some("a-st,u=rwX,g=rX,o=")), @r"own web '/var/it'\''s' www 7 0750 'a-st,u=rwX,g=rX,o=' docker");
+    insta::assert_snapshot!(lines(None, Some("750")), @r"own web '/var/it'\''s' '' '' 0750 750 docker");
     let none = plan(vec![step("web", prepare(None, Some("u=rwy")))]);
     assert!(script(&none, &local).is_err());
 }
