@@ -345,13 +345,23 @@ fn map(choices: &[Choices], age: Age) -> String {
     // JSON is YAML.
     let first = choices[0].number;
     let internal = first & (1 << 20) != 0;
+    let mut more = json!({});
+    if first & (1 << 21) != 0 {
+        more["labels"] = json!({ "a": first % 2 });
+    }
+    if first & (1 << 22) != 0 {
+        more["ipam"] = json!({ "config": [{ "subnet": "10.8.0.0/16" }] });
+    }
     let networks = json!({
-        "n0": { "internal": internal },
+        "n0": { "internal": internal, "create_options": more },
         "n1": { "driver_options": { "mtu": first % 2 }, "create_options": { "enable_ipv6": true } },
     });
     let volumes = json!({
         "logs": "/logs",
-        "v0": { "driver": "other", "driver_options": { "o": first % 2 }, "user": 5 },
+        "v0": {
+            "driver": "other", "driver_options": { "o": first % 2 }, "user": 5,
+            "create_options": { "labels": { "a": first % 2 } },
+        },
     });
     json!({
         "name": "m", "containers": containers, "networks": networks, "volumes": volumes,
@@ -384,6 +394,62 @@ async fn act(
         done.with_context(|| format!("{action}: {step:?}"))?;
     }
     Ok(plan.steps.len())
+}
+
+/// What an action does to containers of the map, in words.
+async fn done(
+    planner: &Planner,
+    project: &Project,
+    engine: &mut Simulation,
+    action: &str,
+    names: &[&str],
+) -> Result<Vec<String>> {
+    let references: Vec<String> = names.iter().map(|name| format!("m.{name}")).collect();
+    let client = Age::Today.client();
+    let plan = planner
+        .plan(action, project, &references, engine, client, &[])
+        .await?;
+    for step in &plan.steps {
+        engine.apply(step)?;
+    }
+    let told = |step: &Step| format!("{} {}", step.work.verb(), step.name);
+    Ok(plan.steps.iter().map(told).collect())
+}
+
+#[tokio::test]
+async fn what_others_have_lost_by_a_start_is_given_back_to_them() -> Result<()> {
+    let map = "name: m\na: {image: app:1}\nb:\n  image: app:1\n  network_mode: a\n\
+               \x20 exec_commands: [[/bin/once, root]]\nc: {image: app:1, network_mode: b}\n\
+               d: {image: app:1, links: a}\n";
+    let planner = Planner::new().await?;
+    let known = project(map, "m")?;
+    let mut engine = Simulation::new();
+    act(&planner, &known, &mut engine, "startup", Age::Today).await?;
+    let started_again = ["stop m.b", "start m.b", "exec m.b", "stop m.c", "start m.c"];
+    done(&planner, &known, &mut engine, "restart", &["a"]).await?;
+    let mended = done(&planner, &known, &mut engine, "update", &["b", "c", "d"]).await?;
+    ensure!(mended == started_again, "{mended:?}");
+    let left = done(&planner, &known, &mut engine, "update", &["b", "c", "d"]).await?;
+    ensure!(left.is_empty(), "{left:?}");
+
+    // It has ended, and is started by the same plan.
+    let mut ended = engine.clone();
+    ended.kill("m.a")?;
+    let mended = done(&planner, &known, &mut ended, "update", &["c"]).await?;
+    let all = [&["start m.a"][..], &started_again].concat();
+    ensure!(mended == all, "{mended:?}");
+
+    // Made anew by somebody: what is linked to it goes with it, for it is another one.
+    let mut anew = engine.clone();
+    anew.make_anew("m.a")?;
+    let mended = done(&planner, &known, &mut anew, "update", &["d"]).await?;
+    ensure!(
+        mended == ["stop m.d", "remove m.d", "create m.d", "start m.d"],
+        "{mended:?}"
+    );
+    let left = done(&planner, &known, &mut anew, "update", &["d"]).await?;
+    ensure!(left.is_empty(), "{left:?}");
+    Ok(())
 }
 
 /// How many steps led from one to the other.

@@ -127,7 +127,11 @@ pub async fn apply(
         }
         Work::Signal { signal } => engine.kill_container(name, signal).await?,
         Work::RemoveContainer { force, volumes } => {
-            gone_is_fine(engine.remove_container(name, *force, *volumes).await)?;
+            match engine.remove_container(name, *force, *volumes).await {
+                // It may be one that the engine removes by itself when it has ended.
+                Err(error) if error.is_being_removed() => engine.wait_until_gone(name).await?,
+                removed => gone_is_fine(removed)?,
+            }
         }
         Work::RemoveNetwork => gone_is_fine(engine.remove_network(name).await)?,
         Work::RemoveVolume => gone_is_fine(engine.remove_volume(name).await)?,

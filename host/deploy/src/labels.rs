@@ -12,8 +12,9 @@ pub const MAP: &str = dfab_runtime::MAP_LABEL;
 pub const CONFIGURATION: &str = "dfab.configuration";
 /// The container's instance.
 pub const INSTANCE: &str = "dfab.instance";
-/// The names of the fields that the map gave at the creation, after the version of this form. What a
-/// later map no longer gives is known by it; values stand in the container itself.
+/// The names of the fields that the map gave at the creation, after the version of this form; of a
+/// network's options and addresses also of what is in them. What a later map no longer gives is known by it;
+/// values stand in the container itself.
 pub const SPECIFICATION: &str = "dfab.specification";
 
 const VERSION: &str = "1";
@@ -59,8 +60,33 @@ fn specification(body: &Value) -> String {
             ("HostConfig", Value::Object(fields)) => {
                 words.extend(fields.keys().map(|field| format!("HostConfig.{field}")));
             }
+            ("Options" | "IPAM", Value::Object(_)) => names(name, value, &mut words),
             _ => words.push(name.clone()),
         }
     }
     words.join(" ")
+}
+
+/// A field's name, and those of the fields in it.
+fn names(field: &str, value: &Value, words: &mut Vec<String>) {
+    // A word ends there.
+    if field.contains(' ') {
+        return;
+    }
+    if !words.iter().any(|word| word == field) {
+        words.push(field.to_owned());
+    }
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                names(&format!("{field}.{name}"), value, words);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                names(field, item, words);
+            }
+        }
+        _ => {}
+    }
 }

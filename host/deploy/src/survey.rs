@@ -143,6 +143,22 @@ async fn details(
             Item::Network { .. } | Item::Volume { .. } | Item::Container { .. } => {}
         }
     }
+    // What they have from others depends on when those were made and started. Of others that do not run,
+    // only what the action is about is of use.
+    for planned in items {
+        let Item::Container { config, .. } = &planned.item else {
+            continue;
+        };
+        for needed in planned.map.needs_running(config) {
+            let name = planned.map.engine_name(&needed);
+            let seen = snapshot.containers.get(&name);
+            if seen.is_some_and(|seen| seen.state == dfab_engine::ContainerState::Running) {
+                containers.push(name);
+            }
+        }
+    }
+    containers.sort();
+    containers.dedup();
     with_commands.retain(|name| {
         let seen = snapshot.containers.get(name);
         seen.is_some_and(|seen| seen.state == dfab_engine::ContainerState::Running)

@@ -61,8 +61,8 @@ impl Engine {
     ///
     /// Without a signal, or with `SIGTERM`, the Engine stops it: with the container's own stop
     /// signal, then `SIGKILL` after the seconds given or else the container's own. With another
-    /// signal that one is sent, and the container gets the seconds given, or ten, to end by
-    /// itself; it is not killed. The deadline of the call is that time and a margin.
+    /// signal that one is sent, and the container gets the seconds given, or ten where there are none
+    /// or 0, to end by itself; it is not killed. The deadline of the call is that time and a margin.
     ///
     /// # Errors
     /// [`EngineError::StillRunning`] when another signal did not end it in time.
@@ -77,7 +77,9 @@ impl Engine {
         match signal {
             None | Some("SIGTERM" | "TERM" | "15") => self.stop(&operation, name, timeout_s).await,
             Some(signal) => {
-                let grace = Duration::from_secs(timeout_s.unwrap_or(GRACE).into());
+                // No time at all is no time to end in.
+                let seconds = timeout_s.filter(|seconds| *seconds > 0).unwrap_or(GRACE);
+                let grace = Duration::from_secs(seconds.into());
                 match self.kill_container(name, signal).await {
                     Ok(()) => {}
                     Err(error) if error.is_conflict() && !self.runs(name).await? => return Ok(()),
@@ -179,6 +181,28 @@ impl Engine {
             .build();
         let call = self.shared.docker.remove_container(name, Some(options));
         self.call(&operation, self.shared.timeout, call).await
+    }
+
+    /// Waits until a container that is on its way out is gone, for as long as an answer may take.
+    ///
+    /// # Errors
+    /// [`EngineError::Unfinished`] when it is still there then.
+    pub async fn wait_until_gone(&self, name: &str) -> Result<(), EngineError> {
+        const PAUSE: Duration = Duration::from_millis(100);
+        let after = self.shared.timeout;
+        let wait = async {
+            while self.inspect_container(name).await?.is_some() {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Ok::<(), EngineError>(())
+        };
+        match tokio::time::timeout(after, wait).await {
+            Ok(result) => result,
+            Err(_) => Err(EngineError::Unfinished {
+                operation: format!("wait for the removal of container {name}"),
+                after,
+            }),
+        }
     }
 
     async fn stop(

@@ -163,6 +163,20 @@ impl EngineError {
         matches!(self, Self::Refused { status: 409, .. })
     }
 
+    /// Whether the container is on its way out already: by another call, or since the Engine removes it
+    /// by itself when it has ended.
+    #[must_use]
+    pub fn is_being_removed(&self) -> bool {
+        match self {
+            Self::Refused {
+                status: 409,
+                message,
+                ..
+            } => message.contains("is already in progress"),
+            _ => false,
+        }
+    }
+
     /// Whether the channel to the Engine is the cause.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
@@ -217,4 +231,23 @@ impl EngineError {
 /// The Engine ends its messages with a line break.
 pub(crate) fn one_line(message: &str) -> String {
     message.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_that_is_under_way_is_told_from_other_conflicts() {
+        let refused = |status, message: &str| EngineError::Refused {
+            operation: "remove container web".to_owned(),
+            status,
+            message: message.to_owned(),
+        };
+        let under_way = "removal of container web is already in progress";
+        assert!(refused(409, under_way).is_being_removed());
+        assert!(!refused(500, under_way).is_being_removed());
+        let running = "You cannot remove a running container 1234. Stop the container first";
+        assert!(!refused(409, running).is_being_removed());
+    }
 }

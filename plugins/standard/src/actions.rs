@@ -255,7 +255,7 @@ fn run_options() -> Vec<Parameter> {
         ),
         parameter(
             "wait-timeout",
-            "Seconds until it is given up",
+            "Seconds until it is given up; as the client's wait_timeout says, else 900 (15 minutes)",
             ValueKind::Integer,
         ),
         flag("timestamps", "Begin each line of the output with the time"),

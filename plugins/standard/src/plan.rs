@@ -123,4 +123,6 @@ mod defects;
 #[cfg(test)]
 mod orphans;
 #[cfg(test)]
+mod restarts;
+#[cfg(test)]
 mod tests;

@@ -208,12 +208,17 @@ pub fn recreating(differences: &[Difference]) -> impl Iterator<Item = &Differenc
 
 /// A fate for these differences, if there are any.
 fn named<'a>(differences: impl Iterator<Item = &'a Difference>) -> Fate {
+    told(differences).map(Fate::recreate).unwrap_or_default()
+}
+
+/// These differences in words, if there are any.
+fn told<'a>(differences: impl Iterator<Item = &'a Difference>) -> Option<String> {
     const TOLD: usize = 3;
     let words: Vec<String> = differences
         .map(|one| format!("{}: {} instead of {}", one.field, one.found, one.wanted))
         .collect();
     if words.is_empty() {
-        return Fate::default();
+        return None;
     }
     let more = words.len().saturating_sub(TOLD);
     let mut text = words
@@ -225,7 +230,14 @@ fn named<'a>(differences: impl Iterator<Item = &'a Difference>) -> Fate {
     if more > 0 {
         text.push_str(&format!("; and {more} more"));
     }
-    Fate::recreate(text)
+    Some(text)
+}
+
+/// Why a container that runs must be stopped and started again, if it must.
+fn restart_reason(node: &Node) -> Option<String> {
+    let differences = node.observed.differences.iter();
+    let restarting = differences.filter(|one| matches!(one.remedy, Remedy::Restart));
+    told(restarting).filter(|_| runs(node))
 }
 
 fn is_limit(field: &str) -> bool {
@@ -314,7 +326,9 @@ fn called(request: &Request, fates: &[Fate]) -> Vec<bool> {
         let starts = match node.observed.life {
             Life::Absent | Life::Created => true,
             Life::Exited | Life::Dead => is_anew || is_called || !container.persistent,
-            Life::Running | Life::Paused | Life::Restarting => is_anew,
+            Life::Running | Life::Paused | Life::Restarting => {
+                is_anew || restart_reason(node).is_some()
+            }
         };
         for needed in container.needs_running.iter().filter(|_| starts) {
             if let Some(called) = called.get_mut(*needed as usize) {
@@ -377,7 +391,11 @@ fn update_container(
         work.push(Operation::Update, format!("{} differ", updates.join(", ")));
     }
     let is_new = node.observed.life == Life::Created;
-    if runs(node) {
+    if let Some(reason) = restart_reason(node) {
+        let stop = stop_options(node, container, options);
+        work.push(Operation::Stop(stop), reason);
+        start_container(container, options.initial, "to be mended", work);
+    } else if runs(node) {
         for command in initial_again(node, container, options) {
             work.push(Operation::Exec(command.clone()), "--initial");
         }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
-use dfab_engine::ContainerState;
 use serde_json::{Map, Value, json};
 
 use super::{Container, Simulation};
@@ -114,12 +113,8 @@ fn compare_container(
     mut told: impl FnMut(&str, &Value, &Value),
 ) {
     told("image", &found["Image"], &plain["Image"]);
-    let state = match container.state {
-        ContainerState::Created => "created",
-        ContainerState::Running => "running",
-        _ => "exited",
-    };
-    told("state", &found["State"]["Status"], &json!(state));
+    let state = json!(container.status());
+    told("state", &found["State"]["Status"], &state);
 
     let body = &container.body;
     let mode = body["HostConfig"]["NetworkMode"].as_str();

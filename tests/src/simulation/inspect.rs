@@ -22,6 +22,12 @@ impl Simulation {
         json!({
             "Id": container.id,
             "Name": format!("/{name}"),
+            "Created": container.created,
+            "State": {
+                "Status": container.status(),
+                "Running": container.runs(),
+                "StartedAt": container.started.as_deref().unwrap_or("0001-01-01T00:00:00Z"),
+            },
             "Image": container.image_id,
             "Config": config,
             "HostConfig": host_config(&host, mode),
@@ -106,6 +112,7 @@ pub(super) fn volume(body: &Value) -> Value {
         "Name": body["Name"],
         "Driver": body.get("Driver").cloned().unwrap_or_else(|| json!("local")),
         "Options": body.get("DriverOpts"),
+        "Labels": body.get("Labels"),
     })
 }
 

@@ -32,6 +32,8 @@ pub struct Simulation {
     volumes: BTreeMap<String, Value>,
     /// How many objects were made: identifiers are never used again.
     made: usize,
+    /// What its clock says: nothing happens at the same time as something else.
+    clock: u32,
 }
 
 /// What an engine tells.
@@ -49,6 +51,9 @@ struct Container {
     image_id: String,
     body: Value,
     state: ContainerState,
+    created: String,
+    /// Its last start, if it had one.
+    started: Option<String>,
     /// Endpoint by name of the network.
     networks: BTreeMap<String, Value>,
     processes: Vec<Process>,
@@ -75,6 +80,7 @@ impl Simulation {
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             made: 0,
+            clock: 0,
         };
         for name in ["bridge", "host", "none"] {
             let id = simulation.id("network");
@@ -173,6 +179,25 @@ impl Simulation {
         Ok(())
     }
 
+    /// Ends a container, as if by somebody else.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn kill(&mut self, name: &str) -> Result<()> {
+        self.end(name)
+    }
+
+    /// Makes a container anew just as it is and starts it, as if by somebody else.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be started.
+    pub fn make_anew(&mut self, name: &str) -> Result<()> {
+        let body = self.container(name)?.body.clone();
+        self.containers.remove(name);
+        self.create(name, &body)?;
+        self.work(name, &Work::Start)
+    }
+
     fn work(&mut self, name: &str, work: &Work) -> Result<()> {
         match work {
             Work::PullImage { .. } => {
@@ -193,9 +218,11 @@ impl Simulation {
             Work::Start => {
                 let body = self.container(name)?.body.clone();
                 self.needs(&body, ContainerState::Running)?;
+                let now = self.now();
                 let container = self.container(name)?;
                 if !container.runs() {
                     container.ended.clear();
+                    container.started = Some(now);
                 }
                 container.state = ContainerState::Running;
             }
@@ -308,6 +335,8 @@ impl Simulation {
             image_id,
             body: self.with_ids(body),
             state: ContainerState::Created,
+            created: self.now(),
+            started: None,
             networks: connected,
             processes: Vec::new(),
             ended: BTreeSet::new(),
@@ -382,6 +411,20 @@ impl Simulation {
         self.containers.get_mut(name).context("there is none")
     }
 
+    /// The next time, as engines write it: without zeros at its end, so that texts sort otherwise.
+    fn now(&mut self) -> String {
+        self.clock += 1;
+        let (seconds, tenth) = (self.clock / 10, self.clock % 10);
+        let (minutes, second) = (seconds / 60, seconds % 60);
+        let (hour, minute) = (minutes / 60 % 24, minutes % 60);
+        let day = minutes / 60 / 24 + 1;
+        let fraction = match tenth {
+            0 => String::new(),
+            tenth => format!(".{tenth}"),
+        };
+        format!("2026-01-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+    }
+
     fn id(&mut self, kind: &str) -> String {
         self.made += 1;
         format!("{kind}-{:08}", self.made)
@@ -391,6 +434,14 @@ impl Simulation {
 impl Container {
     fn runs(&self) -> bool {
         self.state == ContainerState::Running
+    }
+
+    fn status(&self) -> &'static str {
+        match self.state {
+            ContainerState::Created => "created",
+            ContainerState::Running => "running",
+            _ => "exited",
+        }
     }
 
     fn mounts(&self, volume: &str) -> bool {

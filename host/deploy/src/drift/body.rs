@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{CONFIG, Field, Mend, OTHER, host_fields, is_known_host_field};
 use super::form::{Form, is_empty, text_of};
-use super::{Scene, difference, entries, network};
+use super::{Scene, difference, entries, network, others};
 use crate::labels;
 
 /// A container as the map wants it.
@@ -44,6 +44,7 @@ pub(crate) fn container(wanted: &Wanted<'_>, live: &Value, scene: Scene<'_>) -> 
     comparison.host_name();
     comparison.host_config();
     comparison.shared_volumes();
+    comparison.others();
     if let Some(networks) = &wanted.networks {
         comparison.networks(networks);
     }
@@ -341,9 +342,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn host_config_field(&mut self, name: &str, field: &Field) {
-        if !field.support.is_empty()
-            && self.scene.details.engine.get(field.support) == Some(&Value::Bool(false))
-        {
+        if !field.is_supported(&self.scene.details.engine) {
             return;
         }
         // There are few of them: to compare each is faster than to look it up.
@@ -368,8 +367,9 @@ impl<'a> Comparison<'a> {
         if wanted == live || field.form.of(wanted) == field.form.of(live) {
             return;
         }
-        // A limit that is no longer wanted cannot be taken away in place.
-        let remedy = if field.mend == Mend::Update && !field.form.of(wanted).is_null() {
+        // A limit that is no longer wanted cannot be taken away in place, but where that has a number.
+        let is_given = !field.form.of(wanted).is_null() || wanted.as_i64() == Some(-1);
+        let remedy = if field.mend == Mend::Update && is_given {
             Remedy::Update
         } else {
             Remedy::Recreate
@@ -457,6 +457,17 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// What other containers have taken from it since they were made or started anew.
+    fn others(&mut self) {
+        let is_told = self.found.iter().any(|one| one.field == "HostConfig.Links");
+        if !self.is_in_own_network() && !is_told {
+            let dead = others::dead_link(self.wanted, self.live, self.scene);
+            self.found.extend(dead);
+        }
+        let lost = others::lost_network(self.wanted, self.live, self.scene);
+        self.found.extend(lost);
+    }
+
     fn networks(&mut self, wanted: &[(String, Value)]) {
         let mode = self.mode_text("NetworkMode", &self.wanted["HostConfig"]["NetworkMode"]);
         if !is_bridged(&mode) || self.wanted["NetworkDisabled"] == json!(true) {
@@ -471,12 +482,8 @@ impl<'a> Comparison<'a> {
             json!({}),
         )];
         let wanted = if wanted.is_empty() { &plain } else { wanted };
-        network::compare(
-            wanted,
-            self.live,
-            &self.scene.snapshot.networks,
-            &mut self.found,
-        );
+        let is_own = self.given.is_some();
+        network::compare(wanted, self.live, self.scene, is_own, &mut self.found);
     }
 }
 

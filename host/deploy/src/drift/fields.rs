@@ -1,5 +1,7 @@
 //! The fields of a container's body, and how each is compared.
 
+use serde_json::Value;
+
 use super::form::Form;
 
 /// What is done where a field differs.
@@ -17,8 +19,52 @@ pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) form: Form,
     pub(super) mend: Mend,
-    /// What `GET /info` must say is supported for the engine to take the field; empty: nothing.
-    pub(super) support: &'static str,
+    support: Support,
+}
+
+/// By what of `GET /info` is known that an engine cannot keep a field: it takes no notice of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Support {
+    /// It always can.
+    Sure,
+    /// This field is false.
+    Flag(&'static str),
+    /// One of the warnings has one of these texts: by the newer control groups and by the older.
+    Warned([&'static str; 2]),
+    /// The same; and since Linux 5.0 the older control groups have no weights, of which nothing warns.
+    Weight([&'static str; 2]),
+    /// It has the newer control groups.
+    OlderGroups,
+}
+
+impl Field {
+    /// Whether an engine can keep it, by what `GET /info` says.
+    pub(super) fn is_supported(&self, engine: &Value) -> bool {
+        match self.support {
+            Support::Sure => true,
+            Support::Flag(name) => engine.get(name) != Some(&Value::Bool(false)),
+            Support::Warned(texts) => !warns(engine, texts),
+            Support::Weight(texts) => !warns(engine, texts) && !has_no_weights(engine),
+            Support::OlderGroups => !has_newer_groups(engine),
+        }
+    }
+}
+
+fn warns(engine: &Value, texts: [&str; 2]) -> bool {
+    let warnings = engine["Warnings"].as_array().into_iter().flatten();
+    let mut warnings = warnings.filter_map(Value::as_str);
+    warnings.any(|warning| texts.iter().any(|text| warning.contains(*text)))
+}
+
+fn has_newer_groups(engine: &Value) -> bool {
+    engine["CgroupVersion"].as_str() == Some("2")
+}
+
+fn has_no_weights(engine: &Value) -> bool {
+    let version = engine["KernelVersion"].as_str().unwrap_or_default();
+    let number = version.split('.').next().unwrap_or_default();
+    let is_new = number.parse().is_ok_and(|number: u32| number >= 5);
+    is_new && !has_newer_groups(engine)
 }
 
 /// How a field of `HostConfig` is compared that is not listed: as it is.
@@ -69,11 +115,41 @@ const HOST: [Field; 50] = [
     recreate("Devices", Form::Records),
     recreate("DeviceCgroupRules", Form::Set),
     recreate("DeviceRequests", Form::Records),
-    recreate("BlkioWeightDevice", Form::Records),
-    recreate("BlkioDeviceReadBps", Form::Records),
-    recreate("BlkioDeviceReadIOps", Form::Records),
-    recreate("BlkioDeviceWriteBps", Form::Records),
-    recreate("BlkioDeviceWriteIOps", Form::Records),
+    supported(
+        recreate("BlkioWeightDevice", Form::Records),
+        Support::Weight([
+            "No io.weight (per device) support",
+            "No blkio weight_device support",
+        ]),
+    ),
+    supported(
+        recreate("BlkioDeviceReadBps", Form::Records),
+        Support::Warned([
+            "No io.max (rbps) support",
+            "No blkio throttle.read_bps_device support",
+        ]),
+    ),
+    supported(
+        recreate("BlkioDeviceReadIOps", Form::Records),
+        Support::Warned([
+            "No io.max (riops) support",
+            "No blkio throttle.read_iops_device support",
+        ]),
+    ),
+    supported(
+        recreate("BlkioDeviceWriteBps", Form::Records),
+        Support::Warned([
+            "No io.max (wbps) support",
+            "No blkio throttle.write_bps_device support",
+        ]),
+    ),
+    supported(
+        recreate("BlkioDeviceWriteIOps", Form::Records),
+        Support::Warned([
+            "No io.max (wiops) support",
+            "No blkio throttle.write_iops_device support",
+        ]),
+    ),
     recreate("Ulimits", Form::Records),
     recreate("Sysctls", Form::Texts),
     recreate("Tmpfs", Form::Texts),
@@ -86,7 +162,10 @@ const HOST: [Field; 50] = [
     recreate("VolumeDriver", Form::Plain),
     limited(recreate("OomKillDisable", Form::Plain), "OomKillDisable"),
     update("RestartPolicy", Form::RestartPolicy),
-    update("BlkioWeight", Form::Plain),
+    supported(
+        update("BlkioWeight", Form::Plain),
+        Support::Weight(["No io.weight support", "No blkio weight support"]),
+    ),
     limited(update("CpuPeriod", Form::Plain), "CpuCfsPeriod"),
     limited(update("CpuQuota", Form::Plain), "CpuCfsQuota"),
     limited(update("CpuShares", Form::Plain), "CPUShares"),
@@ -97,8 +176,11 @@ const HOST: [Field; 50] = [
     update("MemoryReservation", Form::Plain),
     limited(update("MemorySwap", Form::Plain), "SwapLimit"),
     limited(update("KernelMemory", Form::Plain), "KernelMemory"),
-    limited(update("PidsLimit", Form::Plain), "PidsLimit"),
-    recreate("MemorySwappiness", Form::Plain),
+    limited(update("PidsLimit", Form::Limit), "PidsLimit"),
+    supported(
+        recreate("MemorySwappiness", Form::Plain),
+        Support::OlderGroups,
+    ),
 ];
 
 const fn recreate(name: &'static str, form: Form) -> Field {
@@ -106,7 +188,7 @@ const fn recreate(name: &'static str, form: Form) -> Field {
         name,
         form,
         mend: Mend::Recreate,
-        support: "",
+        support: Support::Sure,
     }
 }
 
@@ -115,10 +197,14 @@ const fn update(name: &'static str, form: Form) -> Field {
         name,
         form,
         mend: Mend::Update,
-        support: "",
+        support: Support::Sure,
     }
 }
 
-const fn limited(field: Field, support: &'static str) -> Field {
+const fn limited(field: Field, flag: &'static str) -> Field {
+    supported(field, Support::Flag(flag))
+}
+
+const fn supported(field: Field, support: Support) -> Field {
     Field { support, ..field }
 }

@@ -33,6 +33,8 @@ pub(super) enum Form {
     Signal,
     /// Numbers of CPUs or memory nodes, as text: there is one that is called 0.
     Numbers,
+    /// A number of which -1 and 0 are none: engines tell one for the other.
+    Limit,
 }
 
 impl Form {
@@ -80,6 +82,10 @@ impl Form {
             Self::Numbers => match text_of(value) {
                 text if text.is_empty() => Value::Null,
                 text => json!([text]),
+            },
+            Self::Limit => match text_of(value) {
+                text if text == "-1" => Value::Null,
+                text => json!(text),
             },
         };
         if is_empty(&value) { Value::Null } else { value }

@@ -16,6 +16,8 @@ mod body;
 mod fields;
 mod form;
 mod network;
+mod others;
+mod resource;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,6 +28,7 @@ use serde_json::Value;
 use crate::ended_commands::CommandDigest;
 
 pub(crate) use body::{Wanted, container, update_body};
+pub(crate) use resource::{network, volume};
 
 /// Everything an engine tells of the things that an action is about.
 #[derive(Debug, Clone, Default)]
@@ -51,55 +54,6 @@ pub struct Details {
 pub(crate) struct Scene<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) details: &'a Details,
-}
-
-/// How a network differs from the body of its creation.
-pub(crate) fn network(wanted: &Value, live: &Value) -> Vec<Difference> {
-    let mut found = Vec::new();
-    let driver = wanted.get("Driver").cloned().unwrap_or("bridge".into());
-    compare("Driver", &driver, &live["Driver"], &mut found);
-    let internal = wanted.get("Internal").cloned().unwrap_or(false.into());
-    compare("Internal", &internal, &live["Internal"], &mut found);
-    for (name, value) in entries(wanted.get("Options")) {
-        let field = format!("Options.{name}");
-        compare(&field, value, &live["Options"][name], &mut found);
-    }
-    for name in ["EnableIPv6", "Attachable", "Ingress"] {
-        if let Some(value) = wanted.get(name) {
-            compare(name, value, &live[name], &mut found);
-        }
-    }
-    if let Some(Value::Array(pools)) = wanted.get("IPAM").and_then(|ipam| ipam.get("Config")) {
-        let live = live["IPAM"]["Config"].as_array();
-        for pool in pools {
-            // The engine adds what the map leaves to it.
-            let is_there = live.is_some_and(|live| {
-                live.iter().any(|known| {
-                    entries(Some(pool)).all(|(name, value)| form::is_same(value, &known[name]))
-                })
-            });
-            if !is_there {
-                compare("IPAM.Config", pool, &Value::Null, &mut found);
-            }
-        }
-    }
-    found
-}
-
-/// How a volume differs from the body of its creation.
-pub(crate) fn volume(wanted: &Value, live: &Value) -> Vec<Difference> {
-    let mut found = Vec::new();
-    let driver = wanted.get("Driver").cloned().unwrap_or("local".into());
-    compare("Driver", &driver, &live["Driver"], &mut found);
-    let options = wanted.get("DriverOpts").cloned().unwrap_or(Value::Null);
-    compare("Options", &options, &live["Options"], &mut found);
-    found
-}
-
-fn compare(field: &str, wanted: &Value, live: &Value, found: &mut Vec<Difference>) {
-    if !form::is_same(wanted, live) {
-        found.push(difference(field, wanted, live, Remedy::Recreate));
-    }
 }
 
 fn entries(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {

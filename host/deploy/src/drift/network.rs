@@ -1,22 +1,25 @@
 //! A container's connections to networks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use dfab_runtime::planning::{Difference, Remedy};
 use serde_json::{Map, Value};
 
-use super::form::{Form, text_of};
+use super::Scene;
+use super::form::{Form, is_empty, text_of};
 
-/// How a container's connections differ from those wanted: endpoint by name of the network.
+/// How a container's connections differ from those wanted: endpoint by name of the network. Of one that
+/// dfab made also what was taken out of the map is known.
 pub(super) fn compare(
     wanted: &[(String, Value)],
-    live: &Value,
-    networks: &HashMap<String, String>,
+    container: &Value,
+    scene: Scene<'_>,
+    is_own: bool,
     found: &mut Vec<Difference>,
 ) {
     let empty = Map::new();
-    let connected = live["NetworkSettings"]["Networks"]
+    let connected = container["NetworkSettings"]["Networks"]
         .as_object()
         .unwrap_or(&empty);
     let mut is_wanted = BTreeSet::new();
@@ -33,6 +36,7 @@ pub(super) fn compare(
             continue;
         };
         let id = live["NetworkID"].as_str().unwrap_or_default();
+        let networks = &scene.snapshot.networks;
         if networks
             .get(name)
             .is_some_and(|now| !id.is_empty() && now != id)
@@ -45,7 +49,13 @@ pub(super) fn compare(
             });
             continue;
         }
-        let settings = differing(endpoint, live);
+        let mut settings = differing(endpoint, live);
+        if is_own {
+            // Among the machines of a swarm its manager gives the addresses.
+            let network = scene.details.networks.get(name);
+            let is_swarms = network.is_some_and(|network| network["Scope"] == "swarm");
+            settings.extend(left(endpoint, live, container, !is_swarms));
+        }
         if let Some((what, wanted, live)) = settings.into_iter().next() {
             found.push(super::difference(
                 &field(what),
@@ -55,11 +65,11 @@ pub(super) fn compare(
             ));
         }
     }
-    let left: BTreeMap<_, _> = connected
+    let others: BTreeMap<_, _> = connected
         .iter()
         .filter(|(name, _)| !is_wanted.contains(name))
         .collect();
-    for name in left.into_keys() {
+    for name in others.into_keys() {
         found.push(Difference {
             field: format!("Networks.{name}"),
             wanted: "not connected".to_owned(),
@@ -72,11 +82,8 @@ pub(super) fn compare(
 /// What of an endpoint is not as wanted. The engine adds aliases of its own.
 fn differing(wanted: &Value, live: &Value) -> Vec<(&'static str, Value, Value)> {
     let mut found = Vec::new();
-    let texts = |value: &Value| -> BTreeSet<String> {
-        let items = value.as_array().into_iter().flatten();
-        items.map(text_of).collect()
-    };
-    if !texts(&wanted["Aliases"]).is_subset(&texts(&live["Aliases"])) {
+    let aliases = |value: &Value| texts(value).collect::<BTreeSet<String>>();
+    if !aliases(&wanted["Aliases"]).is_subset(&aliases(&live["Aliases"])) {
         found.push((
             ".Aliases",
             wanted["Aliases"].clone(),
@@ -104,6 +111,51 @@ fn differing(wanted: &Value, live: &Value) -> Vec<(&'static str, Value, Value)> 
         found.push((".IPAMConfig.LinkLocalIPs", wanted.clone(), live.clone()));
     }
     found
+}
+
+/// What of an endpoint was taken out of the map.
+fn left(
+    wanted: &Value,
+    live: &Value,
+    container: &Value,
+    with_addresses: bool,
+) -> Vec<(&'static str, Value, Value)> {
+    let mut found = Vec::new();
+    let aliases: BTreeSet<String> = texts(&wanted["Aliases"]).collect();
+    let is_left = |alias: &String| !aliases.contains(alias) && !is_engines_alias(alias, container);
+    if texts(&live["Aliases"]).any(|alias| is_left(&alias)) {
+        found.push((
+            ".Aliases",
+            wanted["Aliases"].clone(),
+            live["Aliases"].clone(),
+        ));
+    }
+    for (name, field) in [
+        ("IPv4Address", ".IPAMConfig"),
+        ("IPv6Address", ".IPAMConfig"),
+        ("LinkLocalIPs", ".IPAMConfig.LinkLocalIPs"),
+    ] {
+        let (wanted, live) = (&wanted["IPAMConfig"][name], &live["IPAMConfig"][name]);
+        if with_addresses && wanted.is_null() && !is_empty(live) {
+            found.push((field, Value::Null, live.clone()));
+        }
+    }
+    found
+}
+
+/// Whether it is an alias that engines give by themselves: the short id, the name or the host name.
+fn is_engines_alias(alias: &str, container: &Value) -> bool {
+    const SHORT: usize = 12;
+    let id = container["Id"].as_str().unwrap_or_default();
+    let name = container["Name"].as_str().unwrap_or_default();
+    let host_name = container["Config"]["Hostname"].as_str();
+    (alias.len() >= SHORT && id.starts_with(alias))
+        || alias == name.trim_start_matches('/')
+        || Some(alias) == host_name
+}
+
+fn texts(value: &Value) -> impl Iterator<Item = String> {
+    value.as_array().into_iter().flatten().map(text_of)
 }
 
 /// In one spelling, for IPv6 has several.

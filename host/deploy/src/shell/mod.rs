@@ -13,6 +13,8 @@ mod volume;
 
 use std::fmt::Write as _;
 
+use dfab_maps::PermissionsError;
+
 use crate::plan::{Plan, Step, Work};
 
 pub use command::Command;
@@ -37,6 +39,9 @@ pub enum ShellError {
         /// The container.
         container: String,
     },
+    /// The permissions of a volume are none.
+    #[error(transparent)]
+    Permissions(#[from] PermissionsError),
     /// Networks are made by name.
     #[error("the network has no name")]
     NoName,
@@ -159,14 +164,13 @@ fn write_work(script: &mut Script, step: &Step, docker: &[String]) -> Result<(),
         Work::Connect { network, endpoint } => network_connect(network, name, endpoint),
         Work::Disconnect { network } => simple(["network", "disconnect"], [network, name]),
         Work::PrepareVolume {
-            volume,
             path,
             user,
             permissions,
+            ..
         } => {
             let place = volume::Place {
                 container: volume::Container::Name(name),
-                volume,
                 path,
             };
             return volume::prepare(
@@ -241,7 +245,8 @@ fn stop(
         return script.command(&container_stop(name, timeout_s), docker);
     };
     script.command(&kill(name, signal), docker)?;
-    let seconds = timeout_s.unwrap_or(GRACE_S);
+    // No time at all is no time to end in.
+    let seconds = timeout_s.filter(|seconds| *seconds > 0).unwrap_or(GRACE_S);
     let mut tokens = limited(seconds);
     tokens.extend(simple(["wait"], [name]).tokens(docker)?);
     tokens.extend(["> /dev/null", "||", "{"].map(str::to_owned));

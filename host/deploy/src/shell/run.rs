@@ -52,7 +52,6 @@ pub(super) fn write(
     for preparation in &run.prepares {
         let place = volume::Place {
             container: volume::Container::Variable("$id"),
-            volume: &preparation.volume,
             path: &preparation.path,
         };
         let (user, permissions) = (&preparation.user, &preparation.permissions);
@@ -67,7 +66,6 @@ pub(super) fn write(
     if let Some(folder) = &run.folder {
         let place = volume::Place {
             container: volume::Container::Variable("$id"),
-            volume: folder,
             path: folder,
         };
         // Whoever runs in the container may leave results there.

@@ -8,7 +8,6 @@ use super::{Script, ShellError};
 /// Where a volume is.
 pub(super) struct Place<'a> {
     pub(super) container: Container<'a>,
-    pub(super) volume: &'a str,
     pub(super) path: &'a str,
 }
 
@@ -27,80 +26,127 @@ pub(super) fn prepare(
     permissions: Option<&str>,
     docker: &[String],
 ) -> Result<(), ShellError> {
-    let owner = user.map(|user| (user, numbers(user)));
-    let mode = permissions.map(|permissions| (permissions, absolute(permissions)));
-    if let Some((user, None)) = owner {
-        script.comment(&format!(
-            "not expressed: the owner {user} of volume {} is not UID or UID:GID",
-            place.volume
-        ));
-    }
-    if let Some((permissions, None)) = mode {
-        script.comment(&format!(
-            "not expressed: permissions {permissions} of volume {} depend on those that it has",
-            place.volume
-        ));
-    }
-    let owner = owner.and_then(|(_, owner)| owner);
-    let mode = mode.and_then(|(_, mode)| mode);
-    if owner.is_none() && mode.is_none() {
-        // There may be an `if` around it, which wants a command.
-        script.line(":");
-        return Ok(());
-    }
-    let (user, group) = owner.unzip();
-    let number = |id: Option<u32>| id.map(|id| id.to_string()).unwrap_or_default();
-    // The shell knows octal numbers by a 0 in front.
-    let mode = mode.map(|mode| format!("0{mode:o}")).unwrap_or_default();
+    let (user, group) = match user {
+        // A lone user stands for the group of that name or number too.
+        Some(user) => user.split_once(':').unwrap_or((user, user)),
+        None => ("", ""),
+    };
+    let permissions = permissions.unwrap_or_default();
+    let mode = match permissions {
+        "" => String::new(),
+        text => arithmetic(&text.parse()?),
+    };
     let container = match place.container {
         Container::Name(name) => quoted(name)?,
         Container::Variable(variable) => format!("\"{variable}\""),
     };
-    let mut words = vec![place.path.to_owned(), number(user), number(group), mode];
-    words.extend_from_slice(docker);
     let mut tokens = vec!["own".to_owned(), container];
-    for word in &words {
+    let words = [
+        place.path.to_owned(),
+        plain(user),
+        plain(group),
+        mode,
+        permissions.to_owned(),
+    ];
+    for word in words.iter().chain(docker) {
         tokens.push(quoted(word)?);
     }
     script.tokens(&tokens);
     Ok(())
 }
 
-/// `UID` or `UID:GID`, of numbers that a plain tar header has room for.
-fn numbers(owner: &str) -> Option<(u32, u32)> {
-    const LARGEST: u32 = 0o7_777_777;
-    let (user, group) = owner.split_once(':').unwrap_or((owner, owner));
-    let number = |text: &str| text.parse().ok().filter(|id| *id <= LARGEST);
-    Some((number(user)?, number(group)?))
+/// A number as a shell reads it, for which one with a 0 in front is octal; or a name.
+fn plain(user: &str) -> String {
+    match user.parse::<u32>() {
+        Ok(number) => number.to_string(),
+        Err(_) => user.to_owned(),
+    }
 }
 
-/// The mode that follows from these permissions whatever it was before.
-fn absolute(permissions: &str) -> Option<u32> {
-    let permissions: Permissions = permissions.parse().ok()?;
-    let mode = permissions.apply(0, true);
-    (0..=0o7777)
-        .all(|before| permissions.apply(before, true) == mode)
-        .then_some(mode)
+/// What the mode `before` of a folder becomes by these permissions, for the arithmetic of a shell. Each
+/// bit follows from few others: from the same of users, groups and others.
+fn arithmetic(permissions: &Permissions) -> String {
+    const BITS: u32 = 12;
+    let of = |before: u32| permissions.apply(before, true);
+    let modes = 0..1 << BITS;
+    // By bit of the mode before: the bits that may follow from it.
+    let effects: Vec<(u32, u32)> = (0..BITS)
+        .map(|bit| 1 << bit)
+        .map(|input| {
+            let effect = modes.clone().map(|mode| of(mode) ^ of(mode ^ input));
+            (input, effect.fold(0, |all, one| all | one))
+        })
+        .collect();
+    let (mut always, mut kept) = (0, 0);
+    let mut others = Vec::new();
+    for bit in 0..BITS {
+        let is_set = |mode: u32| (of(mode) >> bit) & 1 == 1;
+        let matters = effects
+            .iter()
+            .filter(|(_, effect)| (effect >> bit) & 1 == 1);
+        let inputs: u32 = matters.map(|(input, _)| input).sum();
+        if inputs == 0 {
+            always |= u32::from(is_set(0)) << bit;
+        } else if inputs == 1 << bit && is_set(inputs) {
+            kept |= 1 << bit;
+        } else {
+            // Those of their values with which it is set.
+            let values = modes.clone().filter(|value| value & !inputs == 0);
+            let values = values.filter(|value| is_set(*value));
+            others.extend(
+                values.map(|value| format!("((before & 0{inputs:o}) == 0{value:o}) << {bit}")),
+            );
+        }
+    }
+    // The shell knows octal numbers by a 0 in front.
+    let mut terms = Vec::new();
+    if always != 0 {
+        terms.push(format!("0{always:o}"));
+    }
+    if kept != 0 {
+        terms.push(format!("before & 0{kept:o}"));
+    }
+    terms.append(&mut others);
+    if terms.is_empty() {
+        return "0".to_owned();
+    }
+    terms.join(" | ")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
-    fn only_what_sets_every_bit_is_absolute() {
-        assert_eq!(absolute("750"), Some(0o750));
-        assert_eq!(absolute("g+w"), None);
-        // It is 0 from 0 and from 7777, and something else in between.
-        assert_eq!(absolute("a-st,u=,o=,g-o,g-g"), Some(0));
-        assert_eq!(absolute("no mode"), None);
-    }
-
-    #[test]
-    fn owners_are_numbers_that_fit() {
-        assert_eq!(numbers("2000"), Some((2000, 2000)));
-        assert_eq!(numbers("0:2097151"), Some((0, 2_097_151)));
-        assert_eq!(numbers("0:2097152"), None);
-        assert_eq!(numbers("www-data"), None);
+    fn a_shell_reckons_as_permissions_do() {
+        let of = |text: &str| arithmetic(&text.parse().unwrap());
+        assert_eq!(of("750"), "0750");
+        assert_eq!(of("u=rwX,g=rX,o="), "0750 | before & 07000");
+        assert_eq!(of("g+w"), "020 | before & 07757");
+        // It is 0 from 0 and from 7777, and would be something else in between.
+        assert_eq!(of("a-st,u=,o=,g-o,g-g"), "0");
+        for text in [
+            "g+u",
+            "o-g",
+            "u=rwX,g=u,o=",
+            "g=u",
+            "a-st,o=g,g-w",
+            "+t,ug+s",
+        ] {
+            let permissions: Permissions = text.parse().unwrap();
+            let expression = arithmetic(&permissions);
+            let modes = [0o755, 0o2770, 0o4711, 0, 0o7777, 0o1020];
+            let lines = modes.map(|mode| format!("before={mode}; echo $(({expression}))\n"));
+            let output = Command::new("sh").args(["-c", &lines.concat()]).output();
+            let output = String::from_utf8(output.unwrap().stdout).unwrap();
+            let reckoned: Vec<u32> = output.lines().map(|line| line.parse().unwrap()).collect();
+            assert_eq!(
+                reckoned,
+                modes.map(|mode| permissions.apply(mode, true)),
+                "{text}"
+            );
+        }
     }
 }

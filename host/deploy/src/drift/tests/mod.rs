@@ -1,5 +1,7 @@
 mod fields;
 mod network;
+mod others;
+mod resource;
 
 use std::collections::HashMap;
 
@@ -65,6 +67,7 @@ impl Engine {
                     Remedy::Connect(name) => format!("connect {name}"),
                     Remedy::Disconnect(name) => format!("disconnect {name}"),
                     Remedy::Reconnect(name) => format!("reconnect {name}"),
+                    Remedy::Restart => "restart".to_owned(),
                 };
                 format!("{}: {remedy}", one.field)
             })
@@ -338,28 +341,83 @@ fn limits_that_the_engine_cannot_keep_are_not_compared() {
 }
 
 #[test]
-fn networks_and_volumes_are_compared_by_what_the_map_says() {
-    let wanted = json!({ "Driver": "bridge", "Internal": true, "Options": { "mtu": "1400" } });
-    let live =
-        json!({ "Driver": "bridge", "Internal": true, "Options": { "mtu": "1400", "x": "y" } });
-    assert!(network(&wanted, &live).is_empty());
-    let other = json!({ "Driver": "overlay", "Internal": false, "Options": {} });
-    let fields: Vec<_> = network(&wanted, &other)
-        .into_iter()
-        .map(|one| one.field)
-        .collect();
-    assert_eq!(fields, ["Driver", "Internal", "Options.mtu"]);
-    // B-10
-    let wanted = json!({ "Name": "v", "DriverOpts": { "type": "nfs" } });
-    let live = json!({ "Driver": "local", "Options": { "type": "nfs" } });
-    assert!(volume(&wanted, &live).is_empty());
-    assert_eq!(volume(&json!({ "Name": "v" }), &live)[0].field, "Options");
-    assert!(
-        volume(
-            &json!({ "Name": "v" }),
-            &json!({ "Driver": "local", "Options": null })
-        )
-        .is_empty()
+fn limits_of_which_an_engine_warns_are_not_compared() {
+    let mut engine = Engine::new();
+    let limits = json!({
+        "BlkioWeight": 300, "MemorySwappiness": 5,
+        "BlkioWeightDevice": [{ "Path": "/dev/x", "Weight": 10 }],
+        "BlkioDeviceReadBps": [{ "Path": "/dev/x", "Rate": 1 }],
+        "BlkioDeviceWriteIOps": [{ "Path": "/dev/x", "Rate": 1 }],
+    });
+    let body = json!({ "Image": "app:1", "HostConfig": limits });
+    let all = [
+        "HostConfig.BlkioWeightDevice: recreate",
+        "HostConfig.BlkioDeviceReadBps: recreate",
+        "HostConfig.BlkioDeviceWriteIOps: recreate",
+        "HostConfig.BlkioWeight: update",
+        "HostConfig.MemorySwappiness: recreate",
+    ];
+    let only = |kept: &[usize]| kept.iter().map(|index| all[*index]).collect::<Vec<_>>();
+    for (info, kept) in [
+        (json!({}), &[0, 1, 2, 3, 4][..]),
+        (
+            json!({ "Warnings": null, "CgroupVersion": "1", "KernelVersion": "4.19.0" }),
+            &[0, 1, 2, 3, 4],
+        ),
+        (
+            json!({ "Warnings": ["WARNING: No blkio weight support"] }),
+            &[0, 1, 2, 4],
+        ),
+        (
+            json!({ "Warnings": [
+                "WARNING: No io.weight support", "WARNING: No io.weight (per device) support",
+                "WARNING: No io.max (rbps) support",
+            ]}),
+            &[2, 4],
+        ),
+        (
+            json!({ "Warnings": ["WARNING: No blkio throttle.write_iops_device support"] }),
+            &[0, 1, 3, 4],
+        ),
+        // Nothing warns of weights that the older control groups of a newer Linux do not have.
+        (
+            json!({ "CgroupVersion": "1", "KernelVersion": "6.18.44-x" }),
+            &[1, 2, 4],
+        ),
+        (json!({ "KernelVersion": "5.10" }), &[1, 2, 4]),
+        (
+            json!({ "CgroupVersion": "2", "KernelVersion": "6.1" }),
+            &[0, 1, 2, 3],
+        ),
+    ] {
+        engine.details.engine = info.clone();
+        assert_eq!(
+            engine.differences(&body, &[], &live()),
+            only(kept),
+            "{info}"
+        );
+    }
+}
+
+#[test]
+fn no_limit_of_processes_has_several_numbers() {
+    let engine = Engine::new();
+    let body = |limit: Value| json!({ "Image": "app:1", "HostConfig": { "PidsLimit": limit } });
+    let here = |limit: Value| with(live(), "HostConfig/PidsLimit", limit);
+    for wanted in [json!(-1), json!(0), json!(null)] {
+        for found in [json!(-1), json!(0), json!(null)] {
+            let none = engine.differences(&body(wanted.clone()), &[], &here(found));
+            assert!(none.is_empty(), "{wanted}: {none:?}");
+        }
+    }
+    // It can be taken away in place where the map says so.
+    assert_eq!(
+        engine.differences(&body(json!(-1)), &[], &here(json!(5))),
+        ["HostConfig.PidsLimit: update"]
+    );
+    assert_eq!(
+        engine.differences(&body(json!(5)), &[], &here(json!(-1))),
+        ["HostConfig.PidsLimit: update"]
     );
 }
 

@@ -23,7 +23,8 @@ fn connections_are_mended_one_by_one() {
     );
     let address = json!({ "IPAMConfig": { "IPv6Address": "fd00:0::1" } });
     assert!(engine.differences(&body, &net(address), &here).is_empty());
-    assert!(engine.differences(&body, &net(json!({})), &here).is_empty());
+    let reconnect = ["Networks.m.net.IPAMConfig: reconnect m.net"];
+    assert_eq!(engine.differences(&body, &net(json!({})), &here), reconnect);
     let reconnect = ["Networks.m.net.Aliases: reconnect m.net"];
     assert_eq!(
         engine.differences(&body, &net(json!({ "Aliases": ["a"] })), &here),
@@ -74,6 +75,57 @@ fn connections_are_mended_one_by_one() {
             "Networks.bridge: disconnect bridge"
         ]
     );
+}
+
+#[test]
+fn what_was_taken_out_of_a_connection_is_told_of_ones_own_containers() {
+    let mut engine = Engine::new();
+    let body = json!({ "Image": "app:1", "HostConfig": { "NetworkMode": "m.net" } });
+    let net = |endpoint: Value| vec![("m.net".to_owned(), endpoint)];
+    let here = |endpoint: Value| {
+        let live = with(live(), "HostConfig/NetworkMode", json!("m.net"));
+        let live = with(live, "Name", json!("/m.web"));
+        let live = with(live, "Config/Hostname", json!("m-web"));
+        with(
+            live,
+            "NetworkSettings/Networks",
+            json!({ "m.net": endpoint }),
+        )
+    };
+    let body = with(body, "Hostname", json!("m-web"));
+    let engines = json!({
+        "NetworkID": "n1", "Aliases": ["0123456789ab", "m.web", "m-web"], "IPAMConfig": {},
+        "IPAddress": "10.0.0.7",
+    });
+    assert!(
+        engine
+            .differences(&body, &net(json!({})), &here(engines))
+            .is_empty()
+    );
+    let found = |engine: &Engine, live: Value| engine.differences(&body, &net(json!({})), &live);
+    let aliases = json!({ "NetworkID": "n1", "Aliases": ["old", "0123456789ab"] });
+    let addresses =
+        |name: &str, value: Value| json!({ "NetworkID": "n1", "IPAMConfig": { name: value } });
+    for (left, field) in [
+        (aliases, "Aliases"),
+        (addresses("IPv4Address", json!("10.0.0.5")), "IPAMConfig"),
+        (addresses("IPv6Address", json!("fd00::1")), "IPAMConfig"),
+        (
+            addresses("LinkLocalIPs", json!(["169.254.0.1"])),
+            "IPAMConfig.LinkLocalIPs",
+        ),
+    ] {
+        let reconnect = [format!("Networks.m.net.{field}: reconnect m.net")];
+        assert_eq!(found(&engine, here(left.clone())), reconnect);
+        // Of somebody else's nobody knows what the map had.
+        let foreign = with(here(left), "Config/Labels", json!({ "vendor": "x" }));
+        assert!(found(&engine, foreign).is_empty(), "{field}");
+    }
+    // Where a swarm gives addresses they are told as if they had been asked for.
+    let swarm = json!({ "Scope": "swarm" });
+    engine.details.networks.insert("m.net".into(), swarm);
+    let given = addresses("IPv4Address", json!("10.0.0.5"));
+    assert!(found(&engine, here(given)).is_empty());
 }
 
 #[test]

@@ -100,8 +100,14 @@ fn a_script_tells_of_what_does_not_end() {
         download: None,
         ..scripted()
     };
+    // No time at all is the engine's own.
+    let none = Work::Stop {
+        signal: Some("SIGQUIT".to_owned()),
+        timeout_s: Some(0),
+    };
     for (work, told, log) in [
         (stop, "5 s", "kill\n"),
+        (none, "10 s", "kill\n"),
         (Work::Run(run), "20 s", "start\nrm\n"),
     ] {
         let here = tempfile::tempdir().unwrap();
