@@ -25,11 +25,20 @@ pub(crate) fn container(wanted: &Wanted<'_>, live: &Value, scene: Scene<'_>) -> 
         .as_str()
         .and_then(|id| scene.details.images.get(id));
     let specification = live["Config"]["Labels"][labels::SPECIFICATION].as_str();
+    let given = specification.and_then(labels::given_fields);
     let mut comparison = Comparison {
         wanted: wanted.body,
+        wanted_host: &wanted.body["HostConfig"],
         live,
+        live_host: &live["HostConfig"],
         image: image.map_or(&Value::Null, |image| &image["Config"]),
-        given: specification.and_then(labels::given_fields),
+        given_host: given.as_ref().map(|given| {
+            let names = given.iter().copied();
+            names
+                .filter_map(|name| name.strip_prefix("HostConfig."))
+                .collect()
+        }),
+        given,
         scene,
         found: Vec::new(),
     };
@@ -56,11 +65,17 @@ const MODES: [&str; 3] = ["IpcMode", "PidMode", "NetworkMode"];
 
 struct Comparison<'a> {
     wanted: &'a Value,
+    /// Its `HostConfig`.
+    wanted_host: &'a Value,
     live: &'a Value,
+    /// Its `HostConfig`.
+    live_host: &'a Value,
     /// `Config` of the image that the container was made of; null where it is not known.
     image: &'a Value,
     /// The fields that dfab gave when it made the container; none for someone else's.
     given: Option<BTreeSet<&'a str>>,
+    /// Those of `HostConfig` among them.
+    given_host: Option<Vec<&'a str>>,
     scene: Scene<'a>,
     found: Vec<Difference>,
 }
@@ -219,14 +234,12 @@ impl<'a> Comparison<'a> {
         wanted.extend(entries(Some(&self.wanted["Labels"])));
         let labels = &self.live["Config"]["Labels"];
         for (name, value) in &wanted {
-            let field = format!("Labels.{name}");
-            match labels.get(name.as_str()) {
-                Some(found) if text_of(found) == text_of(value) => {}
-                Some(_) => {
-                    self.recreate(&field, &json!("the map's value"), &json!("another value"))
-                }
-                None => self.recreate(&field, &json!("set"), &json!("not set")),
-            }
+            let (wanted, found) = match labels.get(name.as_str()) {
+                Some(found) if found == *value || text_of(found) == text_of(value) => continue,
+                Some(_) => ("the map's value", "another value"),
+                None => ("set", "not set"),
+            };
+            self.recreate(&format!("Labels.{name}"), &json!(wanted), &json!(found));
         }
         // Labels of others' containers are those of their makers.
         if self.given.is_some() {
@@ -242,9 +255,9 @@ impl<'a> Comparison<'a> {
 
     /// A mapping of which only the keys matter, to which the image has its own.
     fn keys(&mut self, name: &str) {
-        let keys = |value: &Value| -> BTreeSet<String> {
+        let keys = |value: &'a Value| -> BTreeSet<&'a str> {
             entries(value.get(name))
-                .map(|(key, _)| key.clone())
+                .map(|(key, _)| key.as_str())
                 .collect()
         };
         let of_image = keys(self.image);
@@ -265,6 +278,11 @@ impl<'a> Comparison<'a> {
 
     /// What the map leaves out of its check is the image's.
     fn health_check(&mut self) {
+        let live = &self.live["Config"]["Healthcheck"];
+        let is_given = self.wanted.get("Healthcheck").is_some();
+        if !is_given && live == &self.image["Healthcheck"] {
+            return;
+        }
         let mut expected = match &self.image["Healthcheck"] {
             Value::Object(fields) => fields.clone(),
             _ => Map::new(),
@@ -274,7 +292,6 @@ impl<'a> Comparison<'a> {
             expected.extend(given.map(|(name, value)| (name.clone(), value.clone())));
         }
         let expected = Value::Object(expected);
-        let live = &self.live["Config"]["Healthcheck"];
         if Form::Plain.of(&expected) != Form::Plain.of(live) {
             self.recreate("Healthcheck", &expected, live);
         }
@@ -290,7 +307,7 @@ impl<'a> Comparison<'a> {
                 let id = self.live["Id"].as_str().unwrap_or_default();
                 // A container in another's network has that one's name, and may have the host's.
                 let was_given = self.was_given("Hostname");
-                let has_hosts = self.live["HostConfig"]["UTSMode"] == "host";
+                let has_hosts = self.live_host["UTSMode"] == "host";
                 let is_own = !found.is_empty() && !has_hosts && self.has_own_network();
                 !was_given.unwrap_or(is_own) || id.starts_with(&found)
             }
@@ -302,7 +319,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn has_own_network(&self) -> bool {
-        let mode = self.live["HostConfig"]["NetworkMode"].as_str();
+        let mode = self.live_host["NetworkMode"].as_str();
         mode.is_none_or(|mode| mode != "host" && !mode.starts_with("container:"))
     }
 
@@ -313,8 +330,7 @@ impl<'a> Comparison<'a> {
 
     /// The same of a field of `HostConfig`.
     fn was_host_given(&self, name: &str) -> Option<bool> {
-        let is_it = |field: &&str| field.strip_prefix("HostConfig.") == Some(name);
-        self.given.as_ref().map(|given| given.iter().any(is_it))
+        self.given_host.as_ref().map(|given| given.contains(&name))
     }
 
     fn host_config(&mut self) {
@@ -326,9 +342,8 @@ impl<'a> Comparison<'a> {
             }
         }
         // Those that nobody classified, and what was taken out of the map since.
-        let wanted = entries(Some(&self.wanted["HostConfig"])).map(|(name, _)| name.as_str());
-        let given = self.given.iter().flatten();
-        let given = given.filter_map(|name| name.strip_prefix("HostConfig."));
+        let wanted = entries(Some(self.wanted_host)).map(|(name, _)| name.as_str());
+        let given = self.given_host.iter().flatten().copied();
         let others: BTreeSet<&str> = wanted
             .chain(given)
             .filter(|name| !is_known_host_field(name) && !MODES.contains(name))
@@ -342,18 +357,18 @@ impl<'a> Comparison<'a> {
     }
 
     fn host_config_field(&mut self, name: &str, field: &Field) {
-        if !field.is_supported(&self.scene.details.engine) {
-            return;
-        }
         // There are few of them: to compare each is faster than to look it up.
-        let wanted = entries(Some(&self.wanted["HostConfig"])).find(|(field, _)| *field == name);
+        let wanted = entries(Some(self.wanted_host)).find(|(field, _)| *field == name);
         let wanted = wanted.map_or(&Value::Null, |(_, value)| value);
         let was_given = self.was_host_given(name);
         // What was never given is the engine's affair; of others' containers nobody knows.
         if wanted.is_null() && was_given == Some(false) {
             return;
         }
-        let live = &self.live["HostConfig"][name];
+        if !field.is_supported(&self.scene.details.engine) {
+            return;
+        }
+        let live = &self.live_host[name];
         // Newer engines have no such limit any more, and take no notice of it.
         if name == "KernelMemory" && live.is_null() {
             return;
@@ -379,20 +394,19 @@ impl<'a> Comparison<'a> {
     }
 
     fn is_in_own_network(&self) -> bool {
-        let mode = self.wanted["HostConfig"]["NetworkMode"].as_str();
+        let mode = self.wanted_host["NetworkMode"].as_str();
         mode.is_some_and(|mode| is_bridged(mode) && !matches!(mode, "" | "default" | "bridge"))
     }
 
     /// Without a limit of its own the swap may be as large as the memory once more.
     fn is_default_swap(&self, live: &Value) -> bool {
-        let memory = self.wanted["HostConfig"]["Memory"].as_i64().unwrap_or(0);
+        let memory = self.wanted_host["Memory"].as_i64().unwrap_or(0);
         matches!(live.as_i64(), None | Some(0 | -1)) || live.as_i64() == memory.checked_mul(2)
     }
 
     /// A mode that may name another container, of which the engine keeps the id.
     fn mode(&mut self, name: &str) {
-        let wanted = &self.wanted["HostConfig"][name];
-        let live = &self.live["HostConfig"][name];
+        let (wanted, live) = (&self.wanted_host[name], &self.live_host[name]);
         let (one, other) = (self.mode_text(name, wanted), self.mode_text(name, live));
         let was_given = self.was_host_given(name);
         let is_as_wanted = if name == "NetworkMode" {
@@ -421,27 +435,21 @@ impl<'a> Comparison<'a> {
 
     /// Volumes that it has from another container must be those that the other one has now.
     fn shared_volumes(&mut self) {
+        let texts = |name: &str| {
+            let items = self.wanted_host[name].as_array().into_iter().flatten();
+            items.filter_map(Value::as_str)
+        };
+        let parents = texts("VolumesFrom").filter_map(|from| from.split(':').next());
+        let parents: Vec<&str> = parents.collect();
+        if parents.is_empty() {
+            return;
+        }
         let own: BTreeMap<&str, &Value> = mounts(self.live).collect();
-        let bound: BTreeSet<String> = self.wanted["HostConfig"]["Binds"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|bind| Some(bind.as_str()?.split(':').nth(1)?.to_owned()))
-            .collect();
-        let parents: Vec<String> = self.wanted["HostConfig"]["VolumesFrom"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|from| {
-                text_of(from)
-                    .split(':')
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned()
-            })
+        let bound: BTreeSet<&str> = texts("Binds")
+            .filter_map(|bind| bind.split(':').nth(1))
             .collect();
         for parent in parents {
-            let Some(live) = self.scene.details.containers.get(&parent) else {
+            let Some(live) = self.scene.details.containers.get(parent) else {
                 continue;
             };
             for (path, mount) in mounts(live).filter(|(path, _)| !bound.contains(*path)) {
@@ -469,7 +477,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn networks(&mut self, wanted: &[(String, Value)]) {
-        let mode = self.mode_text("NetworkMode", &self.wanted["HostConfig"]["NetworkMode"]);
+        let mode = self.mode_text("NetworkMode", &self.wanted_host["NetworkMode"]);
         if !is_bridged(&mode) || self.wanted["NetworkDisabled"] == json!(true) {
             return;
         }

@@ -1,5 +1,8 @@
 //! The fields of a container's body, and how each is compared.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use super::form::Form;
@@ -72,7 +75,9 @@ pub(super) const OTHER: Field = recreate("", Form::Plain);
 
 /// Whether a field of `HostConfig` is listed.
 pub(super) fn is_known_host_field(name: &str) -> bool {
-    HOST.iter().any(|field| field.name == name)
+    static NAMES: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| HOST.iter().map(|field| field.name).collect());
+    NAMES.contains(name)
 }
 
 /// Fields of `HostConfig` that say something in a container that was made without them in the
