@@ -527,7 +527,6 @@ impl ResolvedMap {
     }
 }
 
-/// The pairs of a section, which must be a mapping.
 /// What stands for what in host names; null is as without it.
 fn replaced(node: Node, report: &mut Report) -> Option<IndexMap<String, String>> {
     if node.is_null() {
@@ -557,6 +556,7 @@ fn replaced(node: Node, report: &mut Report) -> Option<IndexMap<String, String>>
     Some(replaced)
 }
 
+/// The pairs of a section, which must be a mapping.
 fn section(node: Node, name: &str, report: &mut Report) -> Pairs {
     let (at, kind) = (node.at, node.kind());
     match node.value {

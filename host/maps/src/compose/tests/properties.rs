@@ -79,7 +79,7 @@ proptest! {
     }
 }
 
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 16] = [
     "restart",
     "cap_add",
     "cap_drop",
@@ -95,6 +95,7 @@ const WORDS: [&str; 15] = [
     "mem_swappiness",
     "oom_score_adj",
     "ulimits",
+    "tmpfs",
 ];
 
 fn keys() -> Vec<String> {
