@@ -60,6 +60,9 @@ pub(crate) fn container(wanted: &Wanted<'_>, live: &Value, scene: Scene<'_>) -> 
     comparison.found
 }
 
+/// Seconds that the engine gives a container to end in that has none of its own.
+const ENGINE_STOP_TIMEOUT: i64 = 10;
+
 /// Modes that may name another container.
 const MODES: [&str; 3] = ["IpcMode", "PidMode", "NetworkMode"];
 
@@ -154,6 +157,13 @@ impl<'a> Comparison<'a> {
         };
         let live = &self.live["Config"][name];
         if wanted == live {
+            return;
+        }
+        if name == "StopTimeout" {
+            let seconds = |value: &Value| value.as_i64().unwrap_or(ENGINE_STOP_TIMEOUT);
+            if seconds(wanted) != seconds(live) {
+                self.recreate(name, wanted, live);
+            }
             return;
         }
         let (mut one, other) = (form.of(wanted), form.of(live));

@@ -42,7 +42,12 @@ pub(super) fn lost_network(wanted: &Value, live: &Value, scene: Scene<'_>) -> Op
             let wanted = json!(format!("the network of {name}"));
             let found = json!("one that is gone");
             let field = "HostConfig.NetworkMode";
-            return Some(difference(field, &wanted, &found, Remedy::Restart));
+            // The engine removes it when it is stopped, if it was told to.
+            let remedy = match live["HostConfig"]["AutoRemove"].as_bool() {
+                Some(true) => Remedy::Recreate,
+                _ => Remedy::Restart,
+            };
+            return Some(difference(field, &wanted, &found, remedy));
         }
         since = start;
         let id = others_network(owner)?;

@@ -75,8 +75,11 @@ fn refuse_mounts(host: &Json, faults: &mut Vec<Fault>) {
     let mounts = items("Mounts").filter_map(|mount| mount.get("Target")?.as_str());
     let tmpfs = host.get("Tmpfs").and_then(Json::as_object).into_iter();
     let tmpfs = tmpfs.flat_map(|paths| paths.keys().map(String::as_str));
+    // The engine compares temporary file systems with binds alone, and their paths as they are written.
+    let as_written: HashSet<&str> = binds.clone().collect();
+    let hidden = tmpfs.filter(|path| as_written.contains(path));
     let mut paths = HashSet::new();
-    for path in binds.chain(mounts).chain(tmpfs) {
+    for path in binds.chain(mounts).chain(hidden) {
         let path = path.trim_end_matches('/');
         let fault = Fault::from(BodyError::MountedTwice(path.to_owned()));
         if !paths.insert(path) && !faults.contains(&fault) {
@@ -142,6 +145,11 @@ mod tests {
             ),
             (
                 "{binds: [[/x, /a]], shares: /x, host_config: {tmpfs: [/x/y]}}",
+                "",
+            ),
+            ("{binds: [[/x, /a]], host_config: {tmpfs: [/x/]}}", ""),
+            (
+                "{host_config: {mounts: [{type: bind, source: /a, target: /x}], tmpfs: [/x]}}",
                 "",
             ),
         ] {

@@ -426,9 +426,9 @@ fn values_that_no_engine_takes_are_told() {
         ),
         (
             Section::CreateOptions,
-            "mem_limit: 5m",
+            "mem_limit: 3m",
             "1:12",
-            "mem_limit has 5m, which no engine takes\n  help: mem_limit is 6m or more",
+            "mem_limit has 3m, which no engine takes\n  help: mem_limit is 6m or more, on older engines 4m",
         ),
         (
             Section::HostConfig,

@@ -125,6 +125,15 @@ pub(super) fn check_range(option: &str, node: &Node, value: &Json, report: &mut 
             format!("{option} has {written}, which no engine takes"),
             format!("{option} {}", range(option)),
         );
+    } else if matches!(option, "mem_limit" | "mem_reservation")
+        && (1..NEW_LEAST_MEMORY).contains(&number)
+    {
+        let written = node.scalar_text().unwrap_or_default();
+        report.warning(
+            node.at,
+            format!("{option} has {written}, which engines take no more since version 20.10"),
+            format!("{option} is 6m or more there"),
+        );
     }
 }
 
@@ -205,8 +214,10 @@ fn check_whole(node: &Node, report: &mut Report) {
     }
 }
 
-/// The least memory that the engine gives a container.
-const LEAST_MEMORY: i64 = 6 << 20;
+/// The least memory that any engine gives a container,
+const LEAST_MEMORY: i64 = 4 << 20;
+/// and that those since version 20.10 do.
+const NEW_LEAST_MEMORY: i64 = 6 << 20;
 
 fn is_in_range(option: &str, number: i64) -> bool {
     let mut ranges = number_ranges(option).iter();
@@ -231,7 +242,7 @@ pub(crate) fn number_ranges(option: &str) -> &'static [(i64, i64)] {
 /// What [`is_in_range`] takes, in words.
 fn range(option: &str) -> &'static str {
     match option {
-        "mem_limit" | "mem_reservation" => "is 6m or more; 0 is no limit",
+        "mem_limit" | "mem_reservation" => "is 6m or more, on older engines 4m; 0 is no limit",
         "mem_swappiness" => "is a number from 0 to 100",
         "oom_score_adj" => "is a number from -1000 to 1000",
         "blkio_weight" => "is a number from 10 to 1000; 0 is the engine's own",

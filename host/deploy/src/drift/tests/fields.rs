@@ -164,3 +164,19 @@ fn every_field_of_a_container_is_compared() {
         assert_eq!(found, [format!("{field}: recreate")], "{path} taken out");
     }
 }
+
+#[test]
+fn ten_seconds_to_end_in_are_what_the_engine_gives() {
+    let engine = Engine::new();
+    let body = |seconds: i64| json!({ "Image": "app:1", "StopTimeout": seconds });
+    let found = |wanted: &serde_json::Value, live_seconds| {
+        let live = with(live(), "Config/StopTimeout", live_seconds);
+        engine.differences(wanted, &[], &live)
+    };
+    assert!(found(&body(10), json!(null)).is_empty());
+    assert!(found(&plain(), json!(10)).is_empty());
+    for (wanted, live_seconds) in [(0, json!(null)), (0, json!(10)), (9, json!(null))] {
+        let told = found(&body(wanted), live_seconds);
+        assert_eq!(told, ["StopTimeout: recreate"], "{wanted}");
+    }
+}

@@ -91,6 +91,13 @@ fn a_network_is_lost_by_a_start_of_the_container_that_has_it() {
     let all = &mut engine.details.containers;
     all.insert("m.grandparent".into(), grandparent(Some("09.5")));
     assert_eq!(engine.differences(&body, &[], &here), restart);
+    // One that the engine removes at its end cannot be started again.
+    let removed = with(here.clone(), "HostConfig/AutoRemove", json!(true));
+    let found = engine.differences(&body, &[], &removed);
+    assert!(
+        found.contains(&"HostConfig.NetworkMode: recreate".to_owned()),
+        "{found:?}"
+    );
     // One that does not run loses nothing.
     let ended = with(here.clone(), "State/Running", json!(false));
     assert!(engine.differences(&body, &[], &ended).is_empty());

@@ -225,7 +225,7 @@ fn what_is_of_a_wrong_type_is_told() {
             "read_only is true or false in Compose",
         ),
         ("post_start: [x]", "says not what is run"),
-        ("mem_limit: 5m", "mem_limit has 5m, which no engine takes"),
+        ("mem_limit: 3m", "mem_limit has 3m, which no engine takes"),
         ("cpus: 0.001", "cpus of a is less than an engine gives"),
     ] {
         let imported = imported(&format!("services: {{a: {{{of_a}}}, b: {{image: x}}}}"));
