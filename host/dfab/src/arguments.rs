@@ -351,7 +351,7 @@ fn action_command(action: &ActionInfo, defaults: Option<&Values>) -> Command {
     let references = Arg::new(REFERENCES)
         .value_name("CONTAINER")
         .help(
-            "CONFIG, MAP.CONFIG or MAP.CONFIG.INSTANCE; a group; __all__; network:NAME or volume:ALIAS",
+            "CONFIG, MAP.CONFIG or MAP.CONFIG.INSTANCE; a group; __all__; network:NAME, volume:ALIAS, or volume:CONFIG for all that it attaches",
         )
         .required(true)
         .num_args(1..);

@@ -122,7 +122,7 @@ impl Project {
     }
 
     /// What references mean: `config`, `map.config`, `map.config.instance`, a group, or `__all__`;
-    /// and `network:NAME` or `volume:ALIAS`, with or without the map's name.
+    /// and `network:NAME`, `volume:ALIAS` or `volume:CONFIG`, with or without the map's name.
     ///
     /// # Errors
     /// Where one means nothing, or too much.
@@ -195,50 +195,52 @@ impl Project {
         }
     }
 
-    /// A network or volume, by its name in a map, or with the map's name before it.
+    /// A network or volume, by its name in a map, or with the map's name before it; of a container's name
+    /// all volumes that it attaches.
     fn meaning_of(
         &self,
         kind: &str,
         name: &str,
         reference: &str,
     ) -> Result<Vec<(&ResolvedMap, Item)>, SelectError> {
-        let items = |map: &ResolvedMap| -> Vec<(String, Item)> {
-            if kind == "network" {
-                let network = |name: &String| (name.clone(), Item::Network { name: name.clone() });
-                map.networks.keys().map(network).collect()
-            } else {
-                let volume = |(name, (owner, alias)): (&String, &(String, String))| {
-                    let (owner, alias) = (owner.clone(), alias.clone());
-                    (name.clone(), Item::Volume { owner, alias })
-                };
-                map.attached.iter().map(volume).collect()
-            }
-        };
         let mut found = Vec::new();
         let mut known = Vec::new();
         for map in &self.maps {
-            for (short, item) in items(map) {
-                let long = format!("{}.{short}", map.name());
-                if name == short || name == long {
-                    found.push((map, item));
-                }
-                known.push(format!("{kind}:{long}"));
+            let items = if kind == "network" {
+                networks_of(map)
+            } else {
+                volumes_of(map)
+            };
+            let is_meant = |short: &str| {
+                name == short || name.strip_prefix(map.name()) == Some(&format!(".{short}"))
+            };
+            let by_name = items.iter().filter(|(short, _)| is_meant(short));
+            let mut meant: Vec<&Item> = by_name.map(|(_, item)| item).collect();
+            if meant.is_empty() {
+                let is_owners =
+                    |item: &&Item| matches!(item, Item::Volume { owner, .. } if is_meant(owner));
+                meant.extend(items.iter().map(|(_, item)| item).filter(is_owners));
             }
+            if !meant.is_empty() {
+                let meant: Vec<_> = meant.into_iter().map(|item| (map, item.clone())).collect();
+                found.push(meant);
+            }
+            let long = |(short, _): &(String, Item)| format!("{kind}:{}.{short}", map.name());
+            known.extend(items.iter().map(long));
         }
-        match found.len() {
-            0 => Err(SelectError::Unknown {
+        if found.len() > 1 {
+            let maps = found.iter().flat_map(|meant| meant.first());
+            return Err(SelectError::Ambiguous {
                 reference: reference.to_owned(),
-                near: nearest(reference, known.iter().map(String::as_str)).map(str::to_owned),
-            }),
-            1 => Ok(found),
-            _ => Err(SelectError::Ambiguous {
-                reference: reference.to_owned(),
-                candidates: found
-                    .iter()
+                candidates: maps
                     .map(|(map, _)| format!("{kind}:{}.{name}", map.name()))
                     .collect(),
-            }),
+            });
         }
+        found.pop().ok_or_else(|| SelectError::Unknown {
+            reference: reference.to_owned(),
+            near: nearest(reference, known.iter().map(String::as_str)).map(str::to_owned),
+        })
     }
 
     fn unknown(&self, reference: &str) -> SelectError {
@@ -258,6 +260,21 @@ impl Project {
             near,
         }
     }
+}
+
+/// Networks by their names.
+fn networks_of(map: &ResolvedMap) -> Vec<(String, Item)> {
+    let network = |name: &String| (name.clone(), Item::Network { name: name.clone() });
+    map.networks.keys().map(network).collect()
+}
+
+/// Volumes that containers attach, by their names.
+fn volumes_of(map: &ResolvedMap) -> Vec<(String, Item)> {
+    let volume = |(name, (owner, alias)): (&String, &(String, String))| {
+        let (owner, alias) = (owner.clone(), alias.clone());
+        (name.clone(), Item::Volume { owner, alias })
+    };
+    map.attached.iter().map(volume).collect()
 }
 
 fn all_of(map: &ResolvedMap) -> impl Iterator<Item = (&ResolvedMap, Item)> {
@@ -468,130 +485,4 @@ impl Visit<'_, '_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{NoSettings, load_map};
-
-    fn project(text: &str) -> Project {
-        let map =
-            load_map(text, "m.yaml", "m", &NoSettings).unwrap_or_else(|error| panic!("{error}"));
-        Project::new(vec![map.value]).unwrap()
-    }
-
-    fn names(project: &Project, references: &[&str], walk: Walk) -> Vec<String> {
-        let references: Vec<_> = references.iter().map(|one| (*one).to_owned()).collect();
-        let selected = project.select(&references).unwrap();
-        let walked = project.walk(&selected, walk).unwrap();
-        walked
-            .iter()
-            .map(|planned| planned.map.engine_name(&planned.item))
-            .collect()
-    }
-
-    const CHAIN: &str = "a: {attaches: {v: /v}}\nb: {uses: v, instances: [x, y]}\nc: {links: b.x}\n\
-                         groups: {all: [a, b.y]}\n";
-
-    #[test]
-    fn what_is_needed_stands_first() {
-        assert_eq!(
-            names(&project(CHAIN), &["c"], Walk::Dependencies),
-            [
-                "c:latest", "b:latest", "a:latest", "m.v", "m.a", "m.b.x", "m.c"
-            ]
-        );
-        assert_eq!(
-            names(&project(CHAIN), &["a"], Walk::Dependents),
-            ["m.v", "m.a", "m.b.x", "m.b.y", "m.c"]
-        );
-        assert_eq!(
-            names(&project(CHAIN), &["m.b"], Walk::Selected),
-            ["m.b.x", "m.b.y"]
-        );
-        assert_eq!(
-            names(&project(CHAIN), &["all"], Walk::Selected),
-            ["m.a", "m.b.y"]
-        );
-    }
-
-    #[test]
-    fn alone_is_with_what_is_its_own() {
-        assert_eq!(
-            names(&project(CHAIN), &["c"], Walk::Alone),
-            ["c:latest", "m.c"]
-        );
-        assert_eq!(
-            names(&project(CHAIN), &["a"], Walk::Alone),
-            ["a:latest", "m.v", "m.a"]
-        );
-    }
-
-    #[test]
-    fn the_name_of_a_map_goes_before_that_of_a_configuration() {
-        let map =
-            |name: &str, text: &str| load_map(text, "m.yaml", name, &NoSettings).unwrap().value;
-        let maps = vec![map("shop", "web: {instances: [a]}"), map("web", "a: {}")];
-        let twice = [("m", "x.yaml"), ("n", "y.yaml"), ("m", "z.yaml")];
-        let twice =
-            twice.map(|(name, file)| load_map("{}", file, name, &NoSettings).unwrap().value);
-        insta::assert_snapshot!(Project::new(twice.into()).unwrap_err(), @"two maps are called m, x.yaml and z.yaml; give one of them another `name`");
-        let project = Project::new(maps).unwrap();
-        assert_eq!(names(&project, &["web.a"], Walk::Selected), ["web.a"]);
-        assert_eq!(
-            names(&project, &["shop.web.a"], Walk::Selected),
-            ["shop.web.a"]
-        );
-    }
-
-    #[test]
-    fn circles_are_told_with_their_path() {
-        let project = project("a: {links: b}\nb: {links: c}\nc: {links: a}\n");
-        let selected = project.select(&["b".to_owned()]).unwrap();
-        let error = project.walk(&selected, Walk::Dependencies).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "containers of m need each other in a circle: m.b -> m.c -> m.a -> m.b"
-        );
-    }
-
-    #[test]
-    fn what_nobody_is_called_is_told_with_what_is_much_like_it() {
-        let error = project(CHAIN).select(&["m.b.z".to_owned()]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "there is no container m.b.z; did you mean m.b.y?"
-        );
-    }
-
-    proptest! {
-        /// Of any map without circles, in whatever order it is written.
-        #[test]
-        fn requirements_always_come_before(edges in prop::collection::vec((0..20_usize, 0..20_usize), 0..60)) {
-            let mut links = vec![Vec::new(); 20];
-            for (one, other) in edges {
-                if one != other {
-                    links[one.max(other)].push(format!("c{}", one.min(other)));
-                }
-            }
-            let text: String = links
-                .iter()
-                .enumerate()
-                .rev()
-                .map(|(index, links)| format!("c{index}: {{links: [{}]}}\n", links.join(", ")))
-                .collect();
-            let project = project(&text);
-            let selected = project.select(&["__all__".to_owned()]).unwrap();
-            for walk in [Walk::Dependencies, Walk::Dependents, Walk::Selected] {
-                let walked = project.walk(&selected, walk).unwrap();
-                for (index, planned) in walked.iter().enumerate() {
-                    prop_assert!(planned.requires.iter().all(|required| *required < index));
-                }
-                let containers = walked
-                    .iter()
-                    .filter(|planned| matches!(planned.item, Item::Container { .. }));
-                prop_assert_eq!(containers.count(), 20);
-            }
-        }
-    }
-}
+mod tests;

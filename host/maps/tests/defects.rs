@@ -308,6 +308,23 @@ fn b_16_17_networks_and_volumes_are_selected_beside_containers() {
     assert_eq!(names, ["m.v", "m.a", "m.b"]);
     let error = project.select(&["network:m".to_owned()]).unwrap_err();
     assert!(error.to_string().contains("did you mean"), "{error}");
+    // By a container all that it attaches, unless a volume is called so.
+    let text = "a: {attaches: {v: /v, w: /w}}\nb: {attaches: {a: /a}}\nc: {attaches: {x: /x}}\n";
+    let project = Project::new(vec![loaded(text)]).unwrap();
+    for (reference, expected) in [
+        ("volume:a", vec!["m.a"]),
+        ("volume:m.b", vec!["m.a"]),
+        ("volume:c", vec!["m.x"]),
+    ] {
+        let selected = project.select(&[reference.to_owned()]).unwrap();
+        let names = selected.iter().map(|one| one.map.engine_name(&one.item));
+        assert_eq!(names.collect::<Vec<_>>(), expected, "{reference}");
+    }
+    let text = text.replace("b: {attaches: {a: /a}}\n", "");
+    let project = Project::new(vec![loaded(&text)]).unwrap();
+    let selected = project.select(&["volume:m.a".to_owned()]).unwrap();
+    let names = selected.iter().map(|one| one.map.engine_name(&one.item));
+    assert_eq!(names.collect::<Vec<_>>(), ["m.v", "m.w"]);
 }
 
 #[test]
