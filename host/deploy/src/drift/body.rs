@@ -60,9 +60,6 @@ pub(crate) fn container(wanted: &Wanted<'_>, live: &Value, scene: Scene<'_>) -> 
     comparison.found
 }
 
-/// Seconds that the engine gives a container to end in that has none of its own.
-const ENGINE_STOP_TIMEOUT: i64 = 10;
-
 /// Modes that may name another container.
 const MODES: [&str; 3] = ["IpcMode", "PidMode", "NetworkMode"];
 
@@ -159,22 +156,7 @@ impl<'a> Comparison<'a> {
         if wanted == live {
             return;
         }
-        if name == "StopTimeout" {
-            let seconds = |value: &Value| value.as_i64().unwrap_or(ENGINE_STOP_TIMEOUT);
-            if seconds(wanted) != seconds(live) {
-                self.recreate(name, wanted, live);
-            }
-            return;
-        }
-        let (mut one, other) = (form.of(wanted), form.of(live));
-        if name == "StopSignal" && one.is_null() {
-            one = Form::Signal.of(&json!("SIGTERM"));
-        }
-        let other = if name == "StopSignal" && other.is_null() {
-            Form::Signal.of(&json!("SIGTERM"))
-        } else {
-            other
-        };
+        let (one, other) = (form.of(wanted), form.of(live));
         // A container in another's network is told that one's domain.
         let is_others = name == "Domainname" && one.is_null() && !self.has_own_network();
         if one != other && !is_others {

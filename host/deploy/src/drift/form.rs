@@ -29,8 +29,10 @@ pub(super) enum Form {
     Links,
     /// `no`, `always`, …; a retry count means something with `on-failure` only.
     RestartPolicy,
-    /// A signal by its name or number.
-    Signal,
+    /// A signal to stop by, as its name or number; without one it is the engine's.
+    StopSignal,
+    /// Seconds to stop in; without a number the engine's ten, which 0 is not.
+    StopTimeout,
     /// Numbers of CPUs or memory nodes, as text: there is one that is called 0.
     Numbers,
     /// A number of which -1 and 0 are none: engines tell one for the other.
@@ -78,7 +80,8 @@ impl Form {
             Self::PortBindings => port_bindings(value),
             Self::Links => sorted(texts(value).iter().map(|text| link(text)).collect()),
             Self::RestartPolicy => restart_policy(value),
-            Self::Signal => json!(signal(&text_of(value))),
+            Self::StopSignal => json!(signal(&text_of(value))),
+            Self::StopTimeout => json!([value.as_i64().unwrap_or(10)]),
             Self::Numbers => match text_of(value) {
                 text if text.is_empty() => Value::Null,
                 text => json!([text]),
@@ -230,7 +233,7 @@ fn signal(name: &str) -> String {
     let upper = name.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     // The numbers of Linux on the machines that the engine runs on.
-    const NUMBERS: [(&str, &str); 9] = [
+    const NUMBERS: [(&str, &str); 10] = [
         ("1", "HUP"),
         ("2", "INT"),
         ("3", "QUIT"),
@@ -239,6 +242,7 @@ fn signal(name: &str) -> String {
         ("10", "USR1"),
         ("12", "USR2"),
         ("15", "TERM"),
+        ("", "TERM"),
         ("28", "WINCH"),
     ];
     let named = NUMBERS.iter().find(|(number, _)| *number == name);
