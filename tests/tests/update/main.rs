@@ -5,6 +5,9 @@
     reason = "JSON is null where it has nothing: reading it by a name does not panic"
 )]
 
+mod commands;
+mod losses;
+
 use anyhow::{Context as _, Result, ensure};
 use dfab_tests::{Output, Project, TestHost, images};
 use serde_json::Value;
@@ -44,13 +47,16 @@ struct Scene {
 
 impl Scene {
     fn new() -> Result<Self> {
+        Self::with_map(MAP)
+    }
+
+    fn with_map(map: &str) -> Result<Self> {
         let (host, project) = Project::with_host()?;
         project.write("dfab.yaml", "maps: m.yaml\n")?;
+        project.write("m.yaml", map)?;
         images::ensure(IMAGE)?;
         host.load_image(IMAGE)?;
-        let scene = Self { host, project };
-        scene.map("", "")?;
-        Ok(scene)
+        Ok(Self { host, project })
     }
 
     /// The map, with one text in place of another.
@@ -348,84 +354,6 @@ fn what_is_needed_is_left_alone_where_only_what_is_named_is_meant() -> Result<()
         with_all.contains(&"create-container m.db".to_owned()),
         "{with_all:?}"
     );
-    Ok(())
-}
-
-#[test]
-fn commands_run_in_containers_and_their_exit_codes_are_seen() -> Result<()> {
-    let scene = Scene::new()?;
-    let commands = r#"image: dfab-test/update:1
-  exec_commands:
-  - [[/app, write, /initial, x], "0", initial]
-  - [[/app, sleep, "300"], "0"]"#;
-    scene.map("image: dfab-test/update:1", commands)?;
-    scene.dfab(&["startup", "db"])?.success()?;
-    // The second one is a service; it is not run a second time while it runs.
-    assert!(scene.act(&["update", "db"])?.is_empty());
-    scene.host.shell("pkill -f '[a]pp sleep 300'")?;
-    assert_eq!(scene.act(&["update", "db"])?, ["exec m.db"]);
-    // At a later start only what belongs to each start.
-    scene.dfab(&["stop", "db", "--timeout", "1"])?.success()?;
-    assert_eq!(scene.act(&["start", "db"])?, ["start m.db", "exec m.db"]);
-    assert_eq!(scene.act(&["exec-all", "db", "--initial"])?.len(), 2);
-
-    scene.map(
-        "image: dfab-test/update:1",
-        "image: dfab-test/update:1\n  exec_commands: /app report 3",
-    )?;
-    let failed = scene.dfab(&["exec-all", "db"])?;
-    assert_eq!(failed.status, 1);
-    assert!(
-        failed
-            .stderr
-            .contains("`/app report 3` ended with status 3: err"),
-        "{}",
-        failed.stderr
-    );
-
-    // Signals, by both names.
-    assert_eq!(
-        scene.act(&["signal", "db", "--signal", "SIGUSR1"])?,
-        ["signal m.db"]
-    );
-    scene.dfab(&["perform", "kill", "db"])?.success()?;
-    Ok(())
-}
-
-#[test]
-fn commands_that_end_are_run_once_at_each_start() -> Result<()> {
-    let scene = Scene::new()?;
-    let plain = "image: dfab-test/update:1";
-    let commands = |words: &str| format!("{plain}\n  exec_commands: [[[/app, {words}], \"0\"]]");
-    scene.map(plain, &commands("write, /once, x"))?;
-    scene.dfab(&["startup", "db"])?.success()?;
-    assert!(scene.act(&["update", "db"])?.is_empty());
-    // By others too: what belongs to each start belongs to this one.
-    scene.host.docker(&["restart", "--time", "0", "m.db"])?;
-    assert_eq!(scene.act(&["update", "db"])?, ["exec m.db"]);
-    assert!(scene.act(&["update", "db"])?.is_empty());
-    // Another command is another one.
-    scene.map(plain, &commands("write, /once, y"))?;
-    assert_eq!(scene.act(&["update", "db"])?, ["exec m.db"]);
-    assert!(scene.act(&["update", "db"])?.is_empty());
-    // One that fails has not ended well.
-    scene.map(plain, &commands("report, \"3\""))?;
-    for _ in 0..2 {
-        let failed = scene.dfab(&["update", "db"])?;
-        assert_eq!(failed.status, 1, "{}", failed.stderr);
-        ensure!(
-            failed.stderr.contains("ended with status 3"),
-            "{}",
-            failed.stderr
-        );
-    }
-    // Where nothing can be noted, nothing is held to have ended.
-    let limits = "host_config: {mem_limit: 64m";
-    let read_only = limits.replace('{', "{read_only: true, ");
-    let read_only = format!("exec_commands: [[[/app, report, \"0\"], \"0\"]]\n  {read_only}");
-    scene.map(limits, &read_only)?;
-    scene.dfab(&["update", "db"])?.success()?;
-    assert_eq!(scene.act(&["update", "db"])?, ["exec m.db"]);
     Ok(())
 }
 
